@@ -1,0 +1,1 @@
+"""Backends: where the cluster comes from. Above this package nobody knows which one it is."""

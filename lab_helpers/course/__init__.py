@@ -1,0 +1,1 @@
+"""The course: labs, tasks, checks, hints and progress."""

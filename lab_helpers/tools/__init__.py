@@ -1,0 +1,1 @@
+"""Small Python kubectl, helm, cilium and hubble: the real protocols, the same output, nothing to install."""

@@ -1,0 +1,1 @@
+"""The twin: an embedded cluster, one asyncio process that speaks the real Kubernetes REST and Hubble gRPC protocols."""

@@ -1,0 +1,1 @@
+"""Views: one small data model each, rendered as text, HTML or widget."""

@@ -1,0 +1,208 @@
+"""The seams inside the twin: what one part may know of another.
+
+==================  ==========================================  ==================================================
+part (folder)       offers                                      needs
+==================  ==========================================  ==================================================
+``objects``         Registry: all reads and writes              –
+``api``             REST, watch, exec, logs, port-forward       Registry, :class:`Workloads`
+``controllers``     Deployments … kubelet                       Registry, :class:`NodeNetwork`, :class:`Workloads`
+``agent``           identities, endpoints, policies, CNI        Registry, the policy engine
+``datapath``        :class:`PodNetwork`, flows                  agent's tables, :class:`Flows`
+``containers``      :class:`Workloads`: simulated programs      :class:`PodNetwork`, Registry
+``relay``           Observer gRPC                               rings filled through :class:`Flows`
+==================  ==========================================  ==================================================
+
+Everything runs in one asyncio loop; nothing here may block. Addresses are strings as in the API; ports are integers; times are clock seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+__all__ = [
+    "Attachment",
+    "ByteStream",
+    "ConnectionFailed",
+    "ContainerState",
+    "DatagramHandler",
+    "ExecResult",
+    "NetworkReadiness",
+    "NodeNetwork",
+    "PodKey",
+    "PodNetwork",
+    "StreamHandler",
+    "Workloads",
+]
+
+
+class PodKey(NamedTuple):
+    """One incarnation of a pod."""
+
+    namespace: str
+    name: str
+    uid: str
+
+
+# --- the node's network plug-in, seen by the kubelet ---------------------------------------------------------------------------
+
+
+class NetworkReadiness(NamedTuple):
+    """Whether a node can start pods, and the kubelet's words for it (``cni plugin not initialized`` …)."""
+
+    ready: bool
+    message: str
+
+
+class Attachment(NamedTuple):
+    """A pod's place in the network."""
+
+    ipv4: str
+
+
+class NodeNetwork(Protocol):
+    """The CNI plug-in of every node; the Cilium agent implements it once it is installed and running on that node."""
+
+    def readiness(self, node: str) -> NetworkReadiness:
+        """Is there a network on ``node``?"""
+
+    def attach(self, node: str, pod: Mapping[str, Any]) -> Attachment:
+        """CNI ADD for a pod object (not host-network). Idempotent. Raises RuntimeError with the plug-in's message when it cannot."""
+
+    def detach(self, node: str, pod: PodKey) -> None:
+        """CNI DEL; harmless when unknown."""
+
+    def on_change(self, callback: Callable[[str], None]) -> None:
+        """Call ``callback(node)`` when the readiness of a node changes."""
+
+
+# --- containers, seen by the kubelet and by the API's exec, logs and port-forward -----------------------------------------------
+
+
+class ContainerState(NamedTuple):
+    """One container as the runtime sees it. ``exit_code`` None while it runs. ``reason``/``message`` explain a failure to start
+    (``ErrImagePull``, ``CrashLoopBackOff``, ``StartError``) or an end (``Completed``, ``Error``)."""
+
+    name: str
+    running: bool
+    ready: bool
+    exit_code: int | None
+    reason: str
+    message: str
+    started_at: float | None
+    finished_at: float | None
+    container_id: str
+
+
+class ExecResult(NamedTuple):
+    """How a command ended; the code follows the shell's conventions (126, 127, 128+n)."""
+
+    exit_code: int
+    message: str
+
+
+class Workloads(Protocol):
+    """The container runtime of all nodes. Programs are simulated inside the twin; they never touch the host."""
+
+    def start(self, pod: Mapping[str, Any], container: str, *, ip: str) -> None:
+        """Start (or restart) one container of a pod, init containers included. Its end is told through ``on_change``."""
+
+    def stop(self, pod: PodKey, *, grace: float = 0.0) -> Awaitable[None]:
+        """Stop all containers of a pod (SIGTERM, then SIGKILL after ``grace``) and forget them."""
+
+    def states(self, pod: PodKey) -> Sequence[ContainerState]:
+        """The containers started so far, in start order."""
+
+    def on_change(self, callback: Callable[[PodKey], None]) -> None:
+        """Call ``callback(pod)`` when a container started, ended, or changed readiness."""
+
+    async def probe(self, pod: Mapping[str, Any], container: str, probe: Mapping[str, Any]) -> tuple[bool, str]:
+        """Run one liveness/readiness/startup probe (exec, httpGet, tcpSocket, grpc) from the node; (success, message)."""
+
+    def logs(
+        self,
+        pod: PodKey,
+        container: str,
+        *,
+        follow: bool = False,
+        previous: bool = False,
+        tail: int | None = None,
+        since: float | None = None,
+        timestamps: bool = False,
+        limit_bytes: int | None = None,
+    ) -> AsyncIterator[bytes]:
+        """The container's output, line by line."""
+
+    async def execute(
+        self,
+        pod: PodKey,
+        container: str,
+        command: Sequence[str],
+        *,
+        stdin: AsyncIterator[bytes] | None,
+        tty: bool,
+        stdout: Callable[[bytes], Awaitable[None]],
+        stderr: Callable[[bytes], Awaitable[None]],
+        resize: AsyncIterator[tuple[int, int]] | None = None,
+    ) -> ExecResult:
+        """Run a command in a running container; cancelling the task kills it."""
+
+    async def port_forward(self, pod: PodKey, port: int) -> ByteStream:
+        """Connect to ``port`` inside the pod's network namespace, as the kubelet does. Raises ConnectionFailed."""
+
+
+# --- the network, seen by a program in a container ------------------------------------------------------------------------------
+
+
+class ConnectionFailed(Exception):
+    """A connection or datagram exchange did not work. ``errno`` names it: ETIMEDOUT, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, ECONNRESET, EPERM."""
+
+    def __init__(self, errno: str, message: str) -> None:
+        super().__init__(message)
+        self.errno = errno
+
+
+@runtime_checkable
+class ByteStream(Protocol):
+    """One end of an established TCP connection. ``read`` returns b"" at the peer's FIN; a reset raises ConnectionFailed(ECONNRESET)."""
+
+    local: tuple[str, int]
+    remote: tuple[str, int]
+
+    async def read(self, limit: int = 65536) -> bytes: ...
+    async def write(self, data: bytes) -> None: ...
+    async def write_eof(self) -> None:
+        """Send FIN; reading goes on."""
+
+    async def close(self) -> None:
+        """Close both directions."""
+
+    def abort(self) -> None:
+        """Send RST."""
+
+
+StreamHandler = Callable[[ByteStream], Awaitable[None]]
+DatagramHandler = Callable[[bytes, tuple[str, int]], Awaitable[bytes | None]]
+
+
+class PodNetwork(Protocol):
+    """The sockets of one pod (or of a node, for host-network pods). Made by ``Datapath.network(pod)``; gone with the pod."""
+
+    ip: str
+    node: str
+    nameservers: Sequence[str]
+
+    async def connect(self, host: str, port: int, *, timeout: float | None = None) -> ByteStream:
+        """TCP to an IPv4 address. ``timeout`` clock seconds (None: as long as Linux retries a SYN). Raises ConnectionFailed."""
+
+    def listen(self, port: int, handler: StreamHandler) -> Callable[[], None]:
+        """Accept TCP on ``port``; returns a function that stops listening."""
+
+    async def exchange(self, host: str, port: int, payload: bytes, *, timeout: float) -> bytes:
+        """One UDP request and its answer. Raises ConnectionFailed(ETIMEDOUT), or ECONNREFUSED when nobody listens."""
+
+    def bind(self, port: int, handler: DatagramHandler) -> Callable[[], None]:
+        """Answer UDP on ``port``; returns a function that stops."""
+
+    async def ping(self, host: str, *, sequence: int, timeout: float) -> float:
+        """One ICMP echo; round-trip seconds. Raises ConnectionFailed."""

@@ -1,0 +1,1 @@
+"""Kubernetes objects in the twin: kinds, storage with resource versions and watch history, and the rules of the API server's registry."""

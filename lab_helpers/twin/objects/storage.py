@@ -1,0 +1,250 @@
+"""Objects with resource versions and a watch history, in memory and in SQLite.
+
+Every write is committed to SQLite before it is acknowledged or seen by a watcher, so a killed process loses nothing that it said.
+One counter numbers all writes, as etcd's revision does. Reads hand out the stored dictionaries themselves: they are shared and
+must never be changed in place (the same rule as for a client-go informer's cache).
+
+The history keeps the newest ``HISTORY`` changes; a watch that asks for older ones gets 410 Expired, as after an etcd compaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self
+
+from lab_helpers.twin.objects.errors import StatusError, expired
+
+__all__ = ["Change", "ChangeType", "Key", "Object", "Storage", "StorageError", "Watch"]
+
+Object = dict[str, Any]
+Statements = list[tuple[str, tuple[object, ...]]]
+ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
+
+HISTORY = 10_000
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS objects (resource TEXT, namespace TEXT, name TEXT, body TEXT, PRIMARY KEY (resource, namespace, name)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS history (revision INTEGER PRIMARY KEY, type TEXT, resource TEXT, namespace TEXT, name TEXT, body TEXT, previous TEXT);
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+"""
+
+
+class StorageError(StatusError):
+    """The disk refused a write (full, read-only, not ours); nothing was changed. HTTP 500, reason InternalError."""
+
+
+class Key(NamedTuple):
+    """Where an object lives; ``namespace`` is empty for cluster-scoped kinds."""
+
+    resource: str
+    namespace: str
+    name: str
+
+
+class Change(NamedTuple):
+    """One write. ``object`` is the new state (for DELETED: the last one, with the revision of the deletion)."""
+
+    revision: int
+    type: ChangeType
+    key: Key
+    object: Object
+    previous: Object | None
+
+
+class Storage:
+    """The objects. ``path`` None keeps everything in memory (tests)."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        try:
+            self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            raise StorageError(
+                500, "InternalError", f"cannot open the state in {path}: {error}; free space or choose another folder"
+            ) from error
+        self._objects: dict[str, dict[tuple[str, str], Object]] = {}
+        self._history: deque[Change] = deque(maxlen=HISTORY)
+        self._watches: set[Watch] = set()
+        self._listeners: list[Callable[[Change], None]] = []
+        self._revision = 1
+        self._compacted = 1
+        self._load()
+
+    @property
+    def revision(self) -> int:
+        """The newest resource version."""
+        return self._revision
+
+    @property
+    def compacted(self) -> int:
+        """A watch may start at this revision or later."""
+        return self._compacted
+
+    def get(self, key: Key) -> Object | None:
+        """The stored object (shared, read-only), or None."""
+        return self._objects.get(key.resource, {}).get((key.namespace, key.name))
+
+    def list(self, resource: str, namespace: str = "") -> list[Object]:
+        """All objects of a resource (shared, read-only), in (namespace, name) order; one namespace if given."""
+        found = self._objects.get(resource, {})
+        return [found[key] for key in sorted(found) if not namespace or key[0] == namespace]
+
+    def put(self, key: Key, body: Object) -> Object:
+        """Store ``body`` under the next revision (written into its metadata) and return it; it belongs to the storage from now on."""
+        previous = self.get(key)
+        revision = self._revision + 1
+        body.setdefault("metadata", {})["resourceVersion"] = str(revision)
+        self._write(Change(revision, "MODIFIED" if previous else "ADDED", key, body, previous))
+        return body
+
+    def remove(self, key: Key) -> Object | None:
+        """Delete; returns the last state with the revision of the deletion, None when there was nothing."""
+        previous = self.get(key)
+        if previous is None:
+            return None
+        revision = self._revision + 1
+        body = {**previous, "metadata": {**previous["metadata"], "resourceVersion": str(revision)}}
+        self._write(Change(revision, "DELETED", key, body, previous))
+        return body
+
+    def watch(self, resource: str, namespace: str = "", since: int | None = None) -> Watch:
+        """Changes after revision ``since`` (None: from now on). Raises 410 Expired when the history does not reach back that far."""
+        if since is not None and since < self._compacted:
+            raise expired(f"too old resource version: {since} ({self._compacted})")
+        watch = Watch(self, resource, namespace)
+        if since is not None:
+            for change in self._history:
+                if change.revision > since:
+                    watch.offer(change)
+        self._watches.add(watch)
+        return watch
+
+    def listen(self, callback: Callable[[Change], None]) -> None:
+        """Call ``callback(change)`` for every change, synchronously, after it was stored. It must not write (schedule that)."""
+        self._listeners.append(callback)
+
+    def fact(self, name: str) -> str | None:
+        """A small persisted value of the twin's own (cluster id, counters)."""
+        row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def set_fact(self, name: str, value: str) -> None:
+        """Persist a small value."""
+        self._execute(
+            "INSERT INTO facts VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET value = excluded.value", (name, value)
+        )
+
+    def facts(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """Persisted values whose name starts with ``prefix``."""
+        for name, value in self._db.execute("SELECT name, value FROM facts").fetchall():
+            if name.startswith(prefix):
+                yield name, value
+
+    def close(self) -> None:
+        """End all watches and close the file."""
+        for watch in tuple(self._watches):
+            watch.close()
+        self._db.close()
+
+    def drop_watch(self, watch: Watch) -> None:
+        """A watch that was closed is told nothing more."""
+        self._watches.discard(watch)
+
+    def _load(self) -> None:
+        for resource, namespace, name, body in self._db.execute("SELECT resource, namespace, name, body FROM objects"):
+            self._objects.setdefault(resource, {})[namespace, name] = json.loads(body)
+        rows = self._db.execute(
+            "SELECT revision, type, resource, namespace, name, body, previous FROM history ORDER BY revision"
+        ).fetchall()
+        for revision, kind, resource, namespace, name, body, previous in rows[-HISTORY:]:
+            before = json.loads(previous) if previous else None
+            self._history.append(Change(revision, kind, Key(resource, namespace, name), json.loads(body), before))
+        if rows:
+            self._revision = rows[-1][0]
+            self._compacted = rows[0][0] - 1
+
+    def _write(self, change: Change) -> None:
+        body = json.dumps(change.object, separators=(",", ":"))
+        previous = None if change.previous is None else json.dumps(change.previous, separators=(",", ":"))
+        resource, namespace, name = change.key
+        statements: Statements = [
+            (
+                "INSERT INTO history VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (change.revision, change.type, resource, namespace, name, body, previous),
+            ),
+        ]
+        if change.type == "DELETED":
+            statements.append(
+                ("DELETE FROM objects WHERE resource = ? AND namespace = ? AND name = ?", (resource, namespace, name))
+            )
+        else:
+            statements.append(("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?)", (resource, namespace, name, body)))
+        if change.revision % 1_000 == 0:
+            statements.append(("DELETE FROM history WHERE revision <= ?", (change.revision - HISTORY,)))
+        self._transact(statements)
+        self._revision = change.revision
+        if len(self._history) == HISTORY:
+            self._compacted = self._history[0].revision
+        self._history.append(change)
+        found = self._objects.setdefault(resource, {})
+        if change.type == "DELETED":
+            found.pop((namespace, name), None)
+        else:
+            found[namespace, name] = change.object
+        for watch in tuple(self._watches):
+            watch.offer(change)
+        for listener in self._listeners:
+            listener(change)
+
+    def _execute(self, statement: str, values: tuple[object, ...]) -> None:
+        self._transact([(statement, values)])
+
+    def _transact(self, statements: Statements) -> None:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            for statement, values in statements:
+                self._db.execute(statement, values)
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            message = f"the state could not be written and nothing was changed: {error}; free disk space and try again"
+            raise StorageError(500, "InternalError", message) from error
+
+
+class Watch(AsyncIterator[Change]):
+    """Changes of one resource, oldest first; iterate it, then ``close()`` it (or use it as a context manager)."""
+
+    def __init__(self, storage: Storage, resource: str, namespace: str) -> None:
+        self._storage = storage
+        self._resource = resource
+        self._namespace = namespace
+        self._queue: asyncio.Queue[Change | None] = asyncio.Queue()
+
+    def offer(self, change: Change) -> None:
+        """Take the change if this watch is about it."""
+        if change.key.resource == self._resource and self._namespace in ("", change.key.namespace):
+            self._queue.put_nowait(change)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __anext__(self) -> Change:
+        change = await self._queue.get()
+        if change is None:
+            raise StopAsyncIteration
+        return change
+
+    def close(self) -> None:
+        """Stop; a pending iteration ends."""
+        self._storage.drop_watch(self)
+        self._queue.put_nowait(None)

@@ -7,9 +7,9 @@ part (folder)       offers                                      needs
 ``api``             REST, watch, exec, logs, port-forward       Registry, :class:`Workloads`
 ``controllers``     Deployments … kubelet                       Registry, :class:`NodeNetwork`, :class:`Workloads`
 ``agent``           identities, endpoints, policies, CNI        Registry, the policy engine
-``datapath``        :class:`PodNetwork`, flows                  agent's tables, :class:`Flows`
-``containers``      :class:`Workloads`: simulated programs      :class:`PodNetwork`, Registry
-``relay``           Observer gRPC                               rings filled through :class:`Flows`
+``datapath``        :class:`Networks`, flows                    agent's tables, Hubble rings
+``containers``      :class:`Workloads`: simulated programs      :class:`Networks`, Registry
+``relay``           Observer gRPC                               Hubble rings filled by the datapath
 ==================  ==========================================  ==================================================
 
 Everything runs in one asyncio loop; nothing here may block. Addresses are strings as in the API; ports are integers; times are clock seconds.
@@ -20,6 +20,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+from lab_helpers.twin.clock import Clock
+
 __all__ = [
     "Attachment",
     "ByteStream",
@@ -27,10 +29,15 @@ __all__ = [
     "ContainerState",
     "DatagramHandler",
     "ExecResult",
+    "Image",
+    "Images",
     "NetworkReadiness",
+    "Networks",
     "NodeNetwork",
     "PodKey",
     "PodNetwork",
+    "Process",
+    "Program",
     "StreamHandler",
     "Workloads",
 ]
@@ -151,6 +158,58 @@ class Workloads(Protocol):
         """Connect to ``port`` inside the pod's network namespace, as the kubelet does. Raises ConnectionFailed."""
 
 
+# --- simulated programs ---------------------------------------------------------------------------------------------------------
+
+
+class Process(Protocol):
+    """What a simulated program sees: arguments, environment, streams, files, network, time. Never the host."""
+
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    pod: Mapping[str, Any]
+    container: str
+    node: str
+    network: PodNetwork
+    clock: Clock
+    stdin: AsyncIterator[bytes]
+    tty: bool
+
+    async def out(self, text: str | bytes) -> None:
+        """Write to standard output."""
+
+    async def err(self, text: str | bytes) -> None:
+        """Write to standard error."""
+
+    def read_file(self, path: str) -> bytes:
+        """A file of the container: image files, mounted ConfigMaps and Secrets, /etc/hosts, /etc/resolv.conf. Raises FileNotFoundError."""
+
+    def ready(self, *, serving: bool = True) -> None:
+        """Tell the runtime that the program is up (containers without a readiness probe are ready as soon as they run)."""
+
+
+Program = Callable[[Process], Awaitable[int]]
+"""A program runs until it returns its exit code; SIGTERM arrives as asyncio.CancelledError."""
+
+
+class Image(NamedTuple):
+    """A container image the twin can play. ``name`` without tag or digest; ``programs`` by base name; ``entrypoint``/``command`` as in
+    the image's configuration; ``files`` are paths to contents."""
+
+    name: str
+    programs: Mapping[str, Program]
+    entrypoint: Sequence[str] = ()
+    command: Sequence[str] = ()
+    files: Mapping[str, bytes] = {}
+    env: Mapping[str, str] = {}
+
+
+class Images(Protocol):
+    """The images that can be "pulled"; anything else ends in ErrImagePull, then ImagePullBackOff, with a message that says why."""
+
+    def add(self, image: Image) -> None:
+        """Offer an image (the agent adds cilium, operator, relay, envoy; the containers part adds what labs use)."""
+
+
 # --- the network, seen by a program in a container ------------------------------------------------------------------------------
 
 
@@ -206,3 +265,16 @@ class PodNetwork(Protocol):
 
     async def ping(self, host: str, *, sequence: int, timeout: float) -> float:
         """One ICMP echo; round-trip seconds. Raises ConnectionFailed."""
+
+
+class Networks(Protocol):
+    """Every place a simulated program can be in; the datapath implements it."""
+
+    def pod(self, pod: Mapping[str, Any]) -> PodNetwork:
+        """The network namespace of a pod (of its node, for host-network pods)."""
+
+    def node(self, name: str) -> PodNetwork:
+        """A node's own network namespace: kubelet probes, host-network pods."""
+
+    def outside(self, ip: str) -> PodNetwork:
+        """A host outside the cluster with that address (made on first use)."""

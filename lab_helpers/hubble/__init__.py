@@ -3,7 +3,7 @@
 Messages are protobuf messages (upb), generated from our own ``.proto`` files and committed::
 
     from lab_helpers.hubble.protos import flow_pb2, observer_pb2, relay_pb2, peer_pb2
-    from lab_helpers.hubble.protos import observer_pb2_grpc, peer_pb2_grpc   # imports grpc (slow: only where served or asked)
+    from lab_helpers.hubble.protos import observer_pb2_grpc, peer_pb2_grpc  # imports grpc: only where served
 
     flow = flow_pb2.Flow(verdict=flow_pb2.FORWARDED, node_name="kind-worker", Type=flow_pb2.L3_L4)
 

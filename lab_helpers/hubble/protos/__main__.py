@@ -11,7 +11,9 @@ def main(argv: list[str]) -> int:
     """Exit status 0, or 1 with the reason on stderr."""
     parser = argparse.ArgumentParser(prog="python -m lab_helpers.hubble.protos", description=__doc__)
     parser.add_argument("--descriptor-set", type=Path, metavar="FILE", help="write a FileDescriptorSet instead")
-    parser.add_argument("--plain", type=Path, metavar="DIR", help="write stubs in protoc's own layout below DIR instead")
+    parser.add_argument(
+        "--plain", type=Path, metavar="DIR", help="write stubs in protoc's own layout below DIR instead"
+    )
     options = parser.parse_args(argv)
     try:
         if options.descriptor_set:

@@ -1,1 +1,136 @@
-"""The policy engine: Cilium's verdicts, with reasons. Pure: no I/O, no clock, no globals."""
+"""The policy engine: Cilium's verdicts, with reasons. Pure: no I/O, no clock, no globals.
+
+Read an object with :func:`parse` (or a text with :func:`parse_yaml`), give it to a :class:`Repository` together with the endpoints and
+identities there are, and ask it to :meth:`~Repository.decide`.
+"""
+
+from __future__ import annotations
+
+from lab_helpers.policy.configs import AllowLocalhost, EnforcementMode, PolicyConfig, Version
+from lab_helpers.policy.decisions import (
+    Decision,
+    DropReason,
+    Enforcement,
+    MapEntry,
+    MatchType,
+    Redirect,
+    SelectorUse,
+    Why,
+)
+from lab_helpers.policy.errors import (
+    ManifestError,
+    PolicyEngineError,
+    PolicyError,
+    Position,
+    RegexError,
+    UnknownIdentity,
+)
+from lab_helpers.policy.identities import (
+    LOCAL_SCOPE,
+    MAXIMUM_CLUSTER_IDENTITY,
+    MINIMUM_CLUSTER_IDENTITY,
+    RESERVED,
+    Endpoint,
+    Identity,
+    NamedPort,
+    ReservedIdentity,
+    reserved_identity,
+    runs_endpoint,
+)
+from lab_helpers.policy.labels import Label, LabelSet, parse_label, parse_labels
+from lab_helpers.policy.matchpatterns import FQDNSelector, fqdn_labels, name_matches
+from lab_helpers.policy.prefixes import Prefix, parse_prefix
+from lab_helpers.policy.protocols import PortMatch, Protocol, protocol_named
+from lab_helpers.policy.requests import (
+    DNSRule,
+    HeaderMatch,
+    HTTPRequest,
+    HTTPRule,
+    KafkaRequest,
+    KafkaRule,
+    L7Parser,
+    L7Rules,
+    dns_allows,
+    http_allows,
+    kafka_allows,
+    server_name_allows,
+)
+from lab_helpers.policy.rules import (
+    Action,
+    CIDRGroup,
+    Direction,
+    Notice,
+    ParsedPolicy,
+    PolicyRef,
+    PortRule,
+    Rule,
+    RuleRef,
+    Service,
+    Tier,
+)
+
+__all__ = [
+    "LOCAL_SCOPE",
+    "MAXIMUM_CLUSTER_IDENTITY",
+    "MINIMUM_CLUSTER_IDENTITY",
+    "RESERVED",
+    "Action",
+    "AllowLocalhost",
+    "CIDRGroup",
+    "DNSRule",
+    "Decision",
+    "Direction",
+    "DropReason",
+    "Endpoint",
+    "EnforcementMode",
+    "Enforcement",
+    "FQDNSelector",
+    "HTTPRequest",
+    "HTTPRule",
+    "HeaderMatch",
+    "Identity",
+    "KafkaRequest",
+    "KafkaRule",
+    "L7Parser",
+    "L7Rules",
+    "Label",
+    "LabelSet",
+    "ManifestError",
+    "MapEntry",
+    "MatchType",
+    "NamedPort",
+    "Notice",
+    "ParsedPolicy",
+    "PolicyConfig",
+    "PolicyEngineError",
+    "PolicyError",
+    "PolicyRef",
+    "PortMatch",
+    "PortRule",
+    "Position",
+    "Prefix",
+    "Protocol",
+    "Redirect",
+    "RegexError",
+    "ReservedIdentity",
+    "Rule",
+    "RuleRef",
+    "SelectorUse",
+    "Service",
+    "Tier",
+    "UnknownIdentity",
+    "Version",
+    "Why",
+    "dns_allows",
+    "fqdn_labels",
+    "http_allows",
+    "kafka_allows",
+    "name_matches",
+    "parse_label",
+    "parse_labels",
+    "parse_prefix",
+    "protocol_named",
+    "reserved_identity",
+    "runs_endpoint",
+    "server_name_allows",
+]

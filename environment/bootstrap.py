@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+"""From a fresh clone to running labs, with nothing but Python 3.11 or newer.
+
+    python3 environment/bootstrap.py lab      virtual environment, packages, cluster, JupyterLab
+    python3 environment/bootstrap.py test     the same with what tests need, then all checks
+    python3 environment/bootstrap.py run ...  any cilium-labs command (up, down, status, ...)
+
+The virtual environment is .venv beside this repository's README (CILIUM_LABS_VENV chooses another place). It is made once and
+brought up to date when pyproject.toml changes. Only the standard library is used here, and no syntax newer than Python 3.6, so
+that an old Python gets a message instead of a traceback.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+VENV = os.path.abspath(os.environ.get("CILIUM_LABS_VENV") or os.path.join(ROOT, ".venv"))
+OLDEST = (3, 11)
+NEWEST_TRIED = 14
+CHECKS = (
+    ("lint", ["-m", "ruff", "check", "."]),
+    ("format", ["-m", "ruff", "format", "--check", "."]),
+    ("types", ["-m", "mypy"]),
+    (
+        "layers",
+        ["-c", "import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())"],
+    ),
+    ("tests", ["-m", "pytest", "-n", "2", "--dist", "worksteal"]),
+)
+
+
+def main(arguments):
+    """Returns an exit code."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(__doc__)
+        return 0 if arguments else 2
+    command, rest = arguments[0], arguments[1:]
+    if command not in ("lab", "test", "run"):
+        return fail("unknown command: %s" % command, "lab, test or run; --help explains them")
+    interpreter = find_interpreter()
+    if interpreter is None:
+        have = "%d.%d" % sys.version_info[:2]
+        return fail(
+            "Python %s is too old and no newer one is on PATH" % have,
+            "install Python 3.11 or newer (https://www.python.org/downloads/), then run the same command again",
+        )
+    try:
+        python = prepare(interpreter, "test" if command == "test" else "")
+    except subprocess.CalledProcessError as error:
+        return fail(
+            "this step failed: %s" % " ".join(map(str, error.cmd)),
+            "read its messages above; remove %s to start over" % VENV,
+        )
+    except OSError as error:
+        return fail(
+            "cannot write to %s: %s" % (VENV, error.strerror or error),
+            "free space, or set CILIUM_LABS_VENV to another folder",
+        )
+    if command == "test":
+        return test(python, rest)
+    target = [python, "-m", "lab_helpers.cli"] + (["lab"] if command == "lab" else []) + rest
+    return call(target)
+
+
+def find_interpreter():
+    """A command for a Python that is new enough: this one if it is."""
+    if sys.version_info[:2] >= OLDEST:
+        return [sys.executable]
+    for minor in range(NEWEST_TRIED, OLDEST[1] - 1, -1):
+        found = shutil.which("python3.%d" % minor)
+        if found:
+            return [found]
+        if os.name == "nt" and shutil.which("py"):
+            candidate = ["py", "-3.%d" % minor]
+            if subprocess.call(candidate + ["-c", ""], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0:
+                return candidate
+    return None
+
+
+def prepare(interpreter, extra):
+    """Make the virtual environment, or bring it up to date; returns its Python."""
+    python = os.path.join(VENV, "Scripts", "python.exe") if os.name == "nt" else os.path.join(VENV, "bin", "python")
+    stamp = os.path.join(VENV, "cilium-labs-%s.stamp" % (extra or "lab"))
+    wanted = fingerprint(interpreter)
+    if os.path.exists(python) and read(stamp) == wanted:
+        return python
+    started = time.time()
+    if not os.path.exists(python):
+        say("making the virtual environment %s" % VENV)
+        subprocess.check_call(interpreter + ["-m", "venv", VENV])
+    say("installing packages (once; one to three minutes)")
+    what = ROOT + ("[%s]" % extra if extra else "")
+    quiet = [] if os.environ.get("CILIUM_LABS_VERBOSE") else ["--quiet"]
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "install"] + quiet
+    subprocess.check_call(pip + ["--editable", what])
+    with open(stamp, "w") as stream:
+        stream.write(wanted)
+    say("ready after %d s" % (time.time() - started))
+    return python
+
+
+def fingerprint(interpreter):
+    """Changes when the packages may have to change."""
+    with open(os.path.join(ROOT, "pyproject.toml"), "rb") as stream:
+        return hashlib.sha256(stream.read() + " ".join(interpreter).encode()).hexdigest()
+
+
+def test(python, arguments):
+    """All checks in turn; arguments go to pytest alone."""
+    checks = CHECKS if not arguments else (("tests", ["-m", "pytest"] + arguments),)
+    failed = []
+    for name, command in checks:
+        started = time.time()
+        say("%s ..." % name)
+        code = call([python] + command)
+        say("%s: %s (%d s)" % (name, "ok" if code == 0 else "FAILED", time.time() - started))
+        if code in (130, -2):
+            return 130
+        if code != 0:
+            failed.append(name)
+    if failed:
+        return fail(
+            "failed: %s" % ", ".join(failed),
+            "the messages are above; one test alone: make test ARGS='tests/policy -k name'",
+        )
+    return 0
+
+
+def call(command):
+    """Run it in the repository; Ctrl-C is left to the program, which ends by itself."""
+    process = subprocess.Popen(command, cwd=ROOT)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue
+
+
+def read(path):
+    """The text of a file, or None."""
+    try:
+        with open(path) as stream:
+            return stream.read()
+    except OSError:
+        return None
+
+
+def say(text):
+    """Progress, on stderr so that output pipes."""
+    sys.stderr.write("cilium-labs: %s\n" % text)
+    sys.stderr.flush()
+
+
+def fail(what, cure):
+    """One clear message; returns the exit code 1."""
+    sys.stderr.write("cilium-labs: error: %s\n  try: %s\n" % (what, cure))
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,116 @@
+"""A cluster as labs, checks, views and the command line see it: Kubernetes REST and Hubble gRPC, nothing else.
+
+Above this module nobody asks which backend it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lab_helpers.clusters.errors import ClusterError, NotRunning
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
+
+    from lab_helpers.hubble.client import HubbleClient
+
+__all__ = ["Cluster"]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """``backend`` is "twin", "kind" or "existing".
+
+    ``hubble_address`` is empty where Relay must be reached by port-forward.
+    """
+
+    backend: str
+    name: str
+    state_dir: Path
+    kubeconfig: Path
+    context: str = ""
+    bin_dir: Path | None = None
+    hubble_address: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def environment(self) -> dict[str, str]:
+        """What a shell, a kernel or a terminal needs so that kubectl, helm, cilium and hubble meet this cluster."""
+        variables = {
+            "KUBECONFIG": str(self.kubeconfig),
+            "CILIUM_LABS_HOME": str(self.state_dir),
+            "CILIUM_LABS_BACKEND": self.backend,
+            # shell cells fork the kernel while gRPC's threads run in it
+            "GRPC_ENABLE_FORK_SUPPORT": "false",
+        }
+        if self.bin_dir is not None:
+            folders = [
+                str(self.bin_dir),
+                *(f for f in os.environ.get("PATH", "").split(os.pathsep) if f != str(self.bin_dir)),
+            ]
+            variables["PATH"] = os.pathsep.join(folders)
+        if self.hubble_address:
+            variables["HUBBLE_SERVER"] = self.hubble_address
+        return variables
+
+    def api(self) -> ApiClient:
+        """A client of the official library, made for this cluster (not the global default)."""
+        from kubernetes import config
+
+        try:
+            return config.new_client_from_config(config_file=str(self.kubeconfig), context=self.context or None)
+        except config.ConfigException as error:
+            raise ClusterError(
+                f"the kubeconfig cannot be used: {error}", where=str(self.kubeconfig), try_="cilium-labs up"
+            ) from error
+
+    @contextlib.contextmanager
+    def hubble(self) -> Iterator[HubbleClient]:
+        """A client of Hubble Relay, closed at the end. Raises NotRunning when Relay cannot be reached."""
+        from lab_helpers.hubble.client import HubbleClient
+
+        if not self.hubble_address:
+            raise NotRunning(
+                "Hubble Relay has no address on this cluster", where=self.name, try_="cilium hubble port-forward"
+            )
+        with HubbleClient(self.hubble_address) as client:
+            yield client
+
+    def versions(self) -> Mapping[str, str]:
+        """``kubernetes`` and, where it is installed, ``cilium``."""
+        from kubernetes import client
+
+        with self.api() as api:
+            found = {"kubernetes": str(client.VersionApi(api).get_code().git_version)}
+            try:
+                agents = client.AppsV1Api(api).read_namespaced_daemon_set("cilium", "kube-system")
+            except client.ApiException as error:
+                if error.status != 404:
+                    raise
+            else:
+                image = str(agents.spec.template.spec.containers[0].image)
+                found["cilium"] = image.partition("@")[0].rpartition(":")[2].removeprefix("v")
+        return found
+
+    def reachable(self) -> bool:
+        """Does the API server answer?"""
+        from kubernetes import client
+
+        try:
+            with self.api() as api:
+                client.VersionApi(api).get_code(_request_timeout=3)
+        except Exception:  # noqa: BLE001 - any reason means no
+            return False
+        return True
+
+    def down(self) -> None:
+        """Stop what was started for this cluster; state is kept."""
+        if self.backend == "twin":
+            from lab_helpers.clusters import twins
+            from lab_helpers.clusters.homes import Home
+
+            twins.stop(Home(self.state_dir))

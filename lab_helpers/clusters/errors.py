@@ -1,0 +1,41 @@
+"""What can go wrong with a cluster, said so that a person can act on it.
+
+::
+
+    ClusterError
+    ├── NotRunning       nothing to connect to
+    ├── AlreadyRunning   a second ``up``
+    ├── StartFailed      the cluster did not come up
+    └── Unsupported      this backend cannot do that
+"""
+
+from __future__ import annotations
+
+__all__ = ["AlreadyRunning", "ClusterError", "NotRunning", "StartFailed", "Unsupported"]
+
+
+class ClusterError(Exception):
+    """``what`` happened, ``where``, and what to ``try_``; ``str()`` is all three."""
+
+    def __init__(self, what: str, *, where: str = "", try_: str = "") -> None:
+        self.what = what
+        self.where = where
+        self.try_ = try_
+        parts = [what, f"where: {where}" if where else "", f"try:   {try_}" if try_ else ""]
+        super().__init__("\n".join(part for part in parts if part))
+
+
+class NotRunning(ClusterError):  # noqa: N818 - reads as a state, as in ConnectionRefused
+    """Nothing to connect to."""
+
+
+class AlreadyRunning(ClusterError):  # noqa: N818
+    """A cluster runs already; the message says which."""
+
+
+class StartFailed(ClusterError):  # noqa: N818
+    """It did not come up; the message quotes the end of its log."""
+
+
+class Unsupported(ClusterError):  # noqa: N818
+    """This backend cannot do that."""

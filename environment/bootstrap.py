@@ -5,9 +5,9 @@
     python3 environment/bootstrap.py test     the same with what tests need, then all checks
     python3 environment/bootstrap.py run ...  any cilium-labs command (up, down, status, ...)
 
-The virtual environment is .venv beside this repository's README (CILIUM_LABS_VENV chooses another place). It is made once and
-brought up to date when pyproject.toml changes. Only the standard library is used here, and no syntax newer than Python 3.6, so
-that an old Python gets a message instead of a traceback.
+The virtual environment is .venv beside this repository's README (CILIUM_LABS_VENV chooses another place). It is made
+once and brought up to date when pyproject.toml changes. Only the standard library is used here, and no syntax newer than
+Python 3.6, so that an old Python gets a message instead of a traceback.
 """
 
 import hashlib
@@ -71,14 +71,17 @@ def find_interpreter():
     if sys.version_info[:2] >= OLDEST:
         return [sys.executable]
     for minor in range(NEWEST_TRIED, OLDEST[1] - 1, -1):
-        found = shutil.which("python3.%d" % minor)
-        if found:
-            return [found]
-        if os.name == "nt" and shutil.which("py"):
-            candidate = ["py", "-3.%d" % minor]
-            if subprocess.call(candidate + ["-c", ""], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0:
+        candidates = [["python3.%d" % minor]] if os.name != "nt" else [["py", "-3.%d" % minor]]
+        for candidate in candidates:
+            if shutil.which(candidate[0]) and works(candidate):
                 return candidate
     return None
+
+
+def works(candidate):
+    """Does this command start a Python that is new enough? (Version managers leave launchers that do not.)"""
+    check = "import sys, venv; sys.exit(sys.version_info[:2] < %r)" % (OLDEST,)
+    return subprocess.call([*candidate, "-c", check], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0
 
 
 def prepare(interpreter, extra):
@@ -91,12 +94,12 @@ def prepare(interpreter, extra):
     started = time.time()
     if not os.path.exists(python):
         say("making the virtual environment %s" % VENV)
-        subprocess.check_call(interpreter + ["-m", "venv", VENV])
+        subprocess.check_call([*interpreter, "-m", "venv", VENV])
     say("installing packages (once; one to three minutes)")
     what = ROOT + ("[%s]" % extra if extra else "")
     quiet = [] if os.environ.get("CILIUM_LABS_VERBOSE") else ["--quiet"]
-    pip = [python, "-m", "pip", "--disable-pip-version-check", "install"] + quiet
-    subprocess.check_call(pip + ["--editable", what])
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", *quiet]
+    subprocess.check_call([*pip, "--editable", what])
     with open(stamp, "w") as stream:
         stream.write(wanted)
     say("ready after %d s" % (time.time() - started))
@@ -111,12 +114,12 @@ def fingerprint(interpreter):
 
 def test(python, arguments):
     """All checks in turn; arguments go to pytest alone."""
-    checks = CHECKS if not arguments else (("tests", ["-m", "pytest"] + arguments),)
+    checks = CHECKS if not arguments else (("tests", ["-m", "pytest", *arguments]),)
     failed = []
     for name, command in checks:
         started = time.time()
         say("%s ..." % name)
-        code = call([python] + command)
+        code = call([python, *command])
         say("%s: %s (%d s)" % (name, "ok" if code == 0 else "FAILED", time.time() - started))
         if code in (130, -2):
             return 130

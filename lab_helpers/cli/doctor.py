@@ -29,6 +29,7 @@ _NEEDED = (
     "grpc",
     "cryptography",
 )
+_OLDEST = (3, 11)
 _FREE_BYTES = 200 * 1024 * 1024
 
 
@@ -71,7 +72,7 @@ def examine(home: Home) -> Iterator[Finding]:
 
 def _python() -> Iterator[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info < (3, 11):
+    if sys.version_info[:2] < _OLDEST:
         yield Finding(
             "bad", f"Python {version} is too old", "install Python 3.11 or newer, then remove .venv and start again"
         )

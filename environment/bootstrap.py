@@ -6,8 +6,8 @@
     python3 environment/bootstrap.py run ...  any cilium-labs command (up, down, status, ...)
 
 The virtual environment is .venv beside this repository's README (CILIUM_LABS_VENV chooses another place). It is made
-once and brought up to date when pyproject.toml changes. Only the standard library is used here, and no syntax newer than
-Python 3.6, so that an old Python gets a message instead of a traceback.
+once and brought up to date when pyproject.toml changes. Only the standard library is used here, and no syntax newer
+than Python 3.6, so that an old Python gets a message instead of a traceback.
 """
 
 import hashlib

@@ -12,6 +12,7 @@ Folders are private to the user (0700 where the system knows modes).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -98,7 +99,8 @@ def write_json(path: Path, facts: Mapping[str, object]) -> None:
         part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
         raise ClusterError(
             f"cannot write {path.name}: {error.strerror or error}",
             where=str(path),

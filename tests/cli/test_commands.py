@@ -1,0 +1,67 @@
+"""The command line without a cluster: help with examples, clear errors, exit codes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMANDS = ("up", "down", "status", "reset", "lab", "run", "env", "doctor", "policy")
+
+
+def run(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "lab_helpers.cli", *arguments],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env={**os.environ, "CILIUM_LABS_HOME": str(home)},
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_examples(command: str, tmp_path: Path) -> None:
+    done = run(command, "--help", home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Example" in done.stdout
+    assert f"cilium-labs {command}" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["status", "down", "env"])
+def test_without_a_cluster(command: str, tmp_path: Path) -> None:
+    done = run(command, home=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "error: no cluster is running" in done.stderr
+    assert "try:   cilium-labs up" in done.stderr
+
+
+def test_unknown_command(tmp_path: Path) -> None:
+    done = run("upp", home=tmp_path)
+    assert done.returncode == 2
+    assert "No such command 'upp'" in done.stderr
+
+
+def test_unknown_context(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "config"
+    kubeconfig.write_text("apiVersion: v1\nkind: Config\ncurrent-context: ''\ncontexts: []\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "lab_helpers.cli", "up", "--backend", "existing", "--context", "nope"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "CILIUM_LABS_HOME": str(tmp_path / "home"), "KUBECONFIG": str(kubeconfig)},
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "kubeconfig" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_doctor_is_content_here(tmp_path: Path) -> None:
+    done = run("doctor", home=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Python" in done.stdout

@@ -1,0 +1,107 @@
+"""What every view has: a text form and an HTML form, made from the same data.
+
+Notebooks, exported pages and terminals choose between them by MIME type. The HTML uses the theme's variables
+(``--jp-…``) with fallbacks, so it follows light and dark; icons and words carry the meaning, colour only supports it.
+Output is deterministic: the same data gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import html
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from enum import Enum
+from typing import NamedTuple
+
+__all__ = ["STYLE", "Tone", "Tones", "View", "badge", "cell_text", "document", "escape", "paragraphs"]
+
+STYLE = """<style>
+.cl-view{font:var(--jp-content-font-size1,14px)/1.5 var(--jp-content-font-family,system-ui,sans-serif);
+color:var(--jp-content-font-color1,#1f1f1f);margin:.3em 0;max-width:70em}
+.cl-view h4{margin:.2em 0 .4em;font-size:1.1em}
+.cl-view p{margin:.3em 0}
+.cl-view ul{margin:.2em 0 .4em;padding-left:1.4em}
+.cl-view table{border-collapse:collapse;margin:.4em 0;font-size:.93em}
+.cl-view th{text-align:left;font-weight:600;border-bottom:2px solid var(--jp-border-color1,#bdbdbd);padding:.2em .7em}
+.cl-view td{text-align:left;border-bottom:1px solid var(--jp-border-color2,#e0e0e0);padding:.2em .7em;
+vertical-align:top}
+.cl-view code,.cl-view pre{font-family:var(--jp-code-font-family,monospace);font-size:.93em}
+.cl-view pre{background:var(--jp-layout-color2,#f3f3f3);color:inherit;padding:.5em .7em;margin:.4em 0;
+white-space:pre-wrap}
+.cl-panel{border:1px solid var(--jp-border-color1,#bdbdbd);border-left-width:5px;border-radius:3px;padding:.4em .8em}
+.cl-badge{display:inline-block;font-weight:600;border:1px solid;border-radius:3px;padding:0 .45em;white-space:nowrap}
+.cl-good{color:var(--jp-success-color0,#1b5e20)}.cl-bad{color:var(--jp-error-color0,#b71c1c)}
+.cl-note{color:var(--jp-warn-color0,#bf360c)}.cl-plain{color:var(--jp-content-font-color2,#5f5f5f)}
+.cl-panel.cl-good,.cl-panel.cl-bad,.cl-panel.cl-note,.cl-panel.cl-plain{color:var(--jp-content-font-color1,#1f1f1f)}
+.cl-panel.cl-good{border-left-color:var(--jp-success-color1,#388e3c)}
+.cl-panel.cl-bad{border-left-color:var(--jp-error-color1,#d32f2f)}
+.cl-panel.cl-note{border-left-color:var(--jp-warn-color1,#f57c00)}
+.cl-faint{color:var(--jp-content-font-color2,#5f5f5f)}
+</style>"""
+"""The one stylesheet. Each HTML form carries it, because an exported page keeps only outputs."""
+
+
+class Tone(NamedTuple):
+    """How something is marked: an icon, and the name of its colour class."""
+
+    icon: str
+    css: str
+
+
+class Tones(Enum):
+    """The four marks there are."""
+
+    GOOD = Tone("✔", "cl-good")
+    BAD = Tone("✖", "cl-bad")
+    NOTE = Tone("▲", "cl-note")
+    PLAIN = Tone("●", "cl-plain")
+
+
+class View(ABC):
+    """A value that can be shown. Subclasses are frozen dataclasses."""
+
+    @abstractmethod
+    def text(self) -> str:
+        """Plain text, without a newline at the end."""
+
+    @abstractmethod
+    def body(self) -> str:
+        """HTML without stylesheet and frame."""
+
+    def html(self) -> str:
+        """A complete fragment: stylesheet, frame, body."""
+        return document(self.body())
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def _repr_mimebundle_(self, **_kwargs: object) -> dict[str, str]:
+        return {"text/plain": self.text(), "text/html": self.html()}
+
+
+def document(body: str) -> str:
+    """``body`` with stylesheet and frame."""
+    return f'<div class="cl-view">{STYLE}{body}</div>'
+
+
+def escape(text: object) -> str:
+    """Text for HTML, quotes included."""
+    return html.escape(str(text), quote=True)
+
+
+def badge(tone: Tone, word: str) -> str:
+    """An icon and a word in a frame."""
+    return f'<span class="cl-badge {tone.css}">{tone.icon} {escape(word)}</span>'
+
+
+def cell_text(text: object) -> str:
+    """Escaped text in which backquoted parts become code."""
+    pieces = escape(text).split("`")
+    if len(pieces) % 2 == 0:
+        return escape(text)
+    return "".join(piece if index % 2 == 0 else f"<code>{piece}</code>" for index, piece in enumerate(pieces))
+
+
+def paragraphs(texts: Iterable[str]) -> str:
+    """One ``<p>`` each; empty ones are left out."""
+    return "".join(f"<p>{cell_text(text)}</p>" for text in texts if text)

@@ -197,7 +197,7 @@ class Catalogue:
         return None
 
     def find(self, word: str) -> Resource:
-        """What ``pods``, ``po``, ``Pod``, ``deployments.apps``, ``deployments.v1.apps`` mean. Raises NoResourceError."""
+        """What ``pods``, ``po``, ``Pod``, ``deployments.apps``, ``deployments.v1.apps`` mean; or NoResourceError."""
         lower = word.lower()
         name, _, rest = lower.partition(".")
         if not rest:

@@ -112,5 +112,5 @@ def test_without_a_configuration_it_is_the_local_port(tmp_path: Path, monkeypatc
 def test_broken_yaml_names_file_and_line(tmp_path: Path) -> None:
     path = tmp_path / "config"
     path.write_text("a: [\nb: c\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match="config.*yaml: line 2"):
+    with pytest.raises(ConfigError, match="config.*yaml: line 3"):
         resolve(Overrides(kubeconfig=str(path)))

@@ -1,11 +1,11 @@
 """What can go wrong in this package::
 
-    HubbleError
-    ├── FilterError       a filter cannot be compiled
-    ├── MaskError         a field mask names no field
-    ├── JsonError         a JSON document is no such message
-    ├── RequestError      a request contradicts itself
-    └── CallError         a call to a server failed: status code, details
+HubbleError
+├── FilterError       a filter cannot be compiled
+├── MaskError         a field mask names no field
+├── JsonError         a JSON document is no such message
+├── RequestError      a request contradicts itself
+└── CallError         a call to a server failed: status code, details
 """
 
 
@@ -22,7 +22,7 @@ class MaskError(HubbleError):
 
 
 class JsonError(HubbleError):
-    """A JSON document that does not describe the message. `unknown` is the unknown field or enum name, if that is all."""
+    """A JSON document that does not describe the message. `unknown`: because of a name the schema does not have."""
 
     def __init__(self, message: str, *, unknown: bool = False) -> None:
         super().__init__(message)

@@ -50,7 +50,7 @@ def dumps(message: Message) -> str:
     special = _SPECIAL.get(message.DESCRIPTOR.full_name)
     if special:
         return special(message)
-    fields = message.ListFields()
+    fields = list(message.ListFields())
     if len(fields) > 1:
         fields.sort(key=_declared)
     return "{" + ",".join(f'"{field.name}":{_value(field, value)}' for field, value in fields) + "}"
@@ -79,7 +79,7 @@ def _write_any(message: Any) -> str:
     from google.protobuf import symbol_database
 
     try:
-        inner = symbol_database.Default().GetSymbol(message.TypeName())()  # type: ignore[no-untyped-call]
+        inner = symbol_database.Default().GetSymbol(message.TypeName())()
     except KeyError:
         raise JsonError(f'google.protobuf.Any: unable to resolve "{message.type_url}"') from None
     inner.ParseFromString(message.value)
@@ -207,7 +207,9 @@ def _fill(message: Any, document: Any, discard: bool) -> None:
         oneof = field.containing_oneof
         if oneof:
             if oneof.full_name in oneofs:
-                raise JsonError(f"proto: (line 1:2): error parsing {_quoted(name)}, oneof {oneof.full_name} is already set")
+                raise JsonError(
+                    f"proto: (line 1:2): error parsing {_quoted(name)}, oneof {oneof.full_name} is already set"
+                )
             oneofs.add(oneof.full_name)
         if field.is_repeated:
             _fill_list(message, field, value, discard)
@@ -338,7 +340,7 @@ def _read_any(message: Any, value: Any, discard: bool) -> None:
 
     url = next((item for name, item in value if name == "@type"), None)
     try:
-        inner = symbol_database.Default().GetSymbol(str(url).rsplit("/", 1)[-1])()  # type: ignore[no-untyped-call]
+        inner = symbol_database.Default().GetSymbol(str(url).rsplit("/", 1)[-1])()
     except KeyError:
         raise JsonError(f"proto: (line 1:2): unable to resolve {_token(url)}: not found") from None
     rest = _Members(item for item in value if item[0] != "@type")

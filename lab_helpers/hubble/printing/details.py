@@ -78,16 +78,16 @@ def agent_details(event: Any, layout: str) -> str:
         case flow_pb2.AGENT_STARTED, "agent_start":
             stamp = event.agent_start.time
             return f"start time: {times.format_stamp(stamp, layout) if event.agent_start.HasField('time') else 'N/A'}"
-        case (flow_pb2.POLICY_UPDATED | flow_pb2.POLICY_DELETED), "policy_update":
+        case ((flow_pb2.POLICY_UPDATED | flow_pb2.POLICY_DELETED), "policy_update"):
             update = event.policy_update
             return f"labels: [{','.join(update.labels)}], revision: {update.revision}, count: {update.rule_count}"
-        case (flow_pb2.ENDPOINT_REGENERATE_SUCCESS | flow_pb2.ENDPOINT_REGENERATE_FAILURE), "endpoint_regenerate":
+        case ((flow_pb2.ENDPOINT_REGENERATE_SUCCESS | flow_pb2.ENDPOINT_REGENERATE_FAILURE), "endpoint_regenerate"):
             regen = event.endpoint_regenerate
             text = f"id: {regen.id}, labels: [{','.join(regen.labels)}]"
             return text + (f", error: {regen.error}" if regen.error else "")
-        case (flow_pb2.ENDPOINT_CREATED | flow_pb2.ENDPOINT_DELETED), "endpoint_update":
+        case ((flow_pb2.ENDPOINT_CREATED | flow_pb2.ENDPOINT_DELETED), "endpoint_update"):
             return _endpoint_update(event.endpoint_update)
-        case (flow_pb2.IPCACHE_UPSERTED | flow_pb2.IPCACHE_DELETED), "ipcache_update":
+        case ((flow_pb2.IPCACHE_UPSERTED | flow_pb2.IPCACHE_DELETED), "ipcache_update"):
             return _ipcache(event.ipcache_update)
         case flow_pb2.SERVICE_UPSERTED, "service_upsert":
             return _service(event.service_upsert)

@@ -31,7 +31,6 @@ class Printer:
         self._err = err
         self._quote = go_quote
         self._table = TabWriter(minimum=2, padding=3) if options.output is Output.TABLE else None
-        self._err_table = TabWriter(minimum=2, padding=3)
         self._rows = 0
 
     def close(self) -> None:
@@ -71,8 +70,8 @@ class Printer:
                     source, destination, arrow = destination, source, "<-"
                     source_id, destination_id = destination_id, source_id
             node = f" [{flow.node_name}]" if options.node_names else ""
-            line = f"{time}{node}: {source} {source_id} {arrow} {destination} {destination_id} {kind} {verdict} ({summary})\n"
-            self._out.write(harmless(line, color=options.color))
+            who = f"{source} {source_id} {arrow} {destination} {destination_id}"
+            self._out.write(harmless(f"{time}{node}: {who} {kind} {verdict} ({summary})\n", color=options.color))
         else:
             self._fields(
                 ("TIMESTAMP", "NODE", "SOURCE", "DESTINATION", "TYPE", "VERDICT", "SUMMARY"),
@@ -169,7 +168,6 @@ class Printer:
         names = list(status.node_names)
         if output is Output.DICT:
             message = self._quote(status.message) if status.message else "N/A"
-            self._err_rows = getattr(self, "_err_rows", 0)
             block = self._block(
                 ("TIMESTAMP", "STATE", "NODES", "MESSAGE"),
                 (time, parts.enum_name(_STATES, status.state_change), details.shortened(names), message),

@@ -1,0 +1,1 @@
+"""How objects are printed: tables, YAML, JSON, names, jsonpath, custom columns."""

@@ -1,8 +1,8 @@
 """Which entries of a ring a request gets: number, first, since, until, follow.
 
 The rules are those of Hubble's server: `number` counts matching flows from the newest backwards, or with `first` from
-the oldest onwards; with `since` the walk back ends at that moment and `number` takes the *first* ones after it; the walk
-does not look at `until`. Notices of lost events pass filters and times and are not counted. Follows Cilium
+the oldest onwards; with `since` the walk back ends at that moment and `number` takes the *first* ones after it; the
+walk does not look at `until`. Notices of lost events pass filters and times and are not counted. Follows Cilium
 ``pkg/hubble/observer/local_observer.go``.
 """
 

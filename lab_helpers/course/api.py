@@ -1,0 +1,220 @@
+"""The Kubernetes API as the course uses it: read, apply, delete, and run a command in a pod.
+
+Requests go through the official client's connection pool, so any kubeconfig works that works there. Objects are plain
+dictionaries, because checks look at kinds the client has no classes for (cilium.io).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import quote, urlencode
+
+from lab_helpers.course.errors import ApiError, ProbeError
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
+
+__all__ = ["KINDS", "Api", "Executed", "Kind", "Resource"]
+
+Resource = Mapping[str, Any]
+"""An object of the Kubernetes API, as JSON."""
+
+FIELD_MANAGER: Final = "cilium-labs"
+
+
+class Kind(NamedTuple):
+    """Where objects of a kind are found. ``group`` is empty for the core."""
+
+    group: str
+    version: str
+    plural: str
+    namespaced: bool = True
+
+    def path(self, namespace: str = "", name: str = "") -> str:
+        """The URL path of one object or of a list; no namespace means all of them."""
+        parts = ["apis", self.group, self.version] if self.group else ["api", self.version]
+        if self.namespaced and namespace:
+            parts += ["namespaces", quote(namespace, safe="")]
+        parts.append(self.plural)
+        if name:
+            parts.append(quote(name, safe=""))
+        return "/" + "/".join(parts)
+
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "Namespace": Kind("", "v1", "namespaces", namespaced=False),
+    "Node": Kind("", "v1", "nodes", namespaced=False),
+    "Pod": Kind("", "v1", "pods"),
+    "Service": Kind("", "v1", "services"),
+    "Endpoints": Kind("", "v1", "endpoints"),
+    "ConfigMap": Kind("", "v1", "configmaps"),
+    "Secret": Kind("", "v1", "secrets"),
+    "ServiceAccount": Kind("", "v1", "serviceaccounts"),
+    "Deployment": Kind("apps", "v1", "deployments"),
+    "ReplicaSet": Kind("apps", "v1", "replicasets"),
+    "DaemonSet": Kind("apps", "v1", "daemonsets"),
+    "StatefulSet": Kind("apps", "v1", "statefulsets"),
+    "Job": Kind("batch", "v1", "jobs"),
+    "EndpointSlice": Kind("discovery.k8s.io", "v1", "endpointslices"),
+    "NetworkPolicy": Kind("networking.k8s.io", "v1", "networkpolicies"),
+    "CustomResourceDefinition": Kind("apiextensions.k8s.io", "v1", "customresourcedefinitions", namespaced=False),
+    "CiliumNetworkPolicy": Kind("cilium.io", "v2", "ciliumnetworkpolicies"),
+    "CiliumClusterwideNetworkPolicy": Kind("cilium.io", "v2", "ciliumclusterwidenetworkpolicies", namespaced=False),
+    "CiliumEndpoint": Kind("cilium.io", "v2", "ciliumendpoints"),
+    "CiliumIdentity": Kind("cilium.io", "v2", "ciliumidentities", namespaced=False),
+    "CiliumNode": Kind("cilium.io", "v2", "ciliumnodes", namespaced=False),
+}
+
+
+class Executed(NamedTuple):
+    """How a command in a pod ended. ``seconds`` is the caller's time."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+
+class Api:
+    """One connection pool to one API server. Safe to use from several threads."""
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
+        self._configuration = client.configuration
+        self._pool = client.rest_client.pool_manager
+
+    def get(self, kind: str, name: str, namespace: str = "") -> Resource | None:
+        """One object; None when there is none (or its kind is not installed)."""
+        return self._found(lambda: self._request("GET", KINDS[kind].path(namespace, name)))
+
+    def list(self, kind: str, namespace: str = "", selector: str = "") -> list[Resource]:
+        """Objects by namespace and label selector, by namespace and name; none when the kind is not installed."""
+        query = {"labelSelector": selector} if selector else {}
+        found = self._found(lambda: self._request("GET", KINDS[kind].path(namespace), query=query))
+        items = found["items"] if found else []
+        return sorted(items, key=lambda item: (item["metadata"].get("namespace", ""), item["metadata"]["name"]))
+
+    def apply(self, resource: Resource) -> Resource:
+        """Server-side apply; the course's fields win over those of other managers."""
+        metadata = resource["metadata"]
+        path = KINDS[resource["kind"]].path(metadata.get("namespace", ""), metadata["name"])
+        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        return self._request("PATCH", path, query=query, body=resource, content="application/apply-patch+yaml")
+
+    def patch(self, kind: str, name: str, namespace: str, changes: Resource) -> Resource:
+        """JSON merge patch."""
+        path = KINDS[kind].path(namespace, name)
+        return self._request("PATCH", path, body=changes, content="application/merge-patch+json")
+
+    def delete(self, kind: str, name: str, namespace: str = "", *, grace: int | None = None) -> None:
+        """Delete one object and what depends on it; harmless when there is none."""
+        query = {"propagationPolicy": "Background"}
+        if grace is not None:
+            query["gracePeriodSeconds"] = str(grace)
+        self._found(lambda: self._request("DELETE", KINDS[kind].path(namespace, name), query=query))
+
+    def version(self) -> str:
+        """``gitVersion`` of the API server."""
+        return str(self._request("GET", "/version")["gitVersion"])
+
+    def execute(
+        self, namespace: str, pod: str, command: Sequence[str], *, container: str = "", timeout: float = 30.0
+    ) -> Executed:
+        """Run a command in a running container, without input. Raises ProbeError when it cannot run or takes longer."""
+        from kubernetes.stream.ws_client import ERROR_CHANNEL, STDERR_CHANNEL, STDOUT_CHANNEL, WSClient
+
+        pairs = [("command", word) for word in command] + [("stdout", "true"), ("stderr", "true")]
+        if container:
+            pairs.append(("container", container))
+        base = self._configuration.host.replace("http", "ws", 1)
+        url = f"{base}{KINDS['Pod'].path(namespace, pod)}/exec?{urlencode(pairs)}"
+        where = f"{namespace}/{pod}"
+        began = time.monotonic()
+        try:
+            session = WSClient(self._configuration, url, self._headers(), capture_all=False)
+        except Exception as error:
+            raise ProbeError(
+                f"no way into the pod: {error}", where=where, try_=f"kubectl -n {namespace} get pod {pod}"
+            ) from error
+        out, err, status = "", "", ""
+        try:
+            while session.is_open():
+                left = timeout - (time.monotonic() - began)
+                if left <= 0:
+                    raise ProbeError(f"`{' '.join(command)}` did not end within {timeout:.0f} s", where=where)
+                session.update(timeout=min(left, 1.0))
+                out += session.read_channel(STDOUT_CHANNEL)
+                err += session.read_channel(STDERR_CHANNEL)
+                status += session.read_channel(ERROR_CHANNEL)
+        finally:
+            session.close()
+        return Executed(_exit_code(status, where), out, err, time.monotonic() - began)
+
+    def _headers(self) -> dict[str, str]:
+        token = self._configuration.get_api_key_with_prefix("BearerToken", "authorization")
+        basic = self._configuration.get_basic_auth_token() if self._configuration.username else None
+        chosen = token or basic
+        return {"authorization": chosen} if chosen else {}
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Resource | None = None,
+        content: str = "application/json",
+    ) -> Resource:
+        url = self._configuration.host + path + (f"?{urlencode(query)}" if query else "")
+        headers = {**self._headers(), "accept": "application/json"}
+        payload = None
+        if body is not None:
+            headers["content-type"] = content
+            payload = json.dumps(body).encode()
+        try:
+            answer = self._pool.request(method, url, headers=headers, body=payload, timeout=30.0, retries=2)
+        except Exception as error:
+            where = f"{method} {url}"
+            raise ApiError(
+                f"the API server does not answer: {error}", where=where, try_="cilium-labs status"
+            ) from error
+        if answer.status >= 400:
+            raise ApiError(_message(answer.data), status=answer.status, where=f"{method} {path}")
+        found: Resource = json.loads(answer.data)
+        return found
+
+    def _found(self, ask: Callable[[], Resource]) -> Resource | None:
+        try:
+            return ask()
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+
+def owner_names(resource: Resource) -> Iterable[tuple[str, str]]:
+    """Kind and name of what owns an object."""
+    for reference in resource["metadata"].get("ownerReferences", ()):
+        yield reference["kind"], reference["name"]
+
+
+def _message(data: bytes) -> str:
+    try:
+        return str(json.loads(data)["message"])
+    except (ValueError, KeyError, TypeError):
+        return data.decode("utf-8", errors="replace")[:300] or "refused without a reason"
+
+
+def _exit_code(status: str, where: str) -> int:
+    if not status:
+        raise ProbeError("the connection to the pod ended before the command did", where=where)
+    result = json.loads(status)
+    if result.get("status") == "Success":
+        return 0
+    for cause in result.get("details", {}).get("causes", ()):
+        if cause.get("reason") == "ExitCode":
+            return int(cause["message"])
+    raise ProbeError(f"the command could not be run: {result.get('message', status)}", where=where)

@@ -1,0 +1,189 @@
+"""Checks against the cluster: probes are run, flows read, objects looked at; the result is a value.
+
+A check that just failed is tried again for a moment after an answer was applied: a real cluster needs a second until a
+policy is in the dataplane. Nothing here raises for a denial, an absent object or an unreachable Hubble.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from lab_helpers.course.api import Api, Resource
+from lab_helpers.course.errors import CourseError
+from lab_helpers.course.fields import matches, select
+from lab_helpers.course.observing import FlowSource
+from lab_helpers.course.probing import Prober
+from lab_helpers.course.tasks import Check, Diagnosis, FlowCheck, ObjectCheck, ProbeCheck, Task
+from lab_helpers.views.attempts import Attempt
+from lab_helpers.views.display import Tones, View, badge, cell_text
+from lab_helpers.views.verdicts import Outcome
+
+__all__ = ["SETTLING", "CheckResult", "Evidence", "check_task", "evaluate"]
+
+SETTLING: Final = 2.0
+"""Seconds after applying an answer during which failed checks are tried again."""
+
+
+class Evidence(NamedTuple):
+    """What one check found."""
+
+    key: str
+    says: str
+    passed: bool
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult(View):
+    """``hint`` and ``hinted`` (the key of the diagnosis or check it comes from) are empty when ``passed``."""
+
+    title: str
+    passed: bool
+    evidence: tuple[Evidence, ...]
+    hint: str = ""
+    hinted: str = field(default="", compare=False)
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def text(self) -> str:
+        """Verdict, evidence, hint."""
+        lines = [f"{self._tone().icon} {self._word()}: {self.title}"]
+        lines += [f"  {'✔' if item.passed else '✖'} {item.says}: {item.found}" for item in self.evidence]
+        if self.hint:
+            lines.append(f"  hint: {self.hint}")
+        return "\n".join(lines)
+
+    def body(self) -> str:
+        """A panel."""
+        rows = "".join(
+            f"<li>{badge((Tones.GOOD if item.passed else Tones.BAD).value, 'yes' if item.passed else 'no')}"
+            f" {cell_text(item.says)} <span class='cl-faint'>{cell_text(item.found)}</span></li>"
+            for item in self.evidence
+        )
+        hint = f"<p><b>Hint:</b> {cell_text(self.hint)}</p>" if self.hint else ""
+        tone = self._tone()
+        return (
+            f'<div class="cl-panel {tone.css}"><h4>{badge(tone, self._word())} {cell_text(self.title)}</h4>'
+            f'<ul style="list-style:none;padding-left:.4em">{rows}</ul>{hint}</div>'
+        )
+
+    def _tone(self) -> Any:
+        return (Tones.GOOD if self.passed else Tones.NOTE).value
+
+    def _word(self) -> str:
+        return "passed" if self.passed else "not passed yet"
+
+
+def check_task(api: Api, flows: FlowSource | None, task: Task, *, settling: float = 0.0) -> CheckResult:
+    """Check a task; failed checks are repeated for ``settling`` seconds."""
+    deadline = time.monotonic() + settling
+    evidence = evaluate(api, flows, task.checks)
+    while not all(item.passed for item in evidence) and time.monotonic() < deadline:
+        time.sleep(0.2)
+        evidence = evaluate(api, flows, task.checks)
+    if all(item.passed for item in evidence):
+        return CheckResult(task.title, True, evidence)
+    hinted, hint = _hint(api, task, evidence)
+    return CheckResult(task.title, False, evidence, hint, hinted)
+
+
+def evaluate(api: Api, flows: FlowSource | None, checks: Sequence[Check]) -> tuple[Evidence, ...]:
+    """The evidence of each check, in order. Probes without flows run side by side."""
+    prober = Prober(api, flows)
+    probes = [check for check in checks if isinstance(check, ProbeCheck)]
+    attempts: dict[str, Attempt | CourseError] = {}
+    try:
+        done = prober.run_all([check.probe for check in probes])
+        attempts = {check.key: attempt for check, attempt in zip(probes, done, strict=True)}
+    except CourseError as error:
+        attempts = {check.key: error for check in probes}
+    return tuple(_evidence(api, prober, check, attempts) for check in checks)
+
+
+def _evidence(api: Api, prober: Prober, check: Check, attempts: dict[str, Attempt | CourseError]) -> Evidence:
+    try:
+        if isinstance(check, ProbeCheck):
+            attempt = attempts[check.key]
+            if isinstance(attempt, CourseError):
+                raise attempt
+            passed, found = _judge_probe(check, attempt)
+        elif isinstance(check, FlowCheck):
+            passed, found = _judge_flows(check, prober.run(check.probe))
+        else:
+            passed, found = _judge_objects(api, check)
+    except CourseError as error:
+        passed, found = False, error.what
+    return Evidence(check.key, check.says, passed, found)
+
+
+def _judge_probe(check: ProbeCheck, attempt: Attempt) -> tuple[bool, str]:
+    passed = attempt.outcome in check.expect and (not check.output or check.output in attempt.output)
+    found = f"{attempt.source} got: {attempt.outcome.words}"
+    said = attempt.output.strip()
+    if said and len(said) <= 40 and attempt.outcome in (Outcome.ANSWERED, Outcome.FORBIDDEN):
+        found += f" ({said})"
+    return passed, found
+
+
+def _judge_flows(check: FlowCheck, attempt: Attempt) -> tuple[bool, str]:
+    for flow in attempt.flows:
+        if all(matches([getattr(flow, name)], wanted) for name, wanted in check.fields.items()):
+            left, right = flow.ends
+            return True, f"{left} {flow.arrow} {right} {flow.kind} {flow.verdict}"
+    wanted = ", ".join(f"{name} {value}" for name, value in check.fields.items())
+    return False, attempt.note or f"none of {len(attempt.flows)} flows has {wanted}"
+
+
+def _judge_objects(api: Api, check: ObjectCheck) -> tuple[bool, str]:
+    if check.name:
+        one = api.get(check.kind, check.name, check.namespace)
+        found = [one] if one else []
+    else:
+        found = api.list(check.kind, check.namespace, check.selector)
+    what = " ".join(part for part in (check.kind, f"{check.namespace}/{check.name}".strip("/")) if part)
+    if check.absent:
+        fitting = [item for item in found if _fits(item, check)]
+        return not fitting, f"{len(fitting)} found" if fitting else "none there"
+    if not found:
+        return False, f"there is no {what}"
+    fitting = [item for item in found if _fits(item, check)]
+    passed = len(fitting) == len(found) if check.every else bool(fitting)
+    return passed, _found_values(
+        found[0] if len(found) == 1 else (fitting or found)[0], check, len(fitting), len(found)
+    )
+
+
+def _fits(item: Resource, check: ObjectCheck) -> bool:
+    return all(matches(select(item, path), wanted) for path, wanted in check.fields)
+
+
+def _found_values(item: Resource, check: ObjectCheck, fitting: int, total: int) -> str:
+    if total > 1:
+        return f"{fitting} of {total}"
+    if not check.fields:
+        return f"{item.get('kind', check.kind)} {item['metadata']['name']} is there"
+    values = {path.rpartition(".")[2]: ", ".join(map(str, select(item, path))) or "nothing" for path, _ in check.fields}
+    return "; ".join(f"{name} is {value}" for name, value in values.items())
+
+
+def _hint(api: Api, task: Task, evidence: Sequence[Evidence]) -> tuple[str, str]:
+    failed = {item.key for item in evidence if not item.passed}
+    passed = {item.key for item in evidence if item.passed}
+    for diagnosis in task.diagnoses:
+        if diagnosis.failed <= failed and diagnosis.passed <= passed and _objects_fit(api, diagnosis):
+            return diagnosis.key, diagnosis.hint
+    for check in task.checks:
+        if check.key in failed and check.hint:
+            return check.key, check.hint
+    return "", "Compare what was expected with what was found, line by line."
+
+
+def _objects_fit(api: Api, diagnosis: Diagnosis) -> bool:
+    try:
+        return all(_judge_objects(api, check)[0] for check in diagnosis.objects)
+    except CourseError:
+        return False

@@ -1,0 +1,48 @@
+"""The story's application as manifests: the files in ``shop/``, and the ConfigMap that carries the backend's code."""
+
+from __future__ import annotations
+
+import functools
+from importlib import resources
+from typing import Any, Final
+
+__all__ = ["CLIENTS", "NAMESPACES", "STORY_ANNOTATION", "manifest_text", "manifests"]
+
+STORY_ANNOTATION: Final = "cilium-labs/story"
+NAMESPACES: Final = ("shop", "dev")
+CLIENTS: Final = ("shop/frontend", "shop/payments", "dev/intruder")
+"""Workloads with curl and the like inside."""
+
+
+@functools.cache
+def _manifests() -> tuple[dict[str, Any], ...]:
+    import yaml
+
+    folder = resources.files("lab_helpers.course.shop")
+    files = sorted((item for item in folder.iterdir() if item.name.endswith(".yaml")), key=lambda item: item.name)
+    found: list[dict[str, Any]] = []
+    for file in files:
+        found += [item for item in yaml.safe_load_all(file.read_text(encoding="utf-8")) if item]
+    code = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "backend-code", "namespace": "shop", "labels": {"app": "backend"}},
+        "data": {"server.py": folder.joinpath("server.py").read_text(encoding="utf-8")},
+    }
+    namespaces = [item for item in found if item["kind"] == "Namespace"]
+    rest = [item for item in found if item["kind"] != "Namespace"]
+    return (*namespaces, code, *rest)
+
+
+def manifests() -> list[dict[str, Any]]:
+    """All objects, in an order in which they can be applied. Each call gives new dictionaries."""
+    import copy
+
+    return copy.deepcopy(list(_manifests()))
+
+
+def manifest_text() -> str:
+    """The same as one YAML stream, for ``kubectl apply -f -``."""
+    import yaml
+
+    return yaml.safe_dump_all(_manifests(), sort_keys=False)

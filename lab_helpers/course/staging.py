@@ -1,0 +1,270 @@
+"""Bringing the cluster to the start of a lab: without Cilium, with Cilium, with the shop.
+
+Each stage includes the one before and is reached through the public API and the tools a learner uses. Everything is idempotent.
+``reset`` is total: what the course does not know goes away from its namespaces, changed objects get their form back.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+from lab_helpers.course import shopping
+from lab_helpers.course.api import Api, Resource
+from lab_helpers.course.errors import ApiError, StageError
+from lab_helpers.course.records import Applied
+from lab_helpers.course.tasks import Stage
+from lab_helpers.course.tooling import Tools
+from lab_helpers.course.workloads import is_ready
+
+__all__ = ["CHART_VALUES", "CILIUM_VERSION", "REPOSITORY", "Stager", "Waiting"]
+
+REPOSITORY: Final = "https://helm.cilium.io/"
+CILIUM_VERSION: Final = "1.20.2"
+CHART_VALUES: Final = (
+    ("kubeProxyReplacement", "true"),
+    ("operator.replicas", "1"),
+    ("hubble.relay.enabled", "true"),
+    ("hubble.ui.enabled", "true"),
+)
+"""What labs after the installation expect; the API server's address comes from the cluster."""
+
+_CLEANED: Final = (
+    "CiliumNetworkPolicy",
+    "NetworkPolicy",
+    "Deployment",
+    "DaemonSet",
+    "StatefulSet",
+    "Job",
+    "Service",
+    "ConfigMap",
+    "Pod",
+)
+_KEPT: Final = {("ConfigMap", "kube-root-ca.crt")}
+_OWN_NAMESPACE_LABEL: Final = "kubernetes.io/metadata.name"
+
+Say = Callable[[str], None]
+
+
+class Waiting:
+    """Waits for conditions; the pauses grow from 20 ms to one second."""
+
+    def __init__(self, say: Say, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._say = say
+        self._sleep = sleep
+
+    def until(self, what: str, ready: Callable[[], str], *, seconds: float = 300.0, try_: str = "") -> None:
+        """Call ``ready`` until it returns an empty text; what it returns is what is still missing. Raises StageError."""
+        deadline = time.monotonic() + seconds
+        pause, said = 0.02, ""
+        while missing := ready():
+            if time.monotonic() > deadline:
+                raise StageError(f"waited {seconds:.0f} s for {what}: {missing}", try_=try_ or "lab.reset()")
+            if missing != said:
+                self._say(f"waiting for {what}: {missing}")
+                said = missing
+            self._sleep(pause)
+            pause = min(pause * 1.5, 1.0)
+
+
+class Stager:
+    """``own`` tells whether the cluster is the course's own: only then Cilium is installed, changed or removed."""
+
+    def __init__(self, api: Api, tools: Tools, *, own: bool, say: Say, version: str = CILIUM_VERSION) -> None:
+        self._api = api
+        self._tools = tools
+        self._own = own
+        self._say = say
+        self._version = version
+        self._waiting = Waiting(say)
+
+    def identity(self) -> str:
+        """A name of this incarnation of the cluster: the uid of kube-system."""
+        namespace = self._api.get("Namespace", "kube-system")
+        return str(namespace["metadata"]["uid"]) if namespace else ""
+
+    def reach(self, stage: Stage, *, leftovers: Iterable[Applied] = ()) -> None:
+        """Bring the cluster to ``stage`` and remove what earlier labs left. Raises StageError."""
+        self._remove(leftovers)
+        if stage is Stage.BARE:
+            self._bare()
+            return
+        self._cilium()
+        if stage is Stage.SHOP:
+            self._shop()
+
+    def _bare(self) -> None:
+        if self._api.get("DaemonSet", "cilium", "kube-system") is None:
+            return
+        if not self._own:
+            raise StageError(
+                "this lab starts on a cluster without Cilium, and this cluster is not the course's to change",
+                try_="cilium-labs up --backend twin (or kind), then run the cell again",
+            )
+        for namespace in shopping.NAMESPACES:
+            if self._is_ours(namespace):
+                self._api.delete("Namespace", namespace)
+        self._say("removing Cilium")
+        self._helm("uninstall", "cilium", "--namespace", "kube-system")
+        self._waiting.until(
+            "the nodes to lose their network",
+            lambda: "" if not any(map(is_ready, self._api.list("Node"))) else "nodes are still Ready",
+            seconds=60,
+            try_="cilium-labs down, then cilium-labs up: a new cluster has no network plug-in",
+        )
+
+    def _cilium(self) -> None:
+        agents = self._api.get("DaemonSet", "cilium", "kube-system")
+        if agents is None and not self._own:
+            raise StageError(
+                "this cluster runs no Cilium, and it is not the course's to change",
+                try_="install Cilium, or cilium-labs up --backend twin",
+            )
+        if self._own and (agents is None or not self._as_wanted()):
+            self._install(first=agents is None)
+        self._waiting.until("Cilium", self._missing_cilium)
+
+    def _install(self, *, first: bool) -> None:
+        self._say(f"installing Cilium {self._version}" if first else "giving Cilium its values back")
+        host, port = self._api_server()
+        values = (*CHART_VALUES, ("k8sServiceHost", host), ("k8sServicePort", port))
+        self._helm("repo", "add", "cilium", REPOSITORY, "--force-update")
+        words = ["upgrade", "--install", "cilium", "cilium/cilium", "--version", self._version]
+        words += ["--namespace", "kube-system"]
+        for name, value in values:
+            words += ["--set", f"{name}={value}"]
+        self._helm(*words)
+        if not first:
+            self._helm_values_take_effect()
+
+    def _helm_values_take_effect(self) -> None:
+        done = self._tools.run(["kubectl", "-n", "kube-system", "rollout", "restart", "daemonset/cilium"])
+        if not done:
+            raise StageError(f"the agents could not be restarted: {done.output.strip()}")
+
+    def _as_wanted(self) -> bool:
+        config = self._api.get("ConfigMap", "cilium-config", "kube-system")
+        relay = self._api.get("Deployment", "hubble-relay", "kube-system")
+        if config is None or relay is None:
+            return False
+        agents = self._api.get("DaemonSet", "cilium", "kube-system")
+        data = config.get("data", {})
+        return (
+            data.get("kube-proxy-replacement") == "true"
+            and data.get("policy-audit-mode", "false") == "false"
+            and data.get("enable-policy", "default") == "default"
+            and agents is not None
+            and not _unavailable("DaemonSet", agents)
+        )
+
+    def _missing_cilium(self) -> str:
+        agents = self._api.get("DaemonSet", "cilium", "kube-system")
+        relay = self._api.get("Deployment", "hubble-relay", "kube-system")
+        nodes = self._api.list("Node")
+        ready = sum(map(is_ready, nodes))
+        missing = []
+        if agents is None or _unavailable("DaemonSet", agents):
+            missing.append("agents start")
+        if ready < len(nodes):
+            missing.append(f"{ready} of {len(nodes)} nodes are Ready")
+        if relay is not None and _unavailable("Deployment", relay):
+            missing.append("Hubble Relay starts")
+        return ", ".join(missing)
+
+    def _api_server(self) -> tuple[str, str]:
+        """Host and port of the API server as nodes reach it, not by a Service: nothing translates Services yet."""
+        endpoints = self._api.get("Endpoints", "kubernetes", "default")
+        for subset in (endpoints or {}).get("subsets", ()):
+            if subset.get("addresses") and subset.get("ports"):
+                return subset["addresses"][0]["ip"], str(subset["ports"][0]["port"])
+        raise StageError("the address of the API server is unknown", where="endpoints/kubernetes in default")
+
+    def _shop(self) -> None:
+        wanted = shopping.manifests()
+        for namespace in shopping.NAMESPACES:
+            found = self._api.get("Namespace", namespace)
+            if found is not None and not self._is_ours(namespace):
+                raise StageError(
+                    f'the namespace "{namespace}" exists and is not the course\'s',
+                    where=f"annotation {shopping.STORY_ANNOTATION}",
+                    try_=f"rename or delete it, or mark it: kubectl annotate namespace {namespace} "
+                    f"{shopping.STORY_ANNOTATION}=shop",
+                )
+        self._clean(wanted)
+        for resource in wanted:
+            self._apply(resource)
+        self._drop_changed_pods(wanted)
+        deployments = [item for item in wanted if item["kind"] == "Deployment"]
+        self._waiting.until("the shop", lambda: self._missing_pods(deployments))
+
+    def _apply(self, resource: Resource) -> None:
+        try:
+            self._api.apply(resource)
+        except ApiError as error:
+            name = f"{resource['kind']} {resource['metadata']['name']}"
+            raise StageError(f"{name} was refused: {error.what}", where=error.where) from error
+
+    def _clean(self, wanted: Sequence[Resource]) -> None:
+        keep = {(item["kind"], item["metadata"].get("namespace"), item["metadata"]["name"]) for item in wanted}
+        for namespace in shopping.NAMESPACES:
+            found = self._api.get("Namespace", namespace)
+            if found is None:
+                continue
+            labels = found["metadata"].get("labels", {})
+            extra = {label: None for label in labels if label != _OWN_NAMESPACE_LABEL}
+            if extra:
+                self._api.patch("Namespace", namespace, "", {"metadata": {"labels": extra}})
+            for kind in _CLEANED:
+                for item in self._api.list(kind, namespace):
+                    metadata = item["metadata"]
+                    known = (kind, namespace, metadata["name"]) in keep or (kind, metadata["name"]) in _KEPT
+                    if not known and not metadata.get("ownerReferences") and "deletionTimestamp" not in metadata:
+                        self._api.delete(kind, metadata["name"], namespace, grace=0 if kind == "Pod" else None)
+
+    def _drop_changed_pods(self, wanted: Sequence[Resource]) -> None:
+        """Pods that were relabelled by hand are replaced: their template says what they should be."""
+        for deployment in (item for item in wanted if item["kind"] == "Deployment"):
+            namespace, name = deployment["metadata"]["namespace"], deployment["metadata"]["name"]
+            labels = deployment["spec"]["template"]["metadata"]["labels"]
+            for pod in self._api.list("Pod", namespace):
+                mine = pod["metadata"]["name"].startswith(f"{name}-")
+                has = {k: v for k, v in pod["metadata"].get("labels", {}).items() if k != "pod-template-hash"}
+                if mine and has != labels and "deletionTimestamp" not in pod["metadata"]:
+                    self._api.delete("Pod", pod["metadata"]["name"], namespace, grace=0)
+
+    def _missing_pods(self, deployments: Sequence[Resource]) -> str:
+        missing = []
+        for deployment in deployments:
+            namespace, name = deployment["metadata"]["namespace"], deployment["metadata"]["name"]
+            found = self._api.get("Deployment", name, namespace)
+            pods = self._api.list("Pod", namespace, selector=f"app={name}")
+            if found is None or _unavailable("Deployment", found) or not pods or not all(map(is_ready, pods)):
+                missing.append(name)
+        return ", ".join(missing)
+
+    def _remove(self, leftovers: Iterable[Applied]) -> None:
+        for item in leftovers:
+            self._api.delete(item.kind, item.name, item.namespace)
+
+    def _is_ours(self, namespace: str) -> bool:
+        found = self._api.get("Namespace", namespace)
+        return found is not None and shopping.STORY_ANNOTATION in found["metadata"].get("annotations", {})
+
+    def _helm(self, *words: str) -> None:
+        done = self._tools.run(["helm", *words])
+        if not done:
+            raise StageError(f"helm {words[0]} failed: {done.output.strip()}", try_="cilium-labs doctor")
+
+
+def _unavailable(kind: str, resource: Resource) -> bool:
+    """Is the newest generation not rolled out and available yet?"""
+    status: dict[str, Any] = dict(resource.get("status", {}))
+    if status.get("observedGeneration", 0) < resource["metadata"].get("generation", 0):
+        return True
+    if kind == "DaemonSet":
+        wanted = status.get("desiredNumberScheduled", 0)
+        ready, updated = status.get("numberReady", 0), status.get("updatedNumberScheduled", 0)
+        return wanted == 0 or ready < wanted or updated < wanted
+    wanted = resource["spec"].get("replicas", 1)
+    return status.get("availableReplicas", 0) < wanted or status.get("updatedReplicas", 0) < wanted

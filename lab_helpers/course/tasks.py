@@ -1,0 +1,154 @@
+"""Tasks, their checks and predictions, as values.
+
+A task file is the one source of truth for exercise and solution: what learners start from, what solves it, which
+wrong answers are known, and which hint each of them gets. Checks describe behaviour; nothing here looks at the text of
+an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from lab_helpers.course.probing import Probe
+from lab_helpers.views.verdicts import Outcome
+
+__all__ = [
+    "Check",
+    "Diagnosis",
+    "FlowCheck",
+    "ObjectCheck",
+    "Outline",
+    "Prediction",
+    "ProbeCheck",
+    "Stage",
+    "Task",
+    "TaskKind",
+    "WrongAnswer",
+]
+
+
+class TaskKind(Enum):
+    """What the learner writes."""
+
+    MANIFEST = "manifest"
+    SHELL = "shell"
+
+
+class Stage(Enum):
+    """Where a lab starts. Each stage includes the one before."""
+
+    BARE = "bare"
+    CILIUM = "cilium"
+    SHOP = "shop"
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeCheck:
+    """``probe`` must end in one of ``expect``, and print ``output`` somewhere when that is given."""
+
+    key: str
+    says: str
+    hint: str
+    probe: Probe
+    expect: tuple[Outcome, ...]
+    output: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FlowCheck:
+    """Among the flows of ``probe`` there must be one whose FlowRow fields have these values."""
+
+    key: str
+    says: str
+    hint: str
+    probe: Probe
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectCheck:
+    """An object (any of the kind, or the one called ``name``) has values at these paths.
+
+    ``absent`` wants none to exist; ``every`` wants the fields in all of them (and at least one).
+    """
+
+    key: str
+    says: str
+    hint: str
+    kind: str
+    namespace: str = ""
+    name: str = ""
+    selector: str = ""
+    fields: tuple[tuple[str, Any], ...] = ()
+    absent: bool = False
+    every: bool = False
+
+
+Check = ProbeCheck | FlowCheck | ObjectCheck
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """A hint for answers that fail in a certain way: these checks failed, those passed, and objects look like this."""
+
+    key: str
+    hint: str
+    failed: frozenset[str] = frozenset()
+    passed: frozenset[str] = frozenset()
+    objects: tuple[ObjectCheck, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WrongAnswer:
+    """A known wrong answer and the key of the diagnosis (or of the check) whose hint is meant for it."""
+
+    name: str
+    answer: str
+    hinted: str
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One exercise. ``hints`` are graded: each says more than the one before."""
+
+    name: str
+    title: str
+    kind: TaskKind
+    statement: str
+    starter: str
+    solution: str
+    hints: tuple[str, ...]
+    checks: tuple[Check, ...]
+    diagnoses: tuple[Diagnosis, ...] = ()
+    wrong: tuple[WrongAnswer, ...] = ()
+    begins_with: str = ""
+    """A manifest that the notebook has applied before this task; tests apply it too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A question whose answer the cluster gives. ``proof`` are checks that hold exactly when ``answer`` is right."""
+
+    name: str
+    question: str
+    options: tuple[tuple[str, str], ...]
+    answer: str
+    why: str
+    proof: tuple[Check, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """A lab as its folder describes it."""
+
+    number: str
+    name: str
+    title: str
+    minutes: int
+    start: Stage
+    goals: tuple[str, ...]
+    tasks: Mapping[str, Task]
+    predictions: Mapping[str, Prediction]

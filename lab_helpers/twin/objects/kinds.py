@@ -16,7 +16,11 @@ ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "up
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One served kind. ``has_status`` means a ``status`` subresource that alone may change ``.status``."""
+    """One served kind. ``has_status`` means a ``status`` subresource that alone may change ``.status``.
+
+    ``stored_as`` names the resource whose objects this kind shows in another form (the two event groups are one store).
+    ``other_versions`` are served besides the preferred ``version``, with the same schema (a CRD without conversion).
+    """
 
     group: str
     version: str
@@ -30,6 +34,9 @@ class Kind:
     verbs: tuple[str, ...] = ALL_VERBS
     custom: bool = False
     singular: str = ""
+    list_kind: str = ""
+    stored_as: str = ""
+    other_versions: tuple[str, ...] = ()
 
     @property
     def resource(self) -> str:
@@ -40,6 +47,11 @@ class Kind:
     def api_version(self) -> str:
         """``apps/v1``, or ``v1`` in the core group."""
         return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """All served versions, the preferred one first."""
+        return (self.version, *self.other_versions)
 
     @property
     def singular_name(self) -> str:
@@ -57,7 +69,7 @@ BUILTIN: tuple[Kind, ...] = (
     Kind("", "v1", "Secret", "secrets"),
     Kind("", "v1", "ServiceAccount", "serviceaccounts", True, ("sa",)),
     Kind("", "v1", "Event", "events", True, ("ev",)),
-    Kind("events.k8s.io", "v1", "Event", "events", True, ("ev",)),
+    Kind("events.k8s.io", "v1", "Event", "events", True, ("ev",), stored_as="events"),
     Kind("apps", "v1", "Deployment", "deployments", True, ("deploy",), ("all",), has_status=True, has_scale=True),
     Kind("apps", "v1", "ReplicaSet", "replicasets", True, ("rs",), ("all",), has_status=True, has_scale=True),
     Kind("apps", "v1", "DaemonSet", "daemonsets", True, ("ds",), ("all",), has_status=True),
@@ -111,7 +123,16 @@ class Kinds:
 
     def find(self, api_version: str, kind: str) -> Kind | None:
         """The kind of an object's ``apiVersion`` and ``kind``."""
-        return next((k for k in self._by_resource.values() if k.kind == kind and k.api_version == api_version), None)
+        group, _, version = api_version.rpartition("/")
+        return next(
+            (k for k in self._by_resource.values() if k.kind == kind and k.group == group and version in k.versions),
+            None,
+        )
+
+    def served(self, group: str, version: str, plural: str) -> Kind | None:
+        """The kind behind ``/apis/<group>/<version>/<plural>``; None when there is nothing at that path."""
+        found = self._by_resource.get(f"{plural}.{group}" if group else plural)
+        return found if found is not None and version in found.versions else None
 
     def add(self, kind: Kind) -> None:
         """Serve ``kind`` from now on (a CustomResourceDefinition was established)."""

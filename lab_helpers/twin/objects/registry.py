@@ -31,7 +31,11 @@ _NAME_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 
 @dataclass(slots=True)
 class Operation:
-    """A write on its way in. An admission step may change ``object`` in place, or raise a StatusError to refuse."""
+    """A write on its way in. An admission step may change ``object`` in place, or raise a StatusError to refuse.
+
+    ``manager`` names who becomes the owner of changed fields ("" for writes inside the twin, which are not tracked);
+    ``api_version`` is the version the client spoke.
+    """
 
     verb: Literal["create", "update", "delete"]
     kind: Kind
@@ -39,6 +43,8 @@ class Operation:
     previous: Object | None
     subresource: str = ""
     dry_run: bool = False
+    manager: str = ""
+    api_version: str = ""
 
     @property
     def key(self) -> Key:
@@ -90,7 +96,16 @@ class Registry:
         """Synchronous notification of every change; the callback must not write."""
         self.storage.listen(callback)
 
-    def create(self, resource: str, body: Mapping[str, Any], namespace: str = "", *, dry_run: bool = False) -> Object:
+    def create(
+        self,
+        resource: str,
+        body: Mapping[str, Any],
+        namespace: str = "",
+        *,
+        dry_run: bool = False,
+        manager: str = "",
+        api_version: str = "",
+    ) -> Object:
         """Create. ``body`` is copied. A status given by the caller is kept only for kinds without a status subresource."""
         kind = self.kinds[resource]
         item = copy.deepcopy(dict(body))
@@ -110,15 +125,28 @@ class Registry:
         metadata["creationTimestamp"] = self.clock.timestamp()
         if kind.has_status:
             item.pop("status", None)
-        if "spec" in item or kind.has_status:
+        if resource == "namespaces":
+            item["spec"] = {**(item.get("spec") or {}), "finalizers": ["kubernetes"]}
+        elif "spec" in item or kind.has_status:
             metadata["generation"] = 1
-        self._admit(Operation("create", kind, item, None, dry_run=dry_run))
+        version = api_version or kind.api_version
+        self._admit(Operation("create", kind, item, None, "", dry_run, manager, version))
         return item if dry_run else self.storage.put(key, item)
 
-    def update(self, resource: str, body: Mapping[str, Any], *, subresource: str = "", dry_run: bool = False) -> Object:
+    def update(
+        self,
+        resource: str,
+        body: Mapping[str, Any],
+        *,
+        subresource: str = "",
+        dry_run: bool = False,
+        manager: str = "",
+        api_version: str = "",
+    ) -> Object:
         """Replace. With ``metadata.resourceVersion`` set it must be the current one (409). ``subresource`` is "" or "status".
 
         Nothing changed means no new revision. Removing the last finalizer of an object being deleted removes the object.
+        ``spec.finalizers`` of a Namespace change only by the subresource "finalize".
         """
         kind = self.kinds[resource]
         item = copy.deepcopy(dict(body))
@@ -137,13 +165,16 @@ class Registry:
                 del item["status"]
         else:
             self._carry_over(kind, item, current)
-        self._admit(Operation("update", kind, item, current, subresource, dry_run))
+            if resource == "namespaces" and subresource != "finalize":
+                item["spec"] = copy.deepcopy(current.get("spec") or {})
+        version = api_version or kind.api_version
+        self._admit(Operation("update", kind, item, current, subresource, dry_run, manager, version))
         metadata["resourceVersion"] = current["metadata"]["resourceVersion"]
         if item == current or dry_run:
             return item if dry_run else current
         if (
             metadata.get("deletionTimestamp")
-            and not metadata.get("finalizers")
+            and not _held(resource, item)
             and not metadata.get("deletionGracePeriodSeconds")
         ):
             return self._remove(key)
@@ -167,11 +198,7 @@ class Registry:
         current = self.get(resource, name, namespace)
         metadata = current["metadata"]
         if uid is not None and metadata["uid"] != uid:
-            raise conflict(
-                resource,
-                name,
-                f"Precondition failed: UID in precondition: {uid}, UID in object meta: {metadata['uid']}",
-            )
+            raise conflict(resource, name, _uid_mismatch(uid, current))
         kind = self.kinds[resource]
         self._admit(Operation("delete", kind, current, current, dry_run=dry_run))
         if dry_run:
@@ -183,7 +210,7 @@ class Registry:
         if propagation == "Foreground" and "foregroundDeletion" not in finalizers:
             finalizers.append("foregroundDeletion")
         period = self._grace(resource, current, grace)
-        if not finalizers and not period:
+        if not finalizers and not period and not _held(resource, current):
             return self._remove(key)
         marked = copy.deepcopy(current)
         marked["metadata"]["finalizers"] = finalizers
@@ -193,7 +220,9 @@ class Registry:
             marked["metadata"]["deletionTimestamp"] = self.clock.timestamp()
             if "generation" in marked["metadata"]:
                 marked["metadata"]["generation"] += 1
-        if resource == "pods":
+        if resource == "namespaces":
+            marked["status"] = {**(marked.get("status") or {}), "phase": "Terminating"}
+        elif resource == "pods":
             marked["metadata"]["deletionGracePeriodSeconds"] = period
         else:
             marked["metadata"].setdefault("deletionGracePeriodSeconds", 0)
@@ -220,8 +249,7 @@ class Registry:
             why = "the object has been modified; please apply your changes to the latest version and try again"
             raise conflict(resource, current["metadata"]["name"], why)
         if metadata.get("uid") and metadata["uid"] != current["metadata"]["uid"]:
-            why = f"Precondition failed: UID in precondition: {metadata['uid']}, UID in object meta: {current['metadata']['uid']}"
-            raise conflict(resource, current["metadata"]["name"], why)
+            raise conflict(resource, current["metadata"]["name"], _uid_mismatch(metadata["uid"], current))
 
     def _carry_over(self, kind: Kind, item: Object, current: Object) -> None:
         """What a client cannot change on the main resource."""
@@ -267,3 +295,13 @@ class Registry:
     def _admit(self, operation: Operation) -> None:
         for step in self.admissions:
             step(operation)
+
+
+def _uid_mismatch(wanted: str, current: Object) -> str:
+    found = current["metadata"]["uid"]
+    return f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}"
+
+
+def _held(resource: str, item: Object) -> bool:
+    """Finalizers keep it; a Namespace has its own in ``spec``, for its contents."""
+    return bool(item["metadata"].get("finalizers") or (resource == "namespaces" and item["spec"].get("finalizers")))

@@ -27,7 +27,10 @@ def parse_label_selector(text: str) -> LabelPredicate:
 
 
 def matches_selector(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bool:
-    """A structured LabelSelector (``matchLabels``, ``matchExpressions``) against ``labels``; None matches nothing, ``{}`` everything."""
+    """A structured LabelSelector (``matchLabels``, ``matchExpressions``) against ``labels``.
+
+    None matches nothing, ``{}`` everything.
+    """
     if selector is None:
         return False
     if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):

@@ -27,8 +27,12 @@ ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
 
 HISTORY = 10_000
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS objects (resource TEXT, namespace TEXT, name TEXT, body TEXT, PRIMARY KEY (resource, namespace, name)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS history (revision INTEGER PRIMARY KEY, type TEXT, resource TEXT, namespace TEXT, name TEXT, body TEXT, previous TEXT);
+CREATE TABLE IF NOT EXISTS objects (
+    resource TEXT, namespace TEXT, name TEXT, body TEXT, PRIMARY KEY (resource, namespace, name)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS history (
+    revision INTEGER PRIMARY KEY, type TEXT, resource TEXT, namespace TEXT, name TEXT, body TEXT, previous TEXT
+);
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 """
 
@@ -95,8 +99,27 @@ class Storage:
         found = self._objects.get(resource, {})
         return [found[key] for key in sorted(found) if not namespace or key[0] == namespace]
 
+    def at(self, resource: str, namespace: str, revision: int) -> list[Object]:
+        """``list`` as it was at ``revision``. Raises 410 Expired when the history does not reach back that far."""
+        if revision < self._compacted:
+            raise expired(f"too old resource version: {revision} ({self._compacted})")
+        found = dict(self._objects.get(resource, {}))
+        for change in reversed(self._history):
+            if change.revision <= revision:
+                break
+            if change.key.resource == resource:
+                place = (change.key.namespace, change.key.name)
+                if change.previous is None:
+                    found.pop(place, None)
+                else:
+                    found[place] = change.previous
+        return [found[key] for key in sorted(found) if not namespace or key[0] == namespace]
+
     def put(self, key: Key, body: Object) -> Object:
-        """Store ``body`` under the next revision (written into its metadata) and return it; it belongs to the storage from now on."""
+        """Store ``body`` under the next revision (written into its metadata) and return it.
+
+        ``body`` belongs to the storage from now on.
+        """
         previous = self.get(key)
         revision = self._revision + 1
         body.setdefault("metadata", {})["resourceVersion"] = str(revision)

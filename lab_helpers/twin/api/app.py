@@ -1,0 +1,155 @@
+"""The API server as a Starlette application: HTTP in, :class:`ApiServer` behind it, HTTP out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.types import Receive, Scope, Send
+
+from lab_helpers.twin.api.authenticating import ADMINISTRATOR, Tokens
+from lab_helpers.twin.api.calls import Call
+from lab_helpers.twin.api.requests import Query
+from lab_helpers.twin.api.responses import Response, failure
+from lab_helpers.twin.api.server import ApiServer
+from lab_helpers.twin.interfaces import Workloads
+from lab_helpers.twin.objects.errors import StatusError
+from lab_helpers.twin.objects.registry import Registry
+
+__all__ = ["VERSION", "build_app"]
+
+BODY_LIMIT = 3 * 1024 * 1024
+VERSION: Mapping[str, str] = {
+    "major": "1",
+    "minor": "34",
+    "emulationMajor": "1",
+    "emulationMinor": "34",
+    "minCompatibilityMajor": "1",
+    "minCompatibilityMinor": "33",
+    "gitVersion": "v1.34.2",
+    "gitCommit": "8cc511e399b929453cd98ae65b419c3cc227ec79",
+    "gitTreeState": "clean",
+    "buildDate": "2025-11-11T19:05:30Z",
+    "goVersion": "go1.24.9",
+    "compiler": "gc",
+    "platform": "linux/amd64",
+}
+
+
+def build_app(
+    registry: Registry,
+    workloads: Workloads,
+    *,
+    token: str,
+    version: Mapping[str, str] = VERSION,
+    address: str = "172.18.0.2:6443",
+) -> Starlette:
+    """The API over ``registry``; ``token`` is the administrator's, ``version`` what ``/version`` says.
+
+    ``address`` is the server address that discovery tells clients inside the cluster.
+    """
+    server = ApiServer(registry, workloads, tokens=Tokens(token), version=version, address=address)
+    app = Starlette(routes=[Mount("/", app=_Endpoint(server))])
+    app.state.server = server
+    return app
+
+
+class _Endpoint:
+    """ASGI for one server."""
+
+    def __init__(self, server: ApiServer) -> None:
+        self._server = server
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        path = scope.get("raw_path", b"").decode("latin-1").partition("?")[0] or scope["path"]
+        user = self._server.tokens.authenticate(headers.get("authorization", ""), self._server.registry.clock.now())
+        if user is None and self._server.public(path):
+            user = ADMINISTRATOR
+        if user is None:
+            await _send(failure(StatusError(401, "Unauthorized", "Unauthorized")), scope["method"], receive, send)
+            return
+        body = await _read_body(receive)
+        if body is None:
+            error = StatusError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {BODY_LIMIT}")
+            await _send(failure(error), scope["method"], receive, send)
+            return
+        query = Query(scope["query_string"].decode("latin-1"))
+        call = Call(scope["method"], path, query, headers, body, user)
+        response = await self._server.respond(call)
+        await _send(response, call.method, receive, send)
+
+
+async def _read_body(receive: Receive) -> bytes | None:
+    """The whole body; None when it is too large."""
+    pieces, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return b"".join(pieces)
+        piece = message.get("body", b"")
+        size += len(piece)
+        if size > BODY_LIMIT:
+            return None
+        pieces.append(piece)
+        if not message.get("more_body"):
+            return b"".join(pieces)
+
+
+async def _send(response: Response, method: str, receive: Receive, send: Send) -> None:
+    headers = [
+        (b"content-type", response.content_type.encode()),
+        (b"cache-control", b"no-cache, private"),
+        *((name.lower().encode(), value.encode("latin-1")) for name, value in response.headers.items()),
+        *((b"warning", _warning(text)) for text in response.warnings),
+    ]
+    if response.stream is None:
+        headers.append((b"content-length", str(len(response.body)).encode()))
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if method == "HEAD" else response.body})
+        return
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await _send_stream(response, receive, send)
+
+
+async def _send_stream(response: Response, receive: Receive, send: Send) -> None:
+    """Send pieces until the stream ends or the client goes away."""
+    assert response.stream is not None
+    await send({"type": "http.response.body", "body": b"", "more_body": True})
+    sending = asyncio.create_task(_pump(response, send))
+    leaving = asyncio.create_task(_until_disconnect(receive))
+    try:
+        await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        if response.close is not None:
+            response.close()
+        for task in (sending, leaving):
+            if not task.done():
+                task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, OSError):
+                await task
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _pump(response: Response, send: Send) -> None:
+    assert response.stream is not None
+    async for piece in response.stream:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+
+
+async def _until_disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _warning(text: str) -> bytes:
+    """A ``Warning`` header: code 299, no agent, quoted text."""
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
+    return f'299 - "{quoted}"'.encode("latin-1", "replace")

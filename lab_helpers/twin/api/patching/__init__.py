@@ -1,0 +1,1 @@
+"""The four kinds of PATCH: JSON patch, merge patch, strategic merge patch and server-side apply."""

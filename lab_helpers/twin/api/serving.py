@@ -1,0 +1,84 @@
+"""Runs the application with uvicorn inside the twin's loop: HTTP/1.1 over TLS on the loopback address."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+
+__all__ = ["ServeError", "Server", "serve"]
+
+
+class ServeError(OSError):
+    """The address cannot be listened on; the message says which and what to try."""
+
+
+class Server:
+    """A running server; ``port`` is the one really bound (useful with port 0)."""
+
+    def __init__(self, server: Any, sockets: list[Any]) -> None:
+        self._server = server
+        self._sockets = sockets
+
+    @property
+    def port(self) -> int:
+        """The TCP port."""
+        return int(self._sockets[0].getsockname()[1])
+
+    async def run(self) -> None:
+        """Serve until ``stop`` is called or the task is cancelled."""
+        await self._server.serve(self._sockets)
+
+    def stop(self) -> None:
+        """Ask the server to end; open watches are cut."""
+        self._server.should_exit = True
+        self._server.force_exit = True
+
+
+def serve(
+    app: Starlette, host: str = "127.0.0.1", port: int = 0, certfile: Path | None = None, keyfile: Path | None = None
+) -> Server:
+    """Bind now, serve when ``await server.run()`` runs. Without certificates it speaks plain HTTP (tests).
+
+    Raises ServeError when the port is taken.
+    """
+    import socket
+
+    import uvicorn
+
+    class Quiet(uvicorn.Server):
+        """Leaves signals to the twin."""
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise ServeError(
+            f"cannot listen on {host}:{port}: {error.strerror}; stop what uses this port or choose another with --port"
+        ) from error
+    config = uvicorn.Config(
+        app,
+        ssl_certfile=str(certfile) if certfile else None,
+        ssl_keyfile=str(keyfile) if keyfile else None,
+        http="h11",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        ws_max_size=64 * 1024 * 1024,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        timeout_keep_alive=120,
+        h11_max_incomplete_event_size=256 * 1024,
+    )
+    return Server(Quiet(config), [listener])

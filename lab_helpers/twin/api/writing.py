@@ -1,0 +1,239 @@
+"""Create, replace, patch and delete."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from typing import Any, cast
+
+from lab_helpers.twin.api.bodies import Decoded, decode_body, unsupported_media_type
+from lab_helpers.twin.api.calls import Call
+from lab_helpers.twin.api.event_groups import from_events_group
+from lab_helpers.twin.api.listing import Selection
+from lab_helpers.twin.api.patching.json_patches import json_patch
+from lab_helpers.twin.api.patching.merging import merge_patch
+from lab_helpers.twin.api.requests import Target
+from lab_helpers.twin.objects.errors import StatusError, bad_request, conflict, invalid, not_found
+from lab_helpers.twin.objects.registry import Propagation, Registry
+from lab_helpers.twin.objects.storage import Object
+
+__all__ = ["Writer", "Written"]
+
+
+class Written:
+    """The stored object, whether it is new, and warnings for the client."""
+
+    def __init__(self, item: Object, *, created: bool = False, warnings: list[str] | None = None) -> None:
+        self.item = item
+        self.created = created
+        self.warnings = warnings or []
+
+
+class Writer:
+    """Writes on behalf of clients."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def create(self, call: Call, target: Target) -> Written:
+        """POST on a collection."""
+        body, warnings = self._decode(call, target)
+        resource = _stored(target)
+        item = self._registry.create(
+            resource, body, target.namespace, dry_run=call.dry_run, manager=call.manager, api_version=target.api_version
+        )
+        return Written(item, created=True, warnings=warnings)
+
+    def replace(self, call: Call, target: Target) -> Written:
+        """PUT on an object or its ``status``."""
+        body, warnings = self._decode(call, target)
+        metadata = body["metadata"]
+        if not metadata.get("name"):
+            metadata["name"] = target.name
+        if metadata["name"] != target.name:
+            raise bad_request(
+                f"the name of the object ({metadata['name']}) does not match the name on the URL ({target.name})"
+            )
+        self._place(target, metadata)
+        if target.kind.custom and not metadata.get("resourceVersion"):
+            self._registry.get(_stored(target), target.name, target.namespace)
+            cause = (
+                "FieldValueInvalid",
+                "Invalid value: 0: must be specified for an update",
+                "metadata.resourceVersion",
+            )
+            raise invalid(target.kind.kind, target.kind.group, target.name, [cause])
+        return Written(self._update(call, target, body), warnings=warnings)
+
+    def patch(self, call: Call, target: Target) -> Written:
+        """PATCH on an object or a subresource."""
+        kind = call.content_type
+        resource = _stored(target)
+        if kind in ("application/apply-patch+yaml", "application/apply-patch+cbor"):
+            return self._apply(call, target)
+        current = self._registry.get(resource, target.name, target.namespace)
+        change = self._patcher(kind, call, target)
+        patched = change(current)
+        if not isinstance(patched.get("metadata"), dict):
+            patched["metadata"] = {}
+        checked, warnings = self._check(call, target, Decoded(patched))
+        metadata = checked["metadata"]
+        if metadata.get("name") != target.name:
+            raise bad_request(
+                f"the name of the object ({metadata.get('name', '')}) does not match the name on the URL ({target.name})"
+            )
+        return Written(self._update(call, target, checked), warnings=warnings)
+
+    def delete(self, call: Call, target: Target) -> Object:
+        """DELETE on an object: the object while something holds it, else a Success Status."""
+        options = _delete_options(call)
+        resource = _stored(target)
+        before = self._registry.get(resource, target.name, target.namespace)
+        item = self._delete(resource, before, options, call)
+        gone = call.dry_run or self._registry.find(resource, target.name, target.namespace) is None
+        if not gone or resource in ("pods", "namespaces") or target.kind.resource in _RETURNED:
+            return item
+        details = {"name": target.name, "group": target.kind.group, "kind": target.kind.plural}
+        details["uid"] = item["metadata"]["uid"]
+        return {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Success",
+            "details": {key: value for key, value in details.items() if value},
+        }
+
+    def delete_collection(self, call: Call, target: Target, selection: Selection) -> list[Object]:
+        """DELETE on a collection; returns what was selected."""
+        options = _delete_options(call)
+        resource = _stored(target)
+        chosen = [item for item in self._registry.list(resource, target.namespace) if selection(item)]
+        return [self._delete(resource, item, options, call) for item in chosen]
+
+    def _delete(self, resource: str, item: Object, options: dict[str, Any], call: Call) -> Object:
+        metadata = item["metadata"]
+        conditions = options.get("preconditions") or {}
+        wanted = conditions.get("resourceVersion")
+        if wanted and wanted != metadata["resourceVersion"]:
+            why = (
+                f"Precondition failed: ResourceVersion in precondition: {wanted}, "
+                f"ResourceVersion in object meta: {metadata['resourceVersion']}"
+            )
+            raise conflict(resource, metadata["name"], why)
+        return self._registry.delete(
+            resource,
+            metadata["name"],
+            metadata.get("namespace", ""),
+            propagation=cast("Propagation", options.get("propagationPolicy") or _default_propagation(options)),
+            grace=options.get("gracePeriodSeconds"),
+            uid=conditions.get("uid"),
+            dry_run=call.dry_run,
+        )
+
+    def _update(self, call: Call, target: Target, body: Object) -> Object:
+        return self._registry.update(
+            _stored(target),
+            body,
+            subresource=target.subresource,
+            dry_run=call.dry_run,
+            manager=call.manager,
+            api_version=target.api_version,
+        )
+
+    def _patcher(self, kind: str, call: Call, target: Target) -> Callable[[Object], Object]:
+        if kind == "application/json-patch+json":
+            return lambda current: json_patch(current, call.body)
+        if kind == "application/merge-patch+json" or (
+            kind == "application/strategic-merge-patch+json" and not target.kind.custom
+        ):
+            try:
+                patch = json.loads(call.body)
+            except ValueError as error:
+                raise bad_request(f"error decoding patch: {error}") from error
+            if not isinstance(patch, dict):
+                raise bad_request("json: cannot unmarshal array into Go value of type map[string]interface {}")
+            return lambda current: copy.deepcopy(merge_patch(current, patch))
+        accepted = ["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"]
+        if not target.kind.custom:
+            accepted.append("application/strategic-merge-patch+json")
+        message = "the body of the request was in an unknown format - accepted media types include: " + ", ".join(
+            accepted
+        )
+        raise StatusError(415, "UnsupportedMediaType", message)
+
+    def _apply(self, call: Call, target: Target) -> Written:
+        raise unsupported_media_type(call.content_type)
+
+    def _decode(self, call: Call, target: Target) -> tuple[Object, list[str]]:
+        return self._check(call, target, decode_body(call.body, call.content_type))
+
+    def _check(self, call: Call, target: Target, body: Decoded) -> tuple[Object, list[str]]:
+        kind = target.kind
+        version, name = body.get("apiVersion", ""), body.get("kind", "")
+        if not name and not version:
+            body["apiVersion"], body["kind"] = target.api_version, kind.kind
+        elif not name:
+            raise bad_request(f"Object 'Kind' is missing in '{_short(body)}'")
+        elif not version:
+            raise bad_request(f"Object 'apiVersion' is missing in '{_short(body)}'")
+        elif version != target.api_version:
+            raise bad_request(
+                f"the API version in the data ({version}) does not match the expected API version ({target.api_version})"
+            )
+        elif name != kind.kind:
+            expected = f"{kind.group or ''}/{target.version}, Kind={kind.kind}"
+            raise bad_request(f"{name} in version {version!r} cannot be handled as a {kind.kind}: expected {expected}")
+        if not isinstance(body.get("metadata"), dict):
+            body["metadata"] = {}
+        item: Object = dict(body)
+        if kind.stored_as:
+            item = from_events_group(item)
+        return item, []
+
+    def _place(self, target: Target, metadata: dict[str, Any]) -> None:
+        if not target.kind.namespaced:
+            metadata.pop("namespace", None)
+            return
+        if metadata.setdefault("namespace", target.namespace) != target.namespace:
+            raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+
+
+_RETURNED = ("persistentvolumeclaims", "persistentvolumes", "services", "serviceaccounts")
+
+
+def _stored(target: Target) -> str:
+    return target.kind.stored_as or target.kind.resource
+
+
+def _short(body: Object) -> str:
+    return json.dumps(body, separators=(",", ":"))
+
+
+def _default_propagation(options: dict[str, Any]) -> str:
+    return "Orphan" if options.get("orphanDependents") else "Background"
+
+
+def _delete_options(call: Call) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    if call.body.strip():
+        options = dict(decode_body(call.body, call.content_type))
+    grace = call.query.number("gracePeriodSeconds")
+    if grace is not None:
+        options["gracePeriodSeconds"] = grace
+    if policy := call.query.text("propagationPolicy"):
+        options["propagationPolicy"] = policy
+    if call.query.flag("orphanDependents"):
+        options["orphanDependents"] = True
+    policy = options.get("propagationPolicy") or "Background"
+    if policy not in ("Background", "Foreground", "Orphan"):
+        why = f'Unsupported value: "{policy}": supported values: "Foreground", "Background", "Orphan", "nil"'
+        raise invalid("DeleteOptions", "meta.k8s.io", "", [("FieldValueNotSupported", why, "propagationPolicy")])
+    if "All" in (options.get("dryRun") or ()):
+        call.query.set("dryRun", "All")
+    return options
+
+
+def missing(target: Target) -> StatusError:
+    """404 for the target of a request."""
+    return not_found(target.kind.resource, target.name)

@@ -1,6 +1,7 @@
 """The policy engine: Cilium's verdicts, with reasons. Pure: no I/O, no clock, no globals.
 
-Read an object with :func:`parse` (or a text with :func:`parse_yaml`), give it to a :class:`Repository` together with the endpoints and
+Read an object with :func:`parse` (or a text with :func:`parse_yaml`), give it to a :class:`Repository` together
+with the endpoints and
 identities there are, and ask it to :meth:`~Repository.decide`.
 """
 
@@ -38,9 +39,13 @@ from lab_helpers.policy.identities import (
     runs_endpoint,
 )
 from lab_helpers.policy.labels import Label, LabelSet, parse_label, parse_labels
+from lab_helpers.policy.manifests import Manifest, parse_yaml, read_manifests
 from lab_helpers.policy.matchpatterns import FQDNSelector, fqdn_labels, name_matches
+from lab_helpers.policy.parsing import KINDS, parse
+from lab_helpers.policy.policymaps import policy_map
 from lab_helpers.policy.prefixes import Prefix, parse_prefix
 from lab_helpers.policy.protocols import PortMatch, Protocol, protocol_named
+from lab_helpers.policy.repositories import Party, Repository
 from lab_helpers.policy.requests import (
     DNSRule,
     HeaderMatch,
@@ -70,6 +75,7 @@ from lab_helpers.policy.rules import (
 )
 
 __all__ = [
+    "KINDS",
     "LOCAL_SCOPE",
     "MAXIMUM_CLUSTER_IDENTITY",
     "MINIMUM_CLUSTER_IDENTITY",
@@ -82,8 +88,8 @@ __all__ = [
     "Direction",
     "DropReason",
     "Endpoint",
-    "EnforcementMode",
     "Enforcement",
+    "EnforcementMode",
     "FQDNSelector",
     "HTTPRequest",
     "HTTPRule",
@@ -95,12 +101,14 @@ __all__ = [
     "L7Rules",
     "Label",
     "LabelSet",
+    "Manifest",
     "ManifestError",
     "MapEntry",
     "MatchType",
     "NamedPort",
     "Notice",
     "ParsedPolicy",
+    "Party",
     "PolicyConfig",
     "PolicyEngineError",
     "PolicyError",
@@ -112,6 +120,7 @@ __all__ = [
     "Protocol",
     "Redirect",
     "RegexError",
+    "Repository",
     "ReservedIdentity",
     "Rule",
     "RuleRef",
@@ -126,10 +135,14 @@ __all__ = [
     "http_allows",
     "kafka_allows",
     "name_matches",
+    "parse",
     "parse_label",
     "parse_labels",
     "parse_prefix",
+    "parse_yaml",
+    "policy_map",
     "protocol_named",
+    "read_manifests",
     "reserved_identity",
     "runs_endpoint",
     "server_name_allows",

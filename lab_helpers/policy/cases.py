@@ -1,6 +1,7 @@
 """Cases: a whole cluster and some flows as one JSON object, judged at once.
 
-The form is that of the recorded verdicts of Cilium's engine (``name``, ``config``, ``identities``, ``namedPorts``, ``services``,
+The form is that of the recorded verdicts of Cilium's engine (``name``, ``config``, ``identities``, ``namedPorts``,
+``services``,
 ``policies``, ``flows``); the result has one entry per policy and per flow.
 """
 
@@ -38,7 +39,9 @@ def _field(case: _Node, key: str, kind: type, default: Any = None) -> Any:
 
 
 def case_config(written: _Node) -> PolicyConfig:
-    """The ``config`` of a case; what is absent has the agent's default. ClusterNetworkPolicy is on. Raises CaseError."""
+    """The ``config`` of a case; what is absent has the agent's default. ClusterNetworkPolicy is on. Raises
+    CaseError.
+    """
     defaults = PolicyConfig()
     try:
         return PolicyConfig(
@@ -91,7 +94,9 @@ def _service(item: _Node) -> Service:
 
 
 def case_repository(case: _Node) -> tuple[Repository, dict[str, Endpoint], list[PolicyError | None]]:
-    """The repository a case describes, its endpoints by key, and per policy the error that kept it out (None: accepted)."""
+    """The repository a case describes, its endpoints by key, and per policy the error that kept it out (None:
+    accepted).
+    """
     repository = Repository(case_config(_field(case, "config", Mapping, {})))
     endpoints = _endpoints(case)
     for endpoint in endpoints.values():

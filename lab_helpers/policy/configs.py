@@ -13,7 +13,9 @@ __all__ = ["AllowLocalhost", "EnforcementMode", "PolicyConfig", "Version"]
 
 
 class Version(StrEnum):
-    """The minor releases of Cilium whose behaviour is known here. See :mod:`lab_helpers.policy.versions` for what differs."""
+    """The minor releases of Cilium whose behaviour is known here. See :mod:`lab_helpers.policy.versions` for what
+    differs.
+    """
 
     V1_19 = "1.19"
     V1_20 = "1.20"
@@ -59,7 +61,9 @@ class PolicyConfig:
     cluster_network_policy: bool = False
     """Kubernetes ClusterNetworkPolicy (``k8sClusterNetworkPolicy.enabled``, 1.20, off by default)."""
     merge_named_ports: bool = False
-    """Imitate a fault of 1.20: rules for one port name share the port range of the first. See ``versions.OPEN_FAULTS``."""
+    """Imitate a fault of 1.20: rules for one port name share the port range of the first. See
+    ``versions.OPEN_FAULTS``.
+    """
 
     @property
     def dual_stack(self) -> bool:

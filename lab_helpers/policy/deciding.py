@@ -1,7 +1,9 @@
 """The walk through a resolved policy: which rule decides, and how the datapath would report it.
 
-The result equals that of two lookups in the policy map (identity, then any) with Cilium's precedence: among everything that matches on the
-first level that says something, deny beats redirect beats plain allow, then the longer port prefix wins, then the specific identity.
+The result equals that of two lookups in the policy map (identity, then any) with Cilium's precedence: among
+everything that matches on the
+first level that says something, deny beats redirect beats plain allow, then the longer port prefix wins, then the
+specific identity.
 Follows Cilium bpf/lib/policy.h and pkg/policy/types/entry.go.
 """
 
@@ -17,7 +19,17 @@ from lab_helpers.policy.requests import L7Parser, L7Rules
 from lab_helpers.policy.resolving import Group, Item, Level, Resolved, covers_named
 from lab_helpers.policy.rules import Action, Direction, RuleRef
 
-__all__ = ["Hit", "Outcome", "allowed_bits", "hits_of", "port_prefix_bits", "precedence_byte", "redirect_of", "deciding_rules", "walk"]
+__all__ = [
+    "Hit",
+    "Outcome",
+    "allowed_bits",
+    "deciding_rules",
+    "hits_of",
+    "port_prefix_bits",
+    "precedence_byte",
+    "redirect_of",
+    "walk",
+]
 
 _DEFAULT_PRIORITY = {
     L7Parser.HTTP: 101,
@@ -53,7 +65,9 @@ def port_prefix_bits(first: int, last: int, port: int) -> int:
 
 
 class Hit(NamedTuple):
-    """A rule that matches a connection. ``specific``: by the peer's own identity, not by a wildcard. Larger ``rank`` wins."""
+    """A rule that matches a connection. ``specific``: by the peer's own identity, not by a wildcard. Larger
+    ``rank`` wins.
+    """
 
     item: Item
     level: Level
@@ -78,7 +92,9 @@ class Hit(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What the rules say: ALLOW or DENY with the hits of the deciding level, best first; or None when nothing matched."""
+    """What the rules say: ALLOW or DENY with the hits of the deciding level, best first; or None when nothing
+    matched.
+    """
 
     action: Action | None
     hits: tuple[Hit, ...] = ()
@@ -133,9 +149,10 @@ def walk(
         if level.tier == skipped:
             continue
         groups = list(level.matching(protocol, port))
-        for group in level.named:
-            if covers_named(group.match, protocol, port, listening, ranges=direction is Direction.INGRESS):
-                groups.append(group)
+        ranges = direction is Direction.INGRESS
+        groups.extend(
+            group for group in level.named if covers_named(group.match, protocol, port, listening, ranges=ranges)
+        )
         hits: list[Hit] = []
         for group in groups:
             deny, allow, _, passing = group.bits(population)

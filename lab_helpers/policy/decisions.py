@@ -62,7 +62,8 @@ class DropReason(IntEnum):
 class Redirect:
     """The connection goes through a proxy, which judges each request by the union of these rules.
 
-    ``unrestricted``: some matching rule allows the port without L7 rules, so the proxy sees the requests but lets all pass.
+    ``unrestricted``: some matching rule allows the port without L7 rules, so the proxy sees the requests but lets
+    all pass.
     """
 
     parser: L7Parser
@@ -109,7 +110,9 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class MapEntry:
-    """One line of ``cilium-dbg bpf policy get``. ``identity`` 0 means any; ``port``/``port_bits``: a prefix of 16 bits."""
+    """One line of ``cilium-dbg bpf policy get``. ``identity`` 0 means any; ``port``/``port_bits``: a prefix of 16
+    bits.
+    """
 
     direction: Direction
     identity: int

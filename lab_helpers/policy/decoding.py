@@ -1,7 +1,10 @@
-"""Reading JSON the way Cilium's Go types do: case-sensitive names, ``null`` as absent, and errors that name the Go field.
+"""Reading JSON the way Cilium's Go types do: case-sensitive names, ``null`` as absent, and errors that name the Go
+field.
 
-A schema is a tree of small descriptions; :func:`decode` returns a tree of plain values in which every type is right and unknown fields
-are gone. What was unknown is reported, since strict decoding (``kubectl apply`` by default) complains and the agent does not.
+A schema is a tree of small descriptions; :func:`decode` returns a tree of plain values in which every type is right
+and unknown fields
+are gone. What was unknown is reported, since strict decoding (``kubectl apply`` by default) complains and the agent
+does not.
 """
 
 from __future__ import annotations
@@ -77,7 +80,9 @@ class Decoder:
         self.unknown: list[Path] = []
 
     def decode(self, value: Any, shape: Shape, path: Path, *, owner: str = "", trail: str = "") -> Any:
-        """Check ``value`` against ``shape``. ``owner``/``trail`` are Go's struct name and dotted field path so far. Raises PolicyError."""
+        """Check ``value`` against ``shape``. ``owner``/``trail`` are Go's struct name and dotted field path so far.
+        Raises PolicyError.
+        """
         if value is None:
             return None
         if isinstance(shape, Struct):
@@ -86,7 +91,8 @@ class Decoder:
             if not isinstance(value, list | tuple):
                 raise self._wrong(value, shape.go, path, owner, trail)
             return [
-                self.decode(item, shape.item, (*path, number), owner=owner, trail=trail) for number, item in enumerate(value)
+                self.decode(item, shape.item, (*path, number), owner=owner, trail=trail)
+                for number, item in enumerate(value)
             ]
         if isinstance(shape, MapOf):
             if not isinstance(value, Mapping):

@@ -97,7 +97,8 @@ class NamedPort(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Something that sends and receives: a pod, the host, an address. ``name`` is unique in a repository, e.g. ``shop/backend``.
+    """Something that sends and receives: a pod, the host, an address. ``name`` is unique in a repository, e.g.
+    ``shop/backend``.
 
     Several endpoints share an identity; their named ports may differ.
     """
@@ -115,7 +116,8 @@ def pod_namespace(labels: LabelSet) -> str | None:
 def runs_endpoint(labels: LabelSet, cluster_name: str) -> bool:
     """Does some node of this cluster enforce policy for this identity?
 
-    Yes for pods of the cluster, health, ingress, init and the host. No for other nodes, addresses outside, unmanaged pods and
+    Yes for pods of the cluster, health, ingress, init and the host. No for other nodes, addresses outside,
+    unmanaged pods and
     pods of other clusters of a mesh.
     """
     if any(labels.reserved(name) for name in ("host", "health", "ingress", "init")):

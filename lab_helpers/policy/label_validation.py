@@ -1,4 +1,5 @@
-"""Is a label selector well formed? Kubernetes' rules with Cilium's additions (a source before the key) and their messages.
+"""Is a label selector well formed? Kubernetes' rules with Cilium's additions (a source before the key) and their
+messages.
 
 Follows Cilium pkg/labels (selector validation) and Kubernetes apimachinery validation.
 """
@@ -20,18 +21,20 @@ _NAME: Final = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _SOURCE: Final = re.compile(r"[A-Za-z0-9]+")
 
+_ENDS: Final = "and must start and end with an alphanumeric character"
 _VALUE_MESSAGE: Final = (
-    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
-    "alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', "
+    f"{_ENDS} (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
     "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
 )
 _NAME_MESSAGE: Final = (
-    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character "
-    "(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+    f"name part must consist of alphanumeric characters, '-', '_' or '.', {_ENDS} "
+    "(e.g. 'MyName',  or 'my.name',  or '123-abc', "
+    "regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
 )
 _PREFIX_MESSAGE: Final = (
-    "prefix part a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end "
-    "with an alphanumeric character (e.g. 'example.com', regex used for validation is "
+    "prefix part a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
+    f"{_ENDS} (e.g. 'example.com', regex used for validation is "
     "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
 )
 _COLON_MESSAGE: Final = "a valid label key only support ':' character as a source separator with non empty value"
@@ -47,7 +50,10 @@ def _key_errors(key: str) -> list[str]:
         errors.append(_SOURCE_MESSAGE)
     pieces = parts[-1].split("/")
     if len(pieces) > 2:
-        return [*errors, f"a valid label key must consist of {_NAME_MESSAGE.removeprefix('name part must consist of ')}"]
+        return [
+            *errors,
+            f"a valid label key must consist of {_NAME_MESSAGE.removeprefix('name part must consist of ')}",
+        ]
     if len(pieces) == 2:
         if not pieces[0]:
             errors.append("prefix part must be non-empty")
@@ -90,7 +96,8 @@ def _check_expression(expression: Mapping[str, Any], number: int, path: Path) ->
     if operator in (Operator.IN, Operator.NOT_IN):
         if not values:
             raise _invalid(
-                f"{name}.values: Required value: must be specified when `operator` is 'In' or 'NotIn'", (*path, "values")
+                f"{name}.values: Required value: must be specified when `operator` is 'In' or 'NotIn'",
+                (*path, "values"),
             )
     elif operator in (Operator.EXISTS, Operator.DOES_NOT_EXIST):
         if values:
@@ -99,7 +106,9 @@ def _check_expression(expression: Mapping[str, Any], number: int, path: Path) ->
                 (*path, "values"),
             )
     else:
-        raise _invalid(f'{name}.operator: Invalid value: "{operator}": not a valid selector operator', (*path, "operator"))
+        raise _invalid(
+            f'{name}.operator: Invalid value: "{operator}": not a valid selector operator', (*path, "operator")
+        )
     key = expression.get("key", "")
     for message in _key_errors(key):
         raise _invalid(f'{name}.key: Invalid value: "{key}": {message}', (*path, "key"))

@@ -1,6 +1,7 @@
 """Labels as Cilium writes them: ``source:key=value``.
 
-Follows Cilium pkg/labels. Within an identity a key occurs once per source; in selectors the source ``any`` stands for every source.
+Follows Cilium pkg/labels. Within an identity a key occurs once per source; in selectors the source ``any`` stands
+for every source.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ class Label(NamedTuple):
 
 
 def parse_key(text: str, default_source: str = "any") -> tuple[str, str]:
-    """Split ``source:key``; a key without source gets ``default_source``. ``$host`` is the old spelling of ``reserved:host``."""
+    """Split ``source:key``; a key without source gets ``default_source``. ``$host`` is the old spelling of
+    ``reserved:host``.
+    """
     if text.startswith("$"):
         return "reserved", text[1:]
     source, colon, key = text.partition(":")

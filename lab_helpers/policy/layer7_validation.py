@@ -59,7 +59,9 @@ def _check_http(rule: _Node, path: Path) -> None:
 
 
 def check_fqdn(item: _Node, path: Path, *, dns_rule: bool = False) -> None:
-    """Raise PolicyError when an FQDN selector (or, with ``dns_rule``, a DNS rule) is not well formed. Neither field is fine."""
+    """Raise PolicyError when an FQDN selector (or, with ``dns_rule``, a DNS rule) is not well formed. Neither field
+    is fine.
+    """
     name, pattern = item.get("matchName", ""), item.get("matchPattern", "")
     if name and pattern:
         raise _fail("only one of MatchName or MatchPattern is allowed in an FQDNSelector", "fqdn-both", path)
@@ -70,7 +72,8 @@ def check_fqdn(item: _Node, path: Path, *, dns_rule: bool = False) -> None:
         )
     if not PATTERN_CHARACTERS.fullmatch(pattern):
         raise _fail(
-            f'Invalid characters in MatchPattern: "{pattern}". Only 0-9, a-z, A-Z and ., -, _ and * characters are allowed',
+            f'Invalid characters in MatchPattern: "{pattern}". '
+            "Only 0-9, a-z, A-Z and ., -, _ and * characters are allowed",
             "fqdn-chars",
             (*path, "matchPattern"),
         )

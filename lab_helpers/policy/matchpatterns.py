@@ -72,7 +72,9 @@ def name_matches(pattern: str, name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class FQDNSelector:
-    """One element of ``toFQDNs`` or of ``rules.dns``: a name or a pattern, never both. With neither it matches nothing."""
+    """One element of ``toFQDNs`` or of ``rules.dns``: a name or a pattern, never both. With neither it matches
+    nothing.
+    """
 
     match_name: str = ""
     match_pattern: str = ""
@@ -85,7 +87,9 @@ class FQDNSelector:
 
     @property
     def label(self) -> Label:
-        """The label that an address gets when a name this selector matches points to it. The text is taken literally."""
+        """The label that an address gets when a name this selector matches points to it. The text is taken
+        literally.
+        """
         return Label("fqdn", self.match_pattern or self.match_name)
 
     def __str__(self) -> str:

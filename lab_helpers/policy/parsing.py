@@ -15,14 +15,23 @@ from lab_helpers.policy.errors import PolicyError, Position
 from lab_helpers.policy.labels import Label, parse_label
 from lab_helpers.policy.parsing_kubernetes import parse_cluster_network_policy, parse_network_policy
 from lab_helpers.policy.paths import Path, render, split
-from lab_helpers.policy.peers import element_peers, subject_selector
+from lab_helpers.policy.peers import decoded_selector, element_peers, subject_selector
 from lab_helpers.policy.port_rules import element_ports, icmp_type
 from lab_helpers.policy.prefixes import PrefixError, parse_prefix
-from lab_helpers.policy.rules import Action, CIDRGroup, Direction, Notice, ParsedPolicy, PolicyRef, Rule, RuleRef, ServiceRef
+from lab_helpers.policy.rules import (
+    Action,
+    CIDRGroup,
+    Direction,
+    Notice,
+    ParsedPolicy,
+    PolicyRef,
+    Rule,
+    RuleRef,
+    ServiceRef,
+)
 from lab_helpers.policy.sanitizing import SECTIONS, check_rule
 from lab_helpers.policy.schemas import CIDR_GROUP, CLUSTER_NETWORK_POLICY, NETWORK_POLICY, cilium_policy
 from lab_helpers.policy.selectors import WILDCARD, LabelSelector
-from lab_helpers.policy.peers import decoded_selector
 
 __all__ = ["KINDS", "Locate", "parse", "provenance"]
 
@@ -57,7 +66,8 @@ def provenance(kind: str, namespace: str, name: str, uid: str) -> tuple[Label, .
 def parse(obj: Mapping[str, Any], config: PolicyConfig | None = None, *, locate: Locate = _nowhere) -> ParsedPolicy:
     """Read one object as the agent does.
 
-    Accepts the :data:`KINDS`; any other is refused with category ``unknown-kind``. Unknown fields are ignored, as the agent does, and told
+    Accepts the :data:`KINDS`; any other is refused with category ``unknown-kind``. Unknown fields are ignored, as
+    the agent does, and told
     as ``warnings``. Raises PolicyError; with ``locate`` errors, warnings and rules know their place in a file.
     """
     config = config or PolicyConfig()
@@ -187,7 +197,9 @@ def _rule_labels(spec: _Node) -> tuple[Label, ...]:
     found = []
     for item in spec.get("labels") or ():
         if isinstance(item, Mapping):
-            found.append(Label(str(item.get("source") or "unspec"), str(item.get("key", "")), str(item.get("value", ""))))
+            found.append(
+                Label(str(item.get("source") or "unspec"), str(item.get("key", "")), str(item.get("value", "")))
+            )
         else:
             found.append(parse_label(str(item)))
     return tuple(found)

@@ -1,6 +1,7 @@
 """NetworkPolicy and ClusterNetworkPolicy as Cilium reads them.
 
-Follows Cilium pkg/k8s/{network_policy,cluster_network_policy}.go. Cilium does not validate these objects (the API server does), with
+Follows Cilium pkg/k8s/{network_policy,cluster_network_policy}.go. Cilium does not validate these objects (the API
+server does), with
 few exceptions; the messages of those are Cilium's.
 """
 
@@ -118,7 +119,9 @@ def parse_network_policy(decoded: _Node, config: PolicyConfig) -> Iterator[Rule]
         listed = direction.value.capitalize() in types
         implied = direction is Direction.INGRESS and "Egress" not in types
         if not elements and (listed or implied):
-            yield Rule(RuleRef(_NO_POLICY, direction.value, 0), direction, Action.ALLOW, subject, (), None, default_deny=True)
+            yield Rule(
+                RuleRef(_NO_POLICY, direction.value, 0), direction, Action.ALLOW, subject, (), None, default_deny=True
+            )
 
 
 _ACTIONS = {"Deny": Action.DENY, "Pass": Action.PASS}
@@ -172,7 +175,9 @@ def _dns_lookup(names: tuple[FQDNSelector, ...]) -> tuple[tuple[Selector, ...], 
 
 
 def parse_cluster_network_policy(decoded: _Node, config: PolicyConfig) -> Iterator[Rule]:
-    """The rules of a decoded ClusterNetworkPolicy (v1alpha2). They carry tier and priority and never switch default deny on."""
+    """The rules of a decoded ClusterNetworkPolicy (v1alpha2). They carry tier and priority and never switch default
+    deny on.
+    """
     spec = decoded.get("spec") or {}
     tier = Tier.BASELINE if spec.get("tier") == "Baseline" else Tier.ADMIN
     subject_node = spec.get("subject") or {}
@@ -226,11 +231,15 @@ def _domain_names(peer: _Node, action: Action, config: PolicyConfig, path: Path)
     place = (*path, "domainNames")
     if action is not Action.ALLOW:
         raise PolicyError(
-            "egress.to.domainNames is only supported for egress.action=Accept", category="kcnp-names", path=render(place)
+            "egress.to.domainNames is only supported for egress.action=Accept",
+            category="kcnp-names",
+            path=render(place),
         )
     if not config.l7_proxy:
         raise PolicyError(
-            "egress.to.domainNames is not supported since L7 proxy is disabled", category="l7-disabled", path=render(place)
+            "egress.to.domainNames is not supported since L7 proxy is disabled",
+            category="l7-disabled",
+            path=render(place),
         )
     return _names(peer["domainNames"], place)
 
@@ -255,8 +264,6 @@ def _cluster_peer(peer: _Node, config: PolicyConfig, path: Path) -> tuple[Select
             try:
                 found.append(prefix_selector(parse_prefix(text or ""), config))
             except PrefixError as error:
-                raise PolicyError(
-                    str(error), category="bad-cidr", path=render((*path, "networks", number))
-                ) from None
+                raise PolicyError(str(error), category="bad-cidr", path=render((*path, "networks", number))) from None
         return tuple(found)
     return None

@@ -1,6 +1,7 @@
 """From the peer fields of an element to selectors, with the namespace and cluster labels Cilium adds.
 
-Follows Cilium pkg/k8s/apis/cilium.io/utils (namespace and cluster injection) and pkg/policy/utils/parserules.go (which lists count).
+Follows Cilium pkg/k8s/apis/cilium.io/utils (namespace and cluster injection) and pkg/policy/utils/parserules.go
+(which lists count).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ __all__ = [
     "cluster_scoped",
     "decoded_selector",
     "element_peers",
+    "fqdn_selector",
     "node_selector",
     "peer_selector",
     "prefix_selector",
@@ -42,15 +44,16 @@ _NAMESPACE_KEYS = (f"k8s:{NAMESPACE_LABEL}", f"any:{NAMESPACE_LABEL}")
 _CLUSTER_KEYS = (f"k8s:{CLUSTER_LABEL}", f"any:{CLUSTER_LABEL}")
 
 
-def decoded_selector(node: _Node, *, default_source: str = "any", lenient: bool = False, key_prefix: str = "") -> LabelSelector:
-    """A decoded label selector as requirements. ``lenient`` drops expressions that are not well formed, as Cilium does where it does
+def decoded_selector(
+    node: _Node, *, default_source: str = "any", lenient: bool = False, key_prefix: str = ""
+) -> LabelSelector:
+    """A decoded label selector as requirements. ``lenient`` drops expressions that are not well formed, as Cilium
+    does where it does
     not validate (NetworkPolicy); ``key_prefix`` goes before every key."""
     expressions = []
     for item in node.get("matchExpressions") or ():
         operator, values = item.get("operator", ""), tuple(sorted({value or "" for value in item.get("values") or ()}))
-        if lenient and (
-            operator not in set(Operator) or (not values) == (operator in (Operator.IN, Operator.NOT_IN))
-        ):
+        if lenient and (operator not in set(Operator) or (not values) == (operator in (Operator.IN, Operator.NOT_IN))):
             continue
         source, key = parse_key(item.get("key", ""), default_source)
         expressions.append(Requirement(source, key_prefix + key, Operator(operator), values))
@@ -77,7 +80,9 @@ def cluster_scoped(selector: LabelSelector, config: PolicyConfig) -> LabelSelect
 
 
 def subject_selector(node: _Node, namespace: str) -> LabelSelector:
-    """The subject of a policy: in a namespaced one always the pods of its namespace, whatever was written under ``k8s:``."""
+    """The subject of a policy: in a namespaced one always the pods of its namespace, whatever was written under
+    ``k8s:``.
+    """
     selector = decoded_selector(node)
     if not namespace:
         return selector
@@ -95,14 +100,17 @@ def _from_match_labels(node: _Node, requirement: Requirement) -> bool:
 
 
 def peer_selector(node: _Node, namespace: str, config: PolicyConfig, *, for_init: bool) -> LabelSelector:
-    """One element of ``fromEndpoints``/``toEndpoints``. ``namespace`` "" means a clusterwide policy; ``for_init``: its subject names
+    """One element of ``fromEndpoints``/``toEndpoints``. ``namespace`` "" means a clusterwide policy; ``for_init``:
+    its subject names
     ``reserved:init``."""
     selector = decoded_selector(node)
     keys = [requirement.full_key for requirement in selector.requirements]
     if any(key.startswith("reserved:") for key in keys):
         return selector
     if not any(key in _NAMESPACE_KEYS for key in keys):
-        by_labels = any(key.startswith((f"k8s:{NAMESPACE_LABELS_PREFIX}", f"any:{NAMESPACE_LABELS_PREFIX}")) for key in keys)
+        by_labels = any(
+            key.startswith((f"k8s:{NAMESPACE_LABELS_PREFIX}", f"any:{NAMESPACE_LABELS_PREFIX}")) for key in keys
+        )
         if not namespace:
             if not for_init:
                 selector = _with(selector, Requirement("k8s", NAMESPACE_LABEL, Operator.EXISTS))
@@ -171,28 +179,29 @@ def _aws_group(item: _Node) -> LabelSelector:
     return LabelSelector((Requirement("cidrgroup", f"extgrp.cilium.io/{digest}", Operator.EXISTS),))
 
 
+def fqdn_selector(node: _Node) -> FQDNSelector:
+    """One decoded element of ``toFQDNs`` or ``rules.dns``."""
+    return FQDNSelector(node.get("matchName", ""), node.get("matchPattern", ""))
+
+
 def element_peers(
     element: _Node, way: str, namespace: str, config: PolicyConfig, *, for_init: bool
 ) -> tuple[Selector, ...] | None:
-    """The peers of a decoded element; ``way`` is ``from`` or ``to``. None: some list is present and empty, so nobody is meant.
+    """The peers of a decoded element; ``way`` is ``from`` or ``to``. None: some list is present and empty, so
+    nobody is meant.
     An empty tuple: no list at all, which with ports means everybody. ``toServices`` is not looked at here."""
     if any(element.get(way + kind) == [] for kind in ("Endpoints", "Nodes", "Entities", "CIDR", "CIDRSet")):
         return None
-    peers: list[Selector] = []
-    for node in element.get(f"{way}Endpoints") or ():
-        peers.append(peer_selector(node or {}, namespace, config, for_init=for_init))
-    for node in element.get(f"{way}Nodes") or ():
-        peers.append(node_selector(node or {}, config))
+    peers: list[Selector] = [
+        peer_selector(node or {}, namespace, config, for_init=for_init) for node in element.get(f"{way}Endpoints") or ()
+    ]
+    peers += [node_selector(node or {}, config) for node in element.get(f"{way}Nodes") or ()]
     for name in element.get(f"{way}Entities") or ():
         entity = entity_selector(name, config)
         assert entity is not None
         peers.append(WILDCARD if entity.is_wildcard else entity)
-    for text in element.get(f"{way}CIDR") or ():
-        peers.append(prefix_selector(_prefix(text), config))
-    for item in element.get(f"{way}CIDRSet") or ():
-        peers.append(_cidr_rule(item or {}, config))
-    for item in element.get("toFQDNs") or ():
-        peers.append(NameSelector(FQDNSelector((item or {}).get("matchName", ""), (item or {}).get("matchPattern", ""))))
-    for item in element.get(f"{way}Groups") or ():
-        peers.append(prefix_selector(None, config, group=_aws_group(item or {})))
+    peers += [prefix_selector(_prefix(text), config) for text in element.get(f"{way}CIDR") or ()]
+    peers += [_cidr_rule(item or {}, config) for item in element.get(f"{way}CIDRSet") or ()]
+    peers += [NameSelector(fqdn_selector(item or {})) for item in element.get("toFQDNs") or ()]
+    peers += [prefix_selector(None, config, group=_aws_group(item or {})) for item in element.get(f"{way}Groups") or ()]
     return tuple(dict.fromkeys(peers))

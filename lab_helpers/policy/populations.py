@@ -1,6 +1,7 @@
 """All identities there are, one bit each, so that a selector's answer is one integer.
 
-An inverted index (label → bits) makes the cost of a selector independent of the number of identities, but for the width of the
+An inverted index (label → bits) makes the cost of a selector independent of the number of identities, but for the
+width of the
 integers. Positions of removed identities are used again.
 """
 
@@ -43,9 +44,20 @@ def positions_of(bits: int) -> Iterator[int]:
 
 
 class Population:
-    """Identities by position. ``generation`` grows with every change; ``prefix_generation`` with those that matter to CIDR rules."""
+    """Identities by position. ``generation`` grows with every change; ``prefix_generation`` with those that matter
+    to CIDR rules.
+    """
 
-    __slots__ = ("_free", "_identities", "_index", "_positions", "_prefixes", "everyone", "generation", "prefix_generation")
+    __slots__ = (
+        "_free",
+        "_identities",
+        "_index",
+        "_positions",
+        "_prefixes",
+        "everyone",
+        "generation",
+        "prefix_generation",
+    )
 
     def __init__(self) -> None:
         self._identities: list[Identity | None] = []

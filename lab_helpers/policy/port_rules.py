@@ -20,7 +20,9 @@ _Node = Mapping[str, Any]
 
 
 def port_matches(port: str, protocol: Protocol, end: int = 0) -> list[PortMatch]:
-    """The matches of one ``ports`` element that has been validated. ``end`` counts modulo 2¹⁶ and only above the port."""
+    """The matches of one ``ports`` element that has been validated. ``end`` counts modulo 2¹⁶ and only above the
+    port.
+    """
     protocols = PORT_PROTOCOLS if protocol is Protocol.ANY else (protocol,)
     end &= 0xFFFF
     if is_service_name(port):
@@ -50,7 +52,7 @@ def _header_match(item: _Node) -> HeaderMatch:
     written = item.get("value")
     return HeaderMatch(
         item.get("name", ""),
-        written if written else None,
+        written or None,
         item.get("mismatch", ""),
         "/".join(part for part in (secret.get("namespace", ""), secret.get("name", "")) if part),
     )
@@ -77,7 +79,8 @@ def l7_rules(item: _Node) -> L7Rules:
     rules = item.get("rules") or {}
     http = tuple(_http(rule or {}) for rule in rules.get("http") or ())
     dns = tuple(
-        FQDNSelector((rule or {}).get("matchName", ""), (rule or {}).get("matchPattern", "")) for rule in rules.get("dns") or ()
+        FQDNSelector((rule or {}).get("matchName", ""), (rule or {}).get("matchPattern", ""))
+        for rule in rules.get("dns") or ()
     )
     kafka = tuple(_kafka(rule or {}) for rule in rules.get("kafka") or ())
     terminating, originating = item.get("terminatingTLS") is not None, item.get("originatingTLS") is not None
@@ -106,7 +109,9 @@ def l7_rules(item: _Node) -> L7Rules:
 
 
 def element_ports(element: _Node, *, allows: bool) -> tuple[PortRule, ...] | None:
-    """The port rules of a decoded element; None when it does not restrict ports (neither ``toPorts`` nor ``icmps``, or empty ones)."""
+    """The port rules of a decoded element; None when it does not restrict ports (neither ``toPorts`` nor ``icmps``,
+    or empty ones).
+    """
     to_ports: Sequence[_Node] = [item or {} for item in element.get("toPorts") or ()]
     icmps: Sequence[_Node] = [item or {} for item in element.get("icmps") or ()]
     if not to_ports and not icmps:
@@ -117,8 +122,8 @@ def element_ports(element: _Node, *, allows: bool) -> tuple[PortRule, ...] | Non
         for port in item.get("ports") or ():
             protocol = protocol_named((port or {}).get("protocol", ""))
             assert protocol is not None
-            for match in port_matches((port or {}).get("port", ""), protocol, (port or {}).get("endPort", 0)):
-                found.append(PortRule(match, l7))
+            matches = port_matches((port or {}).get("port", ""), protocol, (port or {}).get("endPort", 0))
+            found.extend(PortRule(match, l7) for match in matches)
     for item in icmps:
         for field in item.get("fields") or ():
             family = (field or {}).get("family", "")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import Final, NamedTuple
 
-__all__ = ["ICMP_NAMES", "ICMPV6_NAMES", "PORT_PROTOCOLS", "PortMatch", "Protocol", "protocol_named"]
+__all__ = ["ICMPV6_NAMES", "ICMP_NAMES", "PORT_PROTOCOLS", "PortMatch", "Protocol", "protocol_named"]
 
 
 class Protocol(IntEnum):
@@ -42,7 +42,9 @@ _WRITABLE: Final = frozenset({"TCP", "UDP", "SCTP", "VRRP", "IGMP", "GRE", "IPIP
 
 
 def protocol_named(text: str, *, flows: bool = False) -> Protocol | None:
-    """Read a protocol's name in any case; "" means ANY. ``flows`` also admits ICMP and ICMPv6, which policies cannot write."""
+    """Read a protocol's name in any case; "" means ANY. ``flows`` also admits ICMP and ICMPv6, which policies
+    cannot write.
+    """
     name = text.upper() or "ANY"
     if name in _WRITABLE or (flows and name in ("ICMP", "ICMPV6")):
         return Protocol[name]
@@ -52,7 +54,8 @@ def protocol_named(text: str, *, flows: bool = False) -> Protocol | None:
 class PortMatch(NamedTuple):
     """A protocol and ports ``first`` to ``last`` (both 0: every port of the protocol), or the port called ``name``.
 
-    Protocol ANY occurs only with every port, and then means every protocol, ICMP too. With a name, ``last`` may hold an ``endPort``.
+    Protocol ANY occurs only with every port, and then means every protocol, ICMP too. With a name, ``last`` may
+    hold an ``endPort``.
     """
 
     protocol: Protocol
@@ -68,7 +71,9 @@ class PortMatch(NamedTuple):
 
     @property
     def prefix_bits(self) -> int:
-        """How specific the key is: 0 nothing, 8 a protocol, up to 24 one port. A range counts with its shortest prefix."""
+        """How specific the key is: 0 nothing, 8 a protocol, up to 24 one port. A range counts with its shortest
+        prefix.
+        """
         if self.protocol is Protocol.ANY:
             return 0
         if self.first == 0 and not self.name:

@@ -1,6 +1,7 @@
 """Regular expressions as RE2 understands them, which is what Envoy and Hubble use.
 
-Where google-re2 has no wheel, Python's ``re`` takes its place after the constructs RE2 does not have were refused; character classes
+Where google-re2 has no wheel, Python's ``re`` takes its place after the constructs RE2 does not have were refused;
+character classes
 ``[[:alpha:]]`` and ``\\pN`` are translated. The difference left is speed on hostile patterns.
 """
 
@@ -60,7 +61,7 @@ def compile_with_re(pattern: str) -> Pattern:
 
 def compile_with_re2(pattern: str) -> Pattern:
     """Compile with google-re2. Raises RegexError, or ImportError where it is not installed."""
-    import re2  # noqa: PLC0415 - no wheel on some platforms
+    import re2
 
     options = re2.Options()
     options.log_errors = False
@@ -73,7 +74,7 @@ def compile_with_re2(pattern: str) -> Pattern:
 
 def _engine() -> Callable[[str], Pattern]:
     try:
-        import re2  # noqa: F401, PLC0415
+        import re2  # noqa: F401
     except ImportError:
         return compile_with_re
     return compile_with_re2

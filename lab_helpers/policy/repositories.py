@@ -1,6 +1,7 @@
 """The repository: endpoints, identities, services and policies in; decisions out.
 
-Everything is incremental. A policy costs the endpoints it selects, an endpoint the policies that select it; what nobody asks for is not
+Everything is incremental. A policy costs the endpoints it selects, an endpoint the policies that select it; what
+nobody asks for is not
 computed. Not thread-safe; no I/O; no clock.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from lab_helpers.policy.configs import EnforcementMode, PolicyConfig
 from lab_helpers.policy.deciding import Outcome, allowed_bits, deciding_rules, redirect_of, walk
@@ -26,10 +27,25 @@ from lab_helpers.policy.selections import Selection, SelectionCache
 from lab_helpers.policy.selectors import EntitySelector, LabelSelector, NameSelector, Operator, PrefixSelector, Selector
 from lab_helpers.policy.services import service_peers
 
-__all__ = ["Party", "Repository"]
+__all__ = ["Party", "Repository", "SubjectView"]
 
 Party = Endpoint | Identity | int
 """Who takes part: an endpoint (its own named ports count), an identity, or the number of a known identity."""
+
+
+class SubjectView(NamedTuple):
+    """An endpoint in one direction: is policy enforced, and if not why; is it closed by default, but for the own
+    host?
+    """
+
+    position: int
+    enforced: bool
+    exempt: Why | None
+    default_deny: bool
+    host_exempt: bool
+    resolved: Resolved | None
+    ports: tuple[NamedPort, ...]
+
 
 _DIRECTIONS = (Direction.INGRESS, Direction.EGRESS)
 
@@ -64,7 +80,8 @@ class Repository:
         self._named: dict[int, tuple[NamedPort, ...]] = {}
         self._holdings: dict[int, dict[str, tuple[NamedPort, ...]]] = {}
 
-    # --- identities and endpoints ---------------------------------------------------------------------------------------------
+    # --- identities and endpoints
+    # ---------------------------------------------------------------------------------------------
 
     def upsert_identity(self, identity: Identity) -> None:
         """Make an identity known (an address, a node, a pod elsewhere). It stays until ``remove_identity``."""
@@ -195,7 +212,8 @@ class Repository:
             self._listeners = (now, table)
         return table
 
-    # --- policies, services, groups -------------------------------------------------------------------------------------------
+    # --- policies, services, groups
+    # -------------------------------------------------------------------------------------------
 
     def upsert(self, policy: ParsedPolicy) -> int:
         """Add a policy, or replace the object of that kind, namespace and name. Returns the new revision."""
@@ -296,10 +314,13 @@ class Repository:
                 for key in self._class_keys.pop(block.number, ()):
                     self._classes[direction].pop(key, None)
 
-    # --- questions ------------------------------------------------------------------------------------------------------------
+    # --- questions
+    # ------------------------------------------------------------------------------------------------------------
 
     def resolved(self, direction: Direction, position: int) -> Resolved | None:
-        """The policy of the endpoints at a position, shared with all that the same rules select; None when nothing selects them."""
+        """The policy of the endpoints at a position, shared with all that the same rules select; None when nothing
+        selects them.
+        """
         selecting = self._selecting[direction].get(position)
         if not selecting:
             return None
@@ -336,6 +357,21 @@ class Repository:
             return False
         return self._always_denies(labels) or bool(self._selecting[direction].get(position))
 
+    def view(self, direction: Direction, subject: Party) -> SubjectView:
+        """What holds for one endpoint before any rule is looked at."""
+        position = self._position(subject)
+        labels = self.population.at(position).labels
+        ports = subject.named_ports if isinstance(subject, Endpoint) else self._ports(subject)
+        exempt = self._exempt(labels)
+        if exempt is not None:
+            return SubjectView(position, False, exempt, False, False, None, ports)
+        resolved = self.resolved(direction, position)
+        always = self._always_denies(labels)
+        denies = always or (resolved is not None and resolved.default_deny)
+        host = resolved is not None and self.config.host_allowed and not labels.reserved("host")
+        enforced = always or resolved is not None
+        return SubjectView(position, enforced, None, denies, denies and host, resolved, ports)
+
     def decide(
         self,
         direction: Direction | Literal["ingress", "egress"],
@@ -348,8 +384,10 @@ class Repository:
     ) -> Decision:
         """Judge a new connection at the endpoint that enforces (``subject``), which talks with ``peer``.
 
-        ``port`` is the destination port on both sides, or the ICMP type. Service translation has already happened. ``audit`` overrides
-        the configuration's audit mode for this endpoint. Parties met for the first time are remembered. Raises UnknownIdentity for
+        ``port`` is the destination port on both sides, or the ICMP type. Service translation has already happened.
+        ``audit`` overrides
+        the configuration's audit mode for this endpoint. Parties met for the first time are remembered. Raises
+        UnknownIdentity for
         a number that is not known.
         """
         direction = Direction(direction)
@@ -360,18 +398,20 @@ class Repository:
             return Decision(direction, True, exempt, enforced=False)
         peer_position = self._position(peer)
         resolved = self.resolved(direction, position)
+        conflict = self.conflict(position) if self._proxied else ""
         if resolved is None:
             if self._always_denies(labels):
                 return self._refuse(direction, Why.DEFAULT_DENY, audit)
-            return Decision(direction, True, Why.NOT_ENFORCED, enforced=False)
+            return Decision(direction, True, Why.NOT_ENFORCED, enforced=False, conflict=conflict)
         listening = self._listening(direction, subject, peer)
         outcome = walk(resolved, self.population, direction, peer_position, int(protocol), port, listening)
         decision = self._conclude(direction, labels, peer_position, resolved, outcome, audit)
-        conflict = self.conflict(position) if self._proxied else ""
         return replace(decision, conflict=conflict) if conflict else decision
 
     def conflict(self, position: int) -> str:
-        """Why Cilium cannot compute the policy of the endpoints at a position, "" when it can. Both directions count together."""
+        """Why Cilium cannot compute the policy of the endpoints at a position, "" when it can. Both directions
+        count together.
+        """
         for direction in _DIRECTIONS:
             resolved = self.resolved(direction, position)
             if resolved is not None and resolved.conflict:
@@ -427,7 +467,9 @@ class Repository:
     def permitted(
         self, direction: Direction, position: int, protocol: int, port: int, ports: Sequence[NamedPort] | None = None
     ) -> tuple[int, int]:
-        """All peers at once: (allowed, redirected) bits for the endpoint at a position. ``ports``: its own named ports."""
+        """All peers at once: (allowed, redirected) bits for the endpoint at a position. ``ports``: its own named
+        ports.
+        """
         population = self.population
         identity = population.at(position)
         labels = identity.labels
@@ -451,7 +493,8 @@ class Repository:
             allowed |= undecided & population.carrying("reserved", "host")
         return allowed, redirected
 
-    # --- what is in use -------------------------------------------------------------------------------------------------------
+    # --- what is in use
+    # -------------------------------------------------------------------------------------------------------
 
     def selectors(self) -> tuple[SelectorUse, ...]:
         """The peer selectors in use, as ``cilium-dbg policy selectors`` lists them."""
@@ -465,7 +508,11 @@ class Repository:
         found: dict[str, SelectorUse] = {}
         for selection in cache:
             for selector in _alternatives(selection.selector):
-                users = (*found[selector.text].users, *selection.users) if selector.text in found else tuple(selection.users)
+                users = (
+                    (*found[selector.text].users, *selection.users)
+                    if selector.text in found
+                    else tuple(selection.users)
+                )
                 numerics = self.population.numerics(self.population.select(selector))
                 found[selector.text] = SelectorUse(selector.text, tuple(dict.fromkeys(users)), numerics)
         return tuple(found[text] for text in sorted(found))

@@ -1,7 +1,9 @@
 """Layer-7 rules and the requests they judge.
 
-HTTP follows Envoy as Cilium programs it (pkg/envoy/policy, proxy cilium/network_policy.cc): every field is a regular expression that
-must match the whole value, the path with its query string. Several fields of a rule all have to match; one matching rule is enough.
+HTTP follows Envoy as Cilium programs it (pkg/envoy/policy, proxy cilium/network_policy.cc): every field is a
+regular expression that
+must match the whole value, the path with its query string. Several fields of a rule all have to match; one matching
+rule is enough.
 """
 
 from __future__ import annotations
@@ -45,7 +47,9 @@ DNSRule = FQDNSelector
 
 @dataclass(frozen=True, slots=True)
 class HeaderMatch:
-    """A header that must have a value. ``value`` None asks for presence. ``mismatch`` of LOG, ADD, DELETE or REPLACE lets the request pass."""
+    """A header that must have a value. ``value`` None asks for presence. ``mismatch`` of LOG, ADD, DELETE or
+    REPLACE lets the request pass.
+    """
 
     name: str
     value: str | None = None
@@ -72,7 +76,9 @@ class HTTPRule:
 
 @dataclass(frozen=True, slots=True)
 class HTTPRequest:
-    """What Envoy compares: ``path`` is the request target with its query string, ``host`` the authority with its port if written."""
+    """What Envoy compares: ``path`` is the request target with its query string, ``host`` the authority with its
+    port if written.
+    """
 
     method: str = "GET"
     path: str = "/"
@@ -150,7 +156,9 @@ class L7Rules:
 
 
 def http_allows(rules: Iterable[HTTPRule], request: HTTPRequest) -> bool:
-    """May the request pass? An empty list of rules restricts nothing. Raises RegexError on a pattern Envoy would refuse."""
+    """May the request pass? An empty list of rules restricts nothing. Raises RegexError on a pattern Envoy would
+    refuse.
+    """
     listed = tuple(rules)
     return not listed or any(rule.matches(request) for rule in listed)
 
@@ -162,7 +170,9 @@ def dns_allows(rules: Iterable[DNSRule], name: str) -> bool:
 
 
 def server_name_allows(patterns: Sequence[str], name: str) -> bool:
-    """May a TLS connection with this SNI pass? The grammar is that of ``matchPattern``; an empty list restricts nothing."""
+    """May a TLS connection with this SNI pass? The grammar is that of ``matchPattern``; an empty list restricts
+    nothing.
+    """
     return not patterns or any(FQDNSelector(match_pattern=pattern).matches(name) for pattern in patterns)
 
 

@@ -1,6 +1,7 @@
 """From rules to the policy of one class of endpoints in one direction.
 
-Endpoints that the same rules select form a class and share one :class:`Resolved`. It holds, per tier and priority, the rules grouped by
+Endpoints that the same rules select form a class and share one :class:`Resolved`. It holds, per tier and priority,
+the rules grouped by
 protocol and port; whom a group allows, denies or redirects is a set of bits, merged when first asked for.
 """
 
@@ -160,7 +161,9 @@ class Level:
 
 
 def covers_named(match: PortMatch, protocol: int, port: int, ports: Iterable[NamedPort], *, ranges: bool) -> bool:
-    """Does a match by name cover a port, given the names of the pod that listens? ``ranges``: does ``endPort`` count (ingress)?"""
+    """Does a match by name cover a port, given the names of the pod that listens? ``ranges``: does ``endPort``
+    count (ingress)?
+    """
     if match.protocol not in (Protocol.ANY, protocol):
         return False
     wanted = Protocol(protocol).name

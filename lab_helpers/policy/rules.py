@@ -1,6 +1,7 @@
 """Rules after parsing: what Cilium calls policy entries.
 
-One :class:`Rule` per element of ``ingress``/``ingressDeny``/``egress``/``egressDeny`` (NetworkPolicy: per peer). Follows
+One :class:`Rule` per element of ``ingress``/``ingressDeny``/``egress``/``egressDeny`` (NetworkPolicy: per peer).
+Follows
 Cilium pkg/policy/types/policyentry.go and pkg/policy/utils/parserules.go.
 """
 
@@ -12,8 +13,8 @@ from typing import NamedTuple
 
 from lab_helpers.policy.errors import Position
 from lab_helpers.policy.labels import Label
-from lab_helpers.policy.protocols import PortMatch
 from lab_helpers.policy.prefixes import Prefix
+from lab_helpers.policy.protocols import PortMatch
 from lab_helpers.policy.requests import L7Rules
 from lab_helpers.policy.selectors import LabelSelector, Selector
 
@@ -21,6 +22,7 @@ __all__ = [
     "Action",
     "CIDRGroup",
     "Direction",
+    "Notice",
     "ParsedPolicy",
     "PolicyRef",
     "PortRule",
@@ -29,7 +31,6 @@ __all__ = [
     "Service",
     "ServiceRef",
     "Tier",
-    "Notice",
 ]
 
 
@@ -45,7 +46,7 @@ class Action(StrEnum):
 
     ALLOW = "allow"
     DENY = "deny"
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 - no password
 
 
 class Tier(IntEnum):
@@ -69,7 +70,9 @@ class PolicyRef(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RuleRef:
-    """Which element of which object. ``spec_index`` counts ``specs`` (None for ``spec``); ``index`` counts in ``section``."""
+    """Which element of which object. ``spec_index`` counts ``specs`` (None for ``spec``); ``index`` counts in
+    ``section``.
+    """
 
     policy: PolicyRef
     section: str
@@ -118,7 +121,9 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class CIDRGroup:
-    """A CiliumCIDRGroup: addresses within ``prefixes`` carry ``group_label`` and one ``cidrgroup:`` label per label of the object."""
+    """A CiliumCIDRGroup: addresses within ``prefixes`` carry ``group_label`` and one ``cidrgroup:`` label per label
+    of the object.
+    """
 
     name: str
     labels: tuple[tuple[str, str], ...] = ()
@@ -132,11 +137,13 @@ class CIDRGroup:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One entry. It matches a connection when a peer selector matches the peer *and* a port rule matches protocol and port.
+    """One entry. It matches a connection when a peer selector matches the peer *and* a port rule matches protocol
+    and port.
 
     ``peers`` empty: nobody. ``ports`` None: every protocol and port, ICMP too; empty: nothing.
     ``default_deny``: an endpoint this rule selects is closed in ``direction`` except for what rules allow.
-    ``services``: peers to be found from Services; ``service_ports_open`` says that without any such Service the rule is for everybody.
+    ``services``: peers to be found from Services; ``service_ports_open`` says that without any such Service the
+    rule is for everybody.
     """
 
     ref: RuleRef

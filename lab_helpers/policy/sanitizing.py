@@ -64,7 +64,9 @@ def check_rule(rule: _Node, config: PolicyConfig, path: Path) -> None:
     if endpoints is None and nodes is None:
         raise _fail("rule must have one of EndpointSelector or NodeSelector", "no-selector", path)
     if endpoints is not None and nodes is not None:
-        raise _fail("rule cannot have both EndpointSelector and NodeSelector", "both-selectors", (*path, "nodeSelector"))
+        raise _fail(
+            "rule cannot have both EndpointSelector and NodeSelector", "both-selectors", (*path, "nodeSelector")
+        )
     if endpoints is not None:
         check_selector(endpoints, (*path, "endpointSelector"))
     if nodes is not None:
@@ -181,9 +183,7 @@ def _check_cidr_rule(item: _Node, path: Path) -> None:
             )
 
 
-def _check_l7_support(
-    ports: Sequence[_Node], config: PolicyConfig, path: Path, *, ingress: bool, host: bool
-) -> None:
+def _check_l7_support(ports: Sequence[_Node], config: PolicyConfig, path: Path, *, ingress: bool, host: bool) -> None:
     place = (*path, "toPorts")
     counts: dict[str, int] = {}
     for item in ports:

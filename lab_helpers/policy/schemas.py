@@ -1,6 +1,7 @@
 """The shapes of the objects the engine reads.
 
-Follows the Go types of Cilium pkg/policy/api and pkg/k8s/apis/cilium.io/v2, networking.k8s.io/v1 and policy.networking.k8s.io/v1alpha2.
+Follows the Go types of Cilium pkg/policy/api and pkg/k8s/apis/cilium.io/v2, networking.k8s.io/v1 and
+policy.networking.k8s.io/v1alpha2.
 """
 
 from __future__ import annotations

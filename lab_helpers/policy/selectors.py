@@ -1,7 +1,9 @@
 """Selectors: predicates over the labels of an identity.
 
-Every peer form of a policy becomes one of four: labels, entity, prefix, name. They are values (equal selectors are one selector in the
-caches) and each says in ``text`` how ``cilium-dbg policy selectors`` prints it. Follows Cilium pkg/policy/api and pkg/policy/types.
+Every peer form of a policy becomes one of four: labels, entity, prefix, name. They are values (equal selectors are
+one selector in the
+caches) and each says in ``text`` how ``cilium-dbg policy selectors`` prints it. Follows Cilium pkg/policy/api and
+pkg/policy/types.
 """
 
 from __future__ import annotations
@@ -102,16 +104,17 @@ class LabelSelector:
     def text(self) -> str:
         """As Go prints the struct."""
         equal = [r for r in self.requirements if r.operator is Operator.IN and len(r.values) == 1]
-        others = [r for r in self.requirements if not (r.operator is Operator.IN and len(r.values) == 1)]
-        labels = "".join(
-            f"{r.source}.{r.key}: {r.values[0]},"
-            for r in sorted(equal, key=lambda r: (f"{r.source}.{r.key}", r.values))
-        )
+        others = [r for r in self.requirements if r not in equal]
+        pairs = sorted((f"{r.source}.{r.key}", r.values[0]) for r in equal)
+        labels = "".join(f"{key}: {value}," for key, value in pairs)
         expressions = "".join(
             f"LabelSelectorRequirement{{Key:{r.source}.{r.key},Operator:{r.operator},Values:[{' '.join(r.values)}],}},"
             for r in others
         )
-        return f"&LabelSelector{{MatchLabels:map[string]string{{{labels}}},MatchExpressions:[]LabelSelectorRequirement{{{expressions}}},}}"
+        return (
+            f"&LabelSelector{{MatchLabels:map[string]string{{{labels}}},"
+            f"MatchExpressions:[]LabelSelectorRequirement{{{expressions}}},}}"
+        )
 
     def __str__(self) -> str:
         if not self.requirements:
@@ -161,7 +164,8 @@ class EntitySelector:
 class PrefixSelector:
     """A CIDR, or a CIDR group, less some prefixes.
 
-    It compares with the ``cidr:`` label of identities of the world; ``cidr_match_mode`` adds nodes or pods. A prefix of length 0 stands
+    It compares with the ``cidr:`` label of identities of the world; ``cidr_match_mode`` adds nodes or pods. A
+    prefix of length 0 stands
     for the world label of its family.
     """
 
@@ -249,7 +253,9 @@ Selector = LabelSelector | EntitySelector | PrefixSelector | NameSelector
 def label_selector(
     match_labels: Mapping[str, str], expressions: Iterable[Requirement] = (), *, default_source: str = "any"
 ) -> LabelSelector:
-    """Make a selector; keys may carry a source. The requirements come in a canonical order, so that equal ones are equal."""
+    """Make a selector; keys may carry a source. The requirements come in a canonical order, so that equal ones are
+    equal.
+    """
     requirements = {
         Requirement(*parse_key(key, default_source), Operator.IN, (value,)) for key, value in match_labels.items()
     }

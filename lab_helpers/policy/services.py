@@ -1,6 +1,7 @@
 """``toServices``: from Services to peers.
 
-A Service with a selector stands for the pods it selects, one without for the addresses of its backends. Cilium translates before it
+A Service with a selector stands for the pods it selects, one without for the addresses of its backends. Cilium
+translates before it
 parses; when no Service is found, the element has no peers, which with ``toPorts`` means everybody on these ports.
 """
 
@@ -50,5 +51,7 @@ def _peers_of(service: Service, config: PolicyConfig) -> list[Selector]:
             prefix = parse_prefix(f"{address}/{128 if ':' in address else 32}")
         except PrefixError:
             continue
-        found.append(PrefixSelector(prefix, nodes="nodes" in config.cidr_match_mode, pods="pods" in config.cidr_match_mode))
+        found.append(
+            PrefixSelector(prefix, nodes="nodes" in config.cidr_match_mode, pods="pods" in config.cidr_match_mode)
+        )
     return found

@@ -1,7 +1,7 @@
 """Which labs there are, and where.
 
-``CILIUM_LABS_COURSE`` names the folder; else the nearest ``labs`` folder at or above the current one counts, else the one beside
-the package. So a notebook may be run from any folder of the repository.
+``CILIUM_LABS_COURSE`` names the folder; else the nearest ``labs`` folder at or above the current one counts, else the
+one beside the package. So a notebook may be run from any folder of the repository.
 """
 
 from __future__ import annotations

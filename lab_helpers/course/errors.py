@@ -26,6 +26,10 @@ class CourseError(Exception):
         parts = [what, f"where: {where}" if where else "", f"try:   {try_}" if try_ else ""]
         super().__init__("\n".join(part for part in parts if part))
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows instead of a traceback: the message is for the learner."""
+        return [f"✖ {self}"]
+
 
 class UnknownLab(CourseError):  # noqa: N818 - reads as a state
     """No lab has this name."""

@@ -1,7 +1,7 @@
 """What a learner has done, kept outside the kernel: one SQLite file in the state folder.
 
-It survives kernel restarts, a new cluster and ``cilium-labs reset``; ``export`` gives it as JSON. Each call opens the file
-anew, so several kernels and threads may use it.
+It survives kernel restarts, a new cluster and ``cilium-labs reset``; ``export`` gives it as JSON. Each call opens the
+file anew, so several kernels and threads may use it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from lab_helpers.course.errors import CourseError
 __all__ = ["Applied", "PredictionRecord", "Records", "TaskRecord"]
 
 _SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS tasks (lab TEXT, task TEXT, passed INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0,
+CREATE TABLE IF NOT EXISTS tasks (lab TEXT, task TEXT, passed INTEGER NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL DEFAULT 0,
     hints INTEGER NOT NULL DEFAULT 0, solution_seen INTEGER NOT NULL DEFAULT 0, last_passed INTEGER,
     first_passed TEXT, PRIMARY KEY (lab, task));
-CREATE TABLE IF NOT EXISTS predictions (lab TEXT, name TEXT, choice TEXT NOT NULL DEFAULT '', truth TEXT NOT NULL DEFAULT '',
+CREATE TABLE IF NOT EXISTS predictions (lab TEXT, name TEXT, choice TEXT NOT NULL DEFAULT '',
+    truth TEXT NOT NULL DEFAULT '',
     expected TEXT NOT NULL DEFAULT '', at TEXT, PRIMARY KEY (lab, name));
 CREATE TABLE IF NOT EXISTS applied (cluster TEXT, lab TEXT, kind TEXT, namespace TEXT, name TEXT,
     PRIMARY KEY (cluster, kind, namespace, name));

@@ -1,7 +1,7 @@
 """Bringing the cluster to the start of a lab: without Cilium, with Cilium, with the shop.
 
-Each stage includes the one before and is reached through the public API and the tools a learner uses. Everything is idempotent.
-``reset`` is total: what the course does not know goes away from its namespaces, changed objects get their form back.
+Each stage includes the one before and is reached through the public API and the tools a learner uses. Everything is
+idempotent, and total: what the course does not know goes away from its namespaces, changed objects get their form back.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Waiting:
         self._sleep = sleep
 
     def until(self, what: str, ready: Callable[[], str], *, seconds: float = 300.0, try_: str = "") -> None:
-        """Call ``ready`` until it returns an empty text; what it returns is what is still missing. Raises StageError."""
+        """Call ``ready`` until it returns an empty text: it returns what is still missing. Raises StageError."""
         deadline = time.monotonic() + seconds
         pause, said = 0.02, ""
         while missing := ready():
@@ -265,6 +265,6 @@ def _unavailable(kind: str, resource: Resource) -> bool:
     if kind == "DaemonSet":
         wanted = status.get("desiredNumberScheduled", 0)
         ready, updated = status.get("numberReady", 0), status.get("updatedNumberScheduled", 0)
-        return wanted == 0 or ready < wanted or updated < wanted
+        return bool(wanted == 0 or ready < wanted or updated < wanted)
     wanted = resource["spec"].get("replicas", 1)
-    return status.get("availableReplicas", 0) < wanted or status.get("updatedReplicas", 0) < wanted
+    return bool(status.get("availableReplicas", 0) < wanted or status.get("updatedReplicas", 0) < wanted)

@@ -18,7 +18,7 @@ __all__ = ["Choice", "ChoiceWidget"]
 
 @dataclass(frozen=True, slots=True)
 class Choice(View):
-    """``options`` are (value, words); ``chosen`` is the value committed to, if any; ``ask`` says how to answer by typing."""
+    """``options`` are (value, words); ``chosen`` is the value committed to; ``ask`` says how to answer by typing."""
 
     name: str
     question: str

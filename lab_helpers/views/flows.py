@@ -1,18 +1,20 @@
 """Flows as rows: who spoke to whom, where it was seen, what became of it.
 
-Made from ``flow.Flow`` messages. Follows the reading rules of Hubble's printer: replies are shown with the client on the
-left (``<-``), drops have no direction of reply (``<>``). Unlike the compact printer it names the direction, the match and
-the deciding policies.
+Made from ``flow.Flow`` messages. Follows the reading rules of Hubble's printer: replies are shown with the client
+on the left (``<-``), drops have no direction of reply (``<>``). Unlike the compact printer it names the direction, the
+match and the deciding policies.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lab_helpers.views.display import View
+from lab_helpers.views.figures import BarChart
 from lab_helpers.views.tables import Marked, Table
 from lab_helpers.views.verdicts import flow_tone
 
@@ -79,6 +81,19 @@ class FlowTable(View):
         kept = tuple(row for row in self.rows if all(getattr(row, key) == value for key, value in wanted.items()))
         return FlowTable(kept, self.title, self.empty)
 
+    def newest(self, number: int) -> FlowTable:
+        """The last ``number`` rows."""
+        return FlowTable(self.rows[-number:], self.title, self.empty)
+
+    def chart(self, by: str = "kind", split: str = "verdict", title: str = "") -> BarChart:
+        """How many flows for each value of ``by``, split by ``split`` (both fields of a row), largest first."""
+        counts = Counter((_value(row, by), _value(row, split)) for row in self.rows)
+        totals = Counter(_value(row, by) for row in self.rows)
+        bars = tuple(sorted(totals, key=lambda bar: (-totals[bar], bar)))
+        names = sorted({part for _, part in counts})
+        parts = tuple((name, tuple(counts[bar, name] for bar in bars)) for name in names)
+        return BarChart(title or f"Flows by {by}", bars, parts)
+
     def table(self) -> Table:
         """The table both forms show."""
         return Table(
@@ -95,6 +110,13 @@ class FlowTable(View):
     def body(self) -> str:
         """A table."""
         return self.table().body()
+
+
+def _value(row: FlowRow, field: str) -> str:
+    value = getattr(row, field)
+    if isinstance(value, Peer):
+        return value.name
+    return ", ".join(value) if isinstance(value, tuple) else str(value) or "unknown"
 
 
 def _cells(row: FlowRow) -> tuple[str | Marked, ...]:

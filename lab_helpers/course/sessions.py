@@ -1,0 +1,258 @@
+"""A learner's session with a lab: the one object a notebook needs.
+
+``Lab("l3-l4-policies")`` sets the kernel's environment (so that ``!kubectl`` and ``%%bash`` work in any front end),
+connects, brings the cluster to the lab's start and shows a card. It is safe to run again and after a kernel restart:
+work in the lab that the cluster was last prepared for is kept until ``lab.reset()``.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lab_helpers.course import notebooks, shopping
+from lab_helpers.course.answering import Answer, Answers
+from lab_helpers.course.api import Api
+from lab_helpers.course.catalogue import find_lab
+from lab_helpers.course.checking import SETTLING, CheckResult, check_task
+from lab_helpers.course.errors import StageError, UnknownTask
+from lab_helpers.course.observing import FlowSource, HubbleFlows
+from lab_helpers.course.predicting import Predictions, Question
+from lab_helpers.course.probing import Probe, Prober
+from lab_helpers.course.reading import read_lab
+from lab_helpers.course.records import Records
+from lab_helpers.course.reporting import learner_progress
+from lab_helpers.course.staging import Stager
+from lab_helpers.course.surveying import flow_table, identity_table, reachability
+from lab_helpers.course.tasks import Stage, Task
+from lab_helpers.course.tooling import Tools
+from lab_helpers.course.workloads import Workload
+from lab_helpers.views.attempts import Attempt
+from lab_helpers.views.cards import LabCard
+from lab_helpers.views.display import Tones, View
+from lab_helpers.views.flows import FlowTable
+from lab_helpers.views.identities import IdentityTable
+from lab_helpers.views.matrices import Matrix
+from lab_helpers.views.panels import Detail, Panel
+
+if TYPE_CHECKING:
+    from lab_helpers.clusters import Cluster
+
+__all__ = ["Lab"]
+
+
+class Lab(View):
+    """One lab on one cluster. Every method returns a value that shows itself; none raises for a denied connection."""
+
+    def __init__(
+        self, name: str, *, cluster: Cluster | None = None, labs: Path | None = None, flows: FlowSource | None = None
+    ) -> None:
+        self.outline = read_lab(find_lab(name, labs))
+        self._place = notebooks.place()
+        self.cluster = cluster if cluster is not None else _connect()
+        environment = self.cluster.environment()
+        os.environ.update(environment)
+        self.api = Api(self.cluster.api())
+        self.tools = Tools(environment)
+        self.records = Records(Path(self.cluster.state_dir) / "progress.db")
+        self._flows: FlowSource = flows or HubbleFlows(self.cluster)
+        self._stager = Stager(self.api, self.tools, own=self.cluster.backend != "existing", say=self._say)
+        self._answers = Answers(self.api, self.tools)
+        self._predictions = Predictions(self.outline, self.records)
+        self._incarnation = self._stager.identity()
+        self._last_task = next(iter(self.outline.tasks), "")
+        self._applied_at = float("-inf")
+        self._prepare()
+        self._install_magics()
+        self._place.show(self.card())
+
+    # --- trying and looking -----------------------------------------------------------------------------------------
+
+    def try_(self, source: str, command: str, *, settles: str = "") -> Attempt:
+        """Run a command in a pod of ``source`` ("shop/frontend"); what became of it, with the flows that explain it.
+
+        ``settles`` names a prediction that this attempt decides.
+        """
+        attempt = Prober(self.api, self._flows).run(Probe(Workload.parse(source), command))
+        if settles:
+            import dataclasses
+
+            line = self._predictions.verdict(settles, attempt.outcome.value)
+            attempt = dataclasses.replace(attempt, settled=line)
+        return attempt
+
+    def flows(self, last: int = 50, **filters: Any) -> FlowTable:
+        """The last flows through Relay. Filters: ``namespace``, ``pod``, ``to_pod``, ``from_pod``, ``verdict``,
+        ``label``, ``port``, ``kind`` ("drop", "trace", "policy-verdict", "l7"), ``node``.
+        """
+        return flow_table(self._flows, last, filters)
+
+    def identities(self, *namespaces: str) -> IdentityTable:
+        """Which pods share which security identity."""
+        return identity_table(self.api, namespaces or shopping.NAMESPACES)
+
+    def matrix(self, before: Matrix | None = None) -> Matrix:
+        """Measure who reaches whom in the shop, by real connections; with ``before``, marks what changed."""
+        measured = reachability(self.api)
+        return measured.since(before) if before is not None else measured
+
+    # --- tasks ------------------------------------------------------------------------------------------------------
+
+    def check(self, task: str = "") -> CheckResult:
+        """Does the cluster behave as the task wants? (Without a name: the task worked on last.)"""
+        wanted = self._task(task)
+        left = self._applied_at + SETTLING - time.monotonic()
+        result = check_task(self.api, self._flows, wanted, settling=max(0.0, left))
+        self.records.checked(self.outline.name, wanted.name, passed=result.passed)
+        return result
+
+    def hint(self, task: str = "") -> Panel:
+        """The next hint; each says more than the one before."""
+        wanted = self._task(task)
+        if not wanted.hints:
+            return Panel(wanted.title, lines=("This task has no hints.",))
+        given = self.records.hinted(self.outline.name, wanted.name)
+        shown = min(given, len(wanted.hints))
+        lines = wanted.hints[:shown]
+        more = len(wanted.hints) - shown
+        tail = f"{more} more: lab.hint()" if more else "That was the last one; lab.solution() shows an answer."
+        return Panel(wanted.title, Tones.NOTE.value, f"hint {shown} of {len(wanted.hints)}", (*lines, tail))
+
+    def solution(self, task: str = "") -> Panel:
+        """One answer that passes; copy it into the task's cell and run that."""
+        wanted = self._task(task)
+        self.records.saw_solution(self.outline.name, wanted.name)
+        detail = Detail(f"Put this below %%task {wanted.name}", wanted.solution)
+        return Panel(wanted.title, Tones.PLAIN.value, "solution", (), (), (detail,))
+
+    # --- predictions ------------------------------------------------------------------------------------------------
+
+    def predict(self, name: str, answer: str = "") -> Question:
+        """Ask the learner to commit to an outcome before it is seen; ``answer`` commits by typing."""
+        given = answer or notebooks.parameters().predictions.get(name, "")
+        return self._predictions.ask(name, given)
+
+    def reveal(self, name: str) -> Panel:
+        """Let the cluster prove the answer to a prediction, and explain it."""
+        return self._predictions.reveal(name, self.api, self._flows)
+
+    # --- the lab as a whole -----------------------------------------------------------------------------------------
+
+    def reset(self) -> LabCard:
+        """Back to the lab's start: everything applied since is gone, the shop is as it was. Progress stays."""
+        self._place = notebooks.place()
+        self._stage()
+        card = self.card()
+        self._place.show(Panel("The lab is at its start again.", Tones.GOOD.value, "reset"))
+        return card
+
+    def progress(self) -> View:
+        """Tasks and predictions of this lab so far."""
+        return learner_progress(self.outline, self.records)
+
+    def export(self, file: str = "progress.json") -> Panel:
+        """Write the progress of all labs to a file (for Binder, where nothing stays)."""
+        target = Path(file).absolute()
+        target.write_text(self.records.export(), encoding="utf-8")
+        return Panel(f"Progress written to {target}", Tones.GOOD.value, "exported")
+
+    def card(self) -> LabCard:
+        """What this lab is about, and what it runs on."""
+        outline, versions = self.outline, self.cluster.versions()
+        running = "no network plug-in yet" if "cilium" not in versions else f"Cilium {versions['cilium']}"
+        facts = [("cluster", f"{self.cluster.name} ({self.cluster.backend})")]
+        facts += [("Kubernetes", versions.get("kubernetes", "unknown")), ("network", running)]
+        if outline.start is Stage.SHOP:
+            pods = sum(len(self.api.list("Pod", namespace)) for namespace in shopping.NAMESPACES)
+            facts.append(("shop", f"{pods} pods in {' and '.join(shopping.NAMESPACES)}"))
+        kept = self.records.applied(self._incarnation, outline.name)
+        if kept:
+            facts.append(("kept from last time", ", ".join(item.name for item in kept) + " (lab.reset() starts over)"))
+        tasks = tuple(
+            (task.title, self.records.task(outline.name, task.name).passed) for task in outline.tasks.values()
+        )
+        return LabCard(outline.number, outline.title, outline.goals, outline.minutes, tuple(facts), tasks)
+
+    def text(self) -> str:
+        """The card."""
+        return self.card().text()
+
+    def body(self) -> str:
+        """The card."""
+        return self.card().body()
+
+    # --- cells ------------------------------------------------------------------------------------------------------
+
+    def answer(self, task: str, text: str) -> Panel:
+        """What ``%%task`` does: apply an answer. In an unattended run that is ``solved``, the solution takes its
+        place.
+        """
+        wanted = self._task(task)
+        solved = bool(notebooks.parameters().solved)
+        given = self._answers.give(wanted, wanted.solution if solved else text)
+        self._remember(given)
+        self._last_task = wanted.name
+        return given.panel(wanted.title, put_in_place=solved)
+
+    def apply(self, text: str) -> Panel:
+        """What ``%%apply`` does: ``kubectl apply`` of the cell."""
+        given = self._answers.apply(text)
+        self._remember(given)
+        names = ", ".join(f"{item.kind} {item.name}" for item in given.objects)
+        return given.panel(names or "kubectl apply")
+
+    # --- inside -----------------------------------------------------------------------------------------------------
+
+    def _prepare(self) -> None:
+        """Bring the cluster to the lab's start, unless it was prepared for this lab already."""
+        if self.records.current(self._incarnation) == self.outline.name and self._at_start_or_beyond():
+            return
+        self._stage()
+
+    def _stage(self) -> None:
+        self._stager.reach(self.outline.start, leftovers=self.records.applied(self._incarnation))
+        self.records.cleaned(self._incarnation)
+        self.records.enter(self._incarnation, self.outline.name)
+        self._applied_at = time.monotonic()
+
+    def _at_start_or_beyond(self) -> bool:
+        if self.outline.start is Stage.SHOP:
+            return all(self.api.get("Deployment", name.partition("/")[2], name.partition("/")[0]) for name in _SHOP)
+        return self.outline.start is Stage.BARE or self.api.get("DaemonSet", "cilium", "kube-system") is not None
+
+    def _remember(self, given: Answer) -> None:
+        self._applied_at = time.monotonic()
+        if given.objects:
+            self.records.apply(self._incarnation, self.outline.name, list(given.objects))
+
+    def _task(self, name: str) -> Task:
+        chosen = name or self._last_task
+        if chosen not in self.outline.tasks:
+            known = ", ".join(self.outline.tasks) or "none"
+            raise UnknownTask(f'this lab has no task "{chosen}"', where=self.outline.name, try_=f"one of: {known}")
+        return self.outline.tasks[chosen]
+
+    def _install_magics(self) -> None:
+        notebooks.register_magic("task", self.answer)
+        notebooks.register_magic("apply", lambda _line, text: self.apply(text))
+        if notebooks.parameters().unattended:
+            notebooks.watch_shell_cells(
+                lambda cell, code, line: self.records.shell(self.outline.name, cell, code, line)
+            )
+
+    def _say(self, text: str) -> None:
+        self._place.show(Panel(f"Lab {self.outline.number} · {self.outline.title}", lines=(text + " …",)))
+
+
+_SHOP = (*shopping.CLIENTS, "shop/backend", "shop/redis")
+
+
+def _connect() -> Cluster:
+    from lab_helpers.clusters import ClusterError, connect
+
+    try:
+        return connect()
+    except ClusterError as error:
+        raise StageError(error.what, where=error.where, try_=error.try_) from None

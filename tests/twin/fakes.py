@@ -1,4 +1,5 @@
-"""Stand-ins for the container runtime and the network plug-in: everything starts at once, tests decide what fails and when."""
+"""Stand-ins for the container runtime and the network plug-in: everything starts at once, tests decide what fails
+and when."""
 
 from __future__ import annotations
 
@@ -56,7 +57,8 @@ async def until(condition: Callable[[], Any], turns: int = 20_000) -> Any:
 
 
 class FakeWorkloads:
-    """A runtime whose containers run until ``finish``. Images in ``broken`` cannot be pulled; those in ``instant`` end with that code."""
+    """A runtime whose containers run until ``finish``. Images in ``broken`` cannot be pulled; those in ``instant``
+    end with that code."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock

@@ -1,7 +1,7 @@
 """The kube-controller-manager, the kube-scheduler and all kubelets, in one place: start them, stop them.
 
-Order: the registry is filled (``bootstrap``) before ``start``; the runtime and the network are ready to be asked before it, too.
-``stop`` ends the queue and the probes; stored objects stay as they are.
+Order: the registry is filled (``bootstrap``) before ``start``; the runtime and the network are ready to be asked
+before it, too. ``stop`` ends the queue and the probes; stored objects stay as they are.
 """
 
 from __future__ import annotations
@@ -9,14 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lab_helpers.twin.clock import Clock
+from lab_helpers.twin.controllers.accounts import NamespaceDefaults
+from lab_helpers.twin.controllers.budgets import DisruptionBudgets
 from lab_helpers.twin.controllers.controlling import Controller, Parts
+from lab_helpers.twin.controllers.daemonsets import DaemonSets
 from lab_helpers.twin.controllers.deployments import Deployments
 from lab_helpers.twin.controllers.dispatching import Dispatcher
+from lab_helpers.twin.controllers.endpoints import Endpoints
 from lab_helpers.twin.controllers.events import Recorder
+from lab_helpers.twin.controllers.garbage import GarbageCollector
 from lab_helpers.twin.controllers.indexes import Indexes
+from lab_helpers.twin.controllers.jobs import Jobs
 from lab_helpers.twin.controllers.kubelet import Kubelets, StaticPods
+from lab_helpers.twin.controllers.namespaces import Namespaces
+from lab_helpers.twin.controllers.node_lifecycle import NodeLifecycle
 from lab_helpers.twin.controllers.replicasets import ReplicaSets
 from lab_helpers.twin.controllers.scheduling import Scheduler
+from lab_helpers.twin.controllers.statefulsets import StatefulSets
 from lab_helpers.twin.interfaces import NodeNetwork, Workloads
 from lab_helpers.twin.objects.registry import Registry
 from lab_helpers.twin.objects.storage import Change, Object
@@ -25,7 +34,11 @@ __all__ = ["Manager"]
 
 
 class Manager:
-    """Runs every controller over one registry. ``static_pods``: Pod bodies that kubelets run by themselves."""
+    """Runs every controller over one registry.
+
+    ``static_pods``: Pod bodies that kubelets run by themselves. ``root_ca``: the PEM text of ConfigMap
+    ``kube-root-ca.crt``.
+    """
 
     def __init__(
         self,
@@ -35,6 +48,7 @@ class Manager:
         network: NodeNetwork,
         *,
         static_pods: Iterable[Object] = (),
+        root_ca: str = "",
     ) -> None:
         self._registry = registry
         self._indexes = Indexes(registry)
@@ -43,10 +57,19 @@ class Manager:
         parts = Parts(registry, clock, self._indexes, self._dispatcher, self._recorder)
         self._kubelets = Kubelets(parts, workloads, network, StaticPods(static_pods))
         self._controllers: tuple[Controller, ...] = (
+            Namespaces(parts),
+            NamespaceDefaults(parts, root_ca),
+            NodeLifecycle(parts),
             Deployments(parts),
             ReplicaSets(parts),
+            DaemonSets(parts),
+            StatefulSets(parts),
+            Jobs(parts),
             Scheduler(parts),
             self._kubelets,
+            Endpoints(parts),
+            GarbageCollector(parts),
+            DisruptionBudgets(parts),
         )
         self._observers: dict[str, list[Controller]] = {}
         self._everywhere = [controller for controller in self._controllers if not controller.watches]

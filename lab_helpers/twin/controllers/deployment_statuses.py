@@ -1,4 +1,5 @@
-"""The status of a Deployment, in the terms ``kubectl rollout status`` reads (kubernetes pkg/controller/deployment/progress.go)."""
+"""The status of a Deployment, in the terms ``kubectl rollout status`` reads (kubernetes
+pkg/controller/deployment/progress.go)."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from typing import Any
 
 from lab_helpers.twin.clock import timestamp
 from lab_helpers.twin.controllers.pods import condition, moment
+from lab_helpers.twin.controllers.replicas import nonzero
 from lab_helpers.twin.controllers.rollouts import bounds, replicas
 from lab_helpers.twin.objects.storage import Object
 
@@ -23,15 +25,15 @@ def deployment_status(
     total = sum(_count(item, "replicas") for item in sets)
     available = sum(_count(item, "availableReplicas") for item in sets)
     status: dict[str, Any] = {"observedGeneration": deployment["metadata"]["generation"]}
-    for field, count in (
-        ("replicas", total),
-        ("updatedReplicas", _count(new, "replicas") if new else 0),
-        ("readyReplicas", sum(_count(item, "readyReplicas") for item in sets)),
-        ("availableReplicas", available),
-        ("unavailableReplicas", max(sum(replicas(item) for item in sets) - available, 0)),
-    ):
-        if count:
-            status[field] = count
+    status |= nonzero(
+        {
+            "replicas": total,
+            "updatedReplicas": _count(new, "replicas") if new else 0,
+            "readyReplicas": sum(_count(item, "readyReplicas") for item in sets),
+            "availableReplicas": available,
+            "unavailableReplicas": max(sum(replicas(item) for item in sets) - available, 0),
+        }
+    )
     conditions = [_available(deployment, available), *_progressing(deployment, new, status, now, created=created)]
     failure = next((found for item in sets if (found := condition(item, "ReplicaFailure")) is not None), None)
     if failure is not None:
@@ -52,7 +54,7 @@ def timed_out_in(deployment: Object, status: dict[str, Any], now: datetime) -> f
         or found["reason"] in ("NewReplicaSetAvailable", "ProgressDeadlineExceeded")
     ):
         return None
-    return max(deadline - (now - moment(found["lastUpdateTime"])).total_seconds(), 0.0) + 1.0
+    return float(max(deadline - (now - moment(found["lastUpdateTime"])).total_seconds(), 0.0)) + 1.0
 
 
 Condition = tuple[str, str, str, str]
@@ -97,7 +99,7 @@ def _progressing(
     if before is None or _moved(deployment, status):
         return [("Progressing", "True", "ReplicaSetUpdated", f'{kind} "{name}" is progressing.')]
     wait = timed_out_in(deployment, {"conditions": [before]}, now)
-    if wait is not None and wait <= 1.0 or before["reason"] == "ProgressDeadlineExceeded":
+    if (wait is not None and wait <= 1.0) or before["reason"] == "ProgressDeadlineExceeded":
         return [("Progressing", "False", "ProgressDeadlineExceeded", f'{kind} "{name}" has timed out progressing.')]
     return [("Progressing", before["status"], before["reason"], before["message"])]
 

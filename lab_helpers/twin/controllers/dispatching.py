@@ -1,7 +1,8 @@
 """Work queues of the controllers (k8s.io/client-go util/workqueue), driven by the one asyncio loop.
 
-A key waits at most once per controller, however often it is added. A reconcile function that fails is called again with a growing
-delay; it never stops the others. Nothing polls: the queue runs when something was added or a delay of the clock is over.
+A key waits at most once per controller, however often it is added. A reconcile function that fails is called again
+with a growing delay; it never stops the others. Nothing polls: the queue runs when something was added or a delay of
+the clock is over.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """What controllers look up without walking all objects: by owner, by node, by namespace, by label.
 
-Kept up to date by every change of the registry, before any controller hears of that change. The answers are the stored objects
-themselves: shared and read-only.
+Kept up to date by every change of the registry, before any controller hears of that change. The answers are the
+stored objects themselves: shared and read-only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from lab_helpers.twin.controllers.references import controller_of, owner_uids
 from lab_helpers.twin.objects.registry import Registry
@@ -16,7 +16,6 @@ from lab_helpers.twin.objects.storage import Change, Key, Object
 
 __all__ = ["Indexes"]
 
-T = TypeVar("T")
 Bucket = dict[Key, None]
 LABELLED = frozenset({"pods"})
 ADOPTABLE = frozenset({"pods", "replicasets.apps"})
@@ -56,6 +55,10 @@ class Indexes:
     def exists(self, uid: str) -> bool:
         """Is there an object with that uid?"""
         return ("uid", uid) in self._buckets
+
+    def place(self, uid: str) -> Key | None:
+        """Where the object with that uid is."""
+        return next(iter(self._buckets.get(("uid", uid), {})), None)
 
     def pods_on(self, node: str) -> list[Object]:
         """Pods bound to a node."""

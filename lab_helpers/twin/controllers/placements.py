@@ -1,6 +1,7 @@
 """Which nodes a pod may run on, and the scheduler's words for the others (kubernetes pkg/scheduler/framework/plugins).
 
-Pure functions over Node and Pod objects. The order of the checks is the scheduler's: the first that fails names the reason.
+Pure functions over Node and Pod objects. The order of the checks is the scheduler's: the first that fails names the
+reason.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def _holds(requirement: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     return matches_selector({"matchExpressions": [requirement]}, labels)
 
 
-def quantity(text: str | int | float) -> float:
+def quantity(text: str | float) -> float:
     """A Kubernetes quantity (``100m``, ``128Mi``, ``2``) as a number."""
     word = str(text)
     for suffix, factor in _SUFFIXES:
@@ -88,7 +89,8 @@ _SUFFIXES: tuple[tuple[str, float], ...] = (
 
 
 def requests(pod: Object) -> dict[str, float]:
-    """CPU cores and bytes of memory the pod asks for: its containers together, or one init container if that is more."""
+    """CPU cores and bytes of memory the pod asks for: its containers together, or one init container if that is
+    more."""
     spec = pod["spec"]
     total = _sum(spec.get("containers") or ())
     for container in spec.get("initContainers") or ():
@@ -106,7 +108,8 @@ def _sum(containers: Iterable[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def unsuitable(pod: Object, node: Object, others: Sequence[Object]) -> str | None:
-    """Why ``pod`` cannot run on ``node`` beside ``others`` (the pods there), as FailedScheduling says it; None when it can."""
+    """Why ``pod`` cannot run on ``node`` beside ``others`` (the pods there), as FailedScheduling says it; None when
+    it can."""
     spec = pod["spec"]
     tolerations = spec.get("tolerations") or []
     unschedulable = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}

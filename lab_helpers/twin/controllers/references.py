@@ -1,4 +1,5 @@
-"""Owner references: who made an object, and who is responsible for it (k8s.io/apimachinery pkg/apis/meta/v1 controller_ref.go)."""
+"""Owner references: who made an object, and who is responsible for it (k8s.io/apimachinery pkg/apis/meta/v1
+controller_ref.go)."""
 
 from __future__ import annotations
 

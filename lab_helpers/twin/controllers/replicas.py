@@ -1,11 +1,12 @@
-"""Choosing and counting replicas: adoption by selector, readiness counts, and which pods go first when there are too many.
+"""Choosing and counting replicas: adoption by selector, readiness counts, and which pods go first when there are too
+many.
 
 The order of deletion is that of kubernetes pkg/controller/controller_utils.go ``ActivePodsWithRanks``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -17,17 +18,23 @@ from lab_helpers.twin.objects.registry import Registry
 from lab_helpers.twin.objects.selectors import matches_selector
 from lab_helpers.twin.objects.storage import Object
 
-__all__ = ["Availability", "availability", "claim", "first_to_go"]
+__all__ = ["Availability", "availability", "claim", "first_to_go", "nonzero"]
 
 _PHASES = {"Pending": 0, "Unknown": 1}
 
 
 class Availability(NamedTuple):
-    """Counts of ready and available pods; ``soon`` is the shortest delay until another one becomes available, None if none will."""
+    """Counts of ready and available pods; ``soon`` is the shortest delay until another one becomes available, None
+    if none will."""
 
     ready: int
     available: int
     soon: float | None
+
+
+def nonzero(counts: Mapping[str, int]) -> dict[str, int]:
+    """The counts that a status shows: Go's ``omitempty`` leaves zeros out."""
+    return {name: count for name, count in counts.items() if count}
 
 
 def availability(pods: Sequence[Object], min_ready: int, now: datetime) -> Availability:
@@ -47,7 +54,8 @@ def availability(pods: Sequence[Object], min_ready: int, now: datetime) -> Avail
 
 
 def claim(registry: Registry, indexes: Indexes, resource: str, owner: Object) -> list[Object]:
-    """The objects of ``resource`` that ``owner`` controls, after adopting orphans it selects and releasing those it no longer selects.
+    """The objects of ``resource`` that ``owner`` controls, after adopting orphans it selects and releasing those it
+    no longer selects.
 
     Follows kubernetes pkg/controller/controller_ref_manager.go.
     """

@@ -7,7 +7,7 @@ from typing import Any
 from lab_helpers.twin.controllers.controlling import Controller
 from lab_helpers.twin.controllers.pods import is_active
 from lab_helpers.twin.controllers.references import controller_of
-from lab_helpers.twin.controllers.replicas import availability, claim, first_to_go
+from lab_helpers.twin.controllers.replicas import availability, claim, first_to_go, nonzero
 from lab_helpers.twin.controllers.templates import pod_from_template
 from lab_helpers.twin.objects.errors import StatusError
 from lab_helpers.twin.objects.selectors import matches_selector
@@ -95,13 +95,13 @@ class ReplicaSets(Controller):
         labels = (spec.get("template") or {}).get("metadata", {}).get("labels") or {}
         full = sum(labels.items() <= (pod["metadata"].get("labels") or {}).items() for pod in pods)
         status: dict[str, Any] = {"replicas": len(pods)}
-        for field, count in (
-            ("fullyLabeledReplicas", full),
-            ("readyReplicas", counts.ready),
-            ("availableReplicas", counts.available),
-        ):
-            if count:
-                status[field] = count
+        status |= nonzero(
+            {
+                "fullyLabeledReplicas": full,
+                "readyReplicas": counts.ready,
+                "availableReplicas": counts.available,
+            }
+        )
         status["observedGeneration"] = owner["metadata"]["generation"]
         if failure is not None:
             old = (owner.get("status") or {}).get("conditions") or [{}]

@@ -1,4 +1,5 @@
-"""Arithmetic and bookkeeping of a Deployment's rollout: surge, unavailability, revisions (kubernetes pkg/controller/deployment/util)."""
+"""Arithmetic and bookkeeping of a Deployment's rollout: surge, unavailability, revisions (kubernetes
+pkg/controller/deployment/util)."""
 
 from __future__ import annotations
 
@@ -97,7 +98,8 @@ def _plain(template: dict[str, Any]) -> dict[str, Any]:
 
 
 def proportions(sets: Sequence[Object], total: int) -> dict[str, int]:
-    """Spread ``total`` pods over ReplicaSets in proportion to their sizes, the newest first when it does not divide (by name)."""
+    """Spread ``total`` pods over ReplicaSets in proportion to their sizes, the newest first when it does not divide
+    (by name)."""
     before = sum(replicas(item) for item in sets)
     if not before:
         return {}

@@ -1,7 +1,7 @@
 """The scheduler: gives each pod a node, or says why none fits (kubernetes pkg/scheduler).
 
-Of the nodes that fit, the one with the fewest pods of the same owner wins, then the one with the fewest pods, then the first by name.
-Pods that fit nowhere are tried again when a node, or the pods on one, change.
+Of the nodes that fit, the one with the fewest pods of the same owner wins, then the one with the fewest pods, then
+the first by name. Pods that fit nowhere are tried again when a node, or the pods on one, change.
 """
 
 from __future__ import annotations

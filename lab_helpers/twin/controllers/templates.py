@@ -1,4 +1,5 @@
-"""Pods made from a template, and the hashes that name a template's revision (kubernetes pkg/controller/controller_utils.go)."""
+"""Pods made from a template, and the hashes that name a template's revision (kubernetes
+pkg/controller/controller_utils.go)."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 
 
 def template_hash(template: Mapping[str, Any], collisions: int = 0) -> str:
-    """Up to ten letters and digits that are the same for equal templates: FNV-1a, written in the alphabet of generated names."""
+    """Up to ten letters and digits that are the same for equal templates: FNV-1a, written in the alphabet of
+    generated names."""
     value = 0x811C9DC5
     for byte in (json.dumps(template, sort_keys=True) + (str(collisions) if collisions else "")).encode():
         value = ((value ^ byte) * 0x01000193) & 0xFFFFFFFF

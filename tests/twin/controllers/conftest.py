@@ -51,7 +51,8 @@ def is_ready(pod: Object) -> bool:
 
 
 def workload(kind: str, name: str, replicas: int = 1, *, image: str = "web:1", **spec: Any) -> dict[str, Any]:
-    """A Deployment, ReplicaSet, StatefulSet or DaemonSet body; ``pod`` among the keywords is merged into the pod's spec."""
+    """A Deployment, ReplicaSet, StatefulSet or DaemonSet body; ``pod`` among the keywords is merged into the pod's
+    spec."""
     pod = spec.pop("pod", {})
     body: dict[str, Any] = {
         "metadata": {"name": name, "namespace": "shop", "labels": {"app": name}},

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import re
 
-import pytest
-
 from tests.twin.controllers.conftest import Cluster, workload
 from tests.twin.fakes import until
 

@@ -51,7 +51,8 @@ class Starter:
         probed: Callable[[str], Probed],
         now: Now,
     ) -> float | None:
-        """Start what can be started now. Returns after how many seconds to look again, None when only a change matters."""
+        """Start what can be started now. Returns after how many seconds to look again, None when only a change
+        matters."""
         policy = pod["spec"].get("restartPolicy", "Always")
         waits: list[float] = []
         for container in pod["spec"].get("initContainers") or ():

@@ -53,7 +53,7 @@ def _problem(registry: Registry, resource: str, name: str, namespace: str, sourc
     keys = {*(item.get("data") or {}), *(item.get("binaryData") or {}), *(item.get("stringData") or {})}
     if any(entry["key"] not in keys for entry in source.get("items") or ()):
         return f"references non-existent {'config' if resource == 'configmaps' else 'secret'} key: " + next(
-            entry["key"] for entry in source["items"] if entry["key"] not in keys
+            str(entry["key"]) for entry in source["items"] if entry["key"] not in keys
         )
     return ""
 
@@ -64,9 +64,10 @@ def missing_environment(registry: Registry, pod: Object, container: Mapping[str,
     for source in container.get("envFrom") or ():
         for field, resource in (("configMapRef", "configmaps"), ("secretRef", "secrets")):
             reference = source.get(field)
-            if reference and not reference.get("optional"):
-                if registry.find(resource, reference["name"], namespace) is None:
-                    return f'{resource.removesuffix("s")} "{reference["name"]}" not found'
+            if not reference or reference.get("optional"):
+                continue
+            if registry.find(resource, reference["name"], namespace) is None:
+                return f'{resource.removesuffix("s")} "{reference["name"]}" not found'
     for variable in container.get("env") or ():
         origin = variable.get("valueFrom") or {}
         for field, resource in (("configMapKeyRef", "configmaps"), ("secretKeyRef", "secrets")):

@@ -1,8 +1,10 @@
-"""The kubelet of one node: from a bound pod to running containers, and back (kubernetes pkg/kubelet/kubelet.go syncPod).
+"""The kubelet of one node: from a bound pod to running containers, and back (kubernetes pkg/kubelet/kubelet.go
+syncPod).
 
-Host-network pods start at once; others wait until the node has a network, then get their address from it. A pod being deleted is
-stopped with its grace period and then removed. After a restart of the twin the containers of pods that ran are started again: the
-pod keeps its name, uid and address, and its restart count grows, as after a reboot of the node.
+Host-network pods start at once; others wait until the node has a network, then get their address from it. A pod
+being deleted is stopped with its grace period and then removed. After a restart of the twin the containers of pods
+that ran are started again: the pod keeps its name, uid and address, and its restart count grows, as after a reboot
+of the node.
 """
 
 from __future__ import annotations
@@ -23,7 +25,6 @@ from lab_helpers.twin.controllers.kubelet.static_pods import StaticPods
 from lab_helpers.twin.controllers.kubelet.statuses import Now, Probed, pod_status
 from lab_helpers.twin.controllers.pods import is_finished, moment
 from lab_helpers.twin.interfaces import ContainerState, NodeNetwork, PodKey, Workloads
-from lab_helpers.twin.objects.errors import StatusError
 from lab_helpers.twin.objects.storage import Key, Object
 
 __all__ = ["Kubelet"]
@@ -132,7 +133,8 @@ class Kubelet:
         now = self._now()
         deadline = self._deadline(pod)
         if deadline is not None and deadline <= 0:
-            return self._expire(key, pod, record, now)
+            self._expire(key, pod, record, now)
+            return None
         wait = self._sandbox(key, pod, record)
         if record.ip and wait is None:
             states = self._states(record)

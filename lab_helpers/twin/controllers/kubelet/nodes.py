@@ -36,7 +36,8 @@ def network_not_ready(readiness: NetworkReadiness) -> str:
 
 
 def node_status(node: Object, readiness: NetworkReadiness, clock: Clock) -> dict[str, Any]:
-    """The status with conditions as they are now; everything else is kept. Heartbeats move at most every five minutes."""
+    """The status with conditions as they are now; everything else is kept. Heartbeats move at most every five
+    minutes."""
     status = dict(node.get("status") or {})
     wanted = [(name, "False", reason, message) for name, reason, message in _FINE]
     if readiness.ready:

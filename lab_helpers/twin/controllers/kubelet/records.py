@@ -18,7 +18,8 @@ FORGOTTEN_AFTER = 600.0
 
 @dataclass(slots=True)
 class BackOff:
-    """A delay that doubles from 10 s to 5 min and starts again after 10 quiet minutes (client-go util/flowcontrol backoff.go)."""
+    """A delay that doubles from 10 s to 5 min and starts again after 10 quiet minutes (client-go util/flowcontrol
+    backoff.go)."""
 
     delay: float = 0.0
     since: float = 0.0

@@ -1,4 +1,5 @@
-"""Static pods: a kubelet runs them without an API server and mirrors them as Pod objects (kubernetes pkg/kubelet/pod/mirror_client.go).
+"""Static pods: a kubelet runs them without an API server and mirrors them as Pod objects (kubernetes
+pkg/kubelet/pod/mirror_client.go).
 
 A mirror pod that is deleted comes back, with a new uid.
 """

@@ -23,7 +23,8 @@ INITIALIZING = Waiting("PodInitializing")
 
 
 class Probed(NamedTuple):
-    """What the probes of a container say: its startup probe succeeded (or there is none), its readiness probe succeeds."""
+    """What the probes of a container say: its startup probe succeeded (or there is none), its readiness probe
+    succeeds."""
 
     started: bool
     ready: bool

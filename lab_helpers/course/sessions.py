@@ -56,7 +56,7 @@ class Lab(View):
         os.environ.update(environment)
         self.api = Api(self.cluster.api())
         self.tools = Tools(environment)
-        self.records = Records(Path(self.cluster.state_dir) / "progress.db")
+        self.records = Records(_progress_file(self.cluster))
         self._flows: FlowSource = flows or HubbleFlows(self.cluster)
         self._stager = Stager(self.api, self.tools, own=self.cluster.backend != "existing", say=self._say)
         self._answers = Answers(self.api, self.tools)
@@ -256,3 +256,9 @@ def _connect() -> Cluster:
         return connect()
     except ClusterError as error:
         raise StageError(error.what, where=error.where, try_=error.try_) from None
+
+
+def _progress_file(cluster: Cluster) -> Path:
+    """``CILIUM_LABS_PROGRESS``, else beside the cluster's state: unattended runs leave the learner's progress alone."""
+    chosen = os.environ.get("CILIUM_LABS_PROGRESS")
+    return Path(chosen) if chosen else Path(cluster.state_dir) / "progress.db"

@@ -1,0 +1,111 @@
+"""Reports of a run: executed notebooks as HTML, JUnit XML, a JSON summary.
+
+Pages need no network: scripts and fonts from elsewhere are left out, and the HTML form of a widget is preferred to
+its model.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from lab_helpers.course.results import LabResult, summary
+from lab_helpers.views.display import Tones
+from lab_helpers.views.panels import Panel
+
+__all__ = ["junit", "stamp_panel", "write_page", "write_reports"]
+
+_PREFERRED = (
+    "text/html",
+    "image/svg+xml",
+    "image/png",
+    "image/jpeg",
+    "text/markdown",
+    "application/pdf",
+    "text/latex",
+    "text/plain",
+)
+
+
+def stamp_panel(result: LabResult) -> Panel:
+    """What the page was executed on, and whether it passed."""
+    facts = ", ".join(f"{name} {value}" for name, value in result.facts.items())
+    kind = "with solutions" if result.solved else "as learners find it"
+    line = f"Executed {kind} on {facts or 'no cluster'}, {result.started}, in {result.seconds:.0f} s."
+    tone, word = (Tones.GOOD, "passed") if result.passed else (Tones.BAD, "failed")
+    return Panel(result.title, tone.value, word, (line,), tuple(map(str, result.failures)))
+
+
+def write_page(notebook: Path, page: Path, result: LabResult) -> None:
+    """Write an executed notebook as one HTML file with its stamp on top."""
+    import nbformat
+    from nbconvert import HTMLExporter
+    from traitlets.config import Config
+
+    document = nbformat.read(notebook, as_version=4)
+    document.metadata["title"] = result.title
+    document.metadata.pop("widgets", None)
+    panel = stamp_panel(result)
+    output = nbformat.v4.new_output("display_data", {"text/html": panel.html(), "text/plain": panel.text()})
+    stamp = nbformat.v4.new_code_cell("", outputs=[output], metadata={"tags": ["remove_input"]})
+    document.cells = [stamp, *(cell for cell in document.cells if "injected-parameters" not in _tags(cell))]
+    config = Config()
+    config.NbConvertBase.display_data_priority = list(_PREFERRED)
+    config.TagRemovePreprocessor.enabled = True
+    config.TagRemovePreprocessor.remove_input_tags = {"remove_input"}
+    exporter = HTMLExporter(
+        config=config, mathjax_url="", require_js_url="", jquery_url="", mermaid_js_url="", embed_images=True
+    )
+    html, _ = exporter.from_notebook_node(document)
+    page.write_text(html, encoding="utf-8")
+
+
+def write_reports(folder: Path, results: Sequence[LabResult]) -> tuple[Path, Path]:
+    """Write ``summary.json`` and ``junit.xml``; their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    as_json, as_xml = folder / "summary.json", folder / "junit.xml"
+    as_json.write_text(json.dumps(summary(results), indent=2) + "\n", encoding="utf-8")
+    ET.ElementTree(junit(results)).write(as_xml, encoding="utf-8", xml_declaration=True)
+    return as_json, as_xml
+
+
+def junit(results: Sequence[LabResult]) -> ET.Element:
+    """One suite per lab: a case per cell that ran, and one per failure that belongs to no cell."""
+    root = ET.Element("testsuites", name="cilium-labs")
+    for result in results:
+        suite = ET.SubElement(
+            root, "testsuite", name=result.lab, timestamp=result.started, time=f"{result.seconds:.3f}"
+        )
+        loose = [failure for failure in result.failures if not failure.cell]
+        by_source = {failure.source: failure for failure in result.failures if failure.cell}
+        for cell in result.cells:
+            case = ET.SubElement(suite, "testcase", classname=result.lab, time=f"{cell.seconds:.3f}")
+            case.set("name", f"cell {cell.index:03d} {cell.source}".strip())
+            failure = by_source.pop(cell.source, None)
+            if failure is not None:
+                _failed(case, failure.what, failure.reason)
+        for failure in (*by_source.values(), *loose):
+            case = ET.SubElement(suite, "testcase", classname=result.lab, name=str(failure.what), time="0")
+            _failed(case, failure.what, str(failure))
+        suite.set("tests", str(len(suite)))
+        suite.set("failures", str(len(result.failures)))
+    root.set("tests", str(sum(int(suite.get("tests", "0")) for suite in root)))
+    root.set("failures", str(sum(int(suite.get("failures", "0")) for suite in root)))
+    return root
+
+
+def _failed(case: ET.Element, what: str, reason: str) -> None:
+    node = ET.SubElement(case, "failure", message=_printable(f"{what}: {reason}".splitlines()[0]))
+    node.text = _printable(reason)
+
+
+def _printable(text: str) -> str:
+    """Without characters XML cannot carry (terminal colours in tracebacks, for example)."""
+    return "".join(char for char in text if char in "\t\n\r" or ord(char) >= 0x20)
+
+
+def _tags(cell: Any) -> Sequence[str]:
+    return cell.get("metadata", {}).get("tags", ()) or ()

@@ -113,13 +113,11 @@ def read_manifests(text: str, file: str) -> Iterator[Manifest]:
     except yaml.YAMLError as error:
         raise ManifestError(f"not YAML: {error}", Position(file, 1, 1)) from None
     for node in nodes:
-        if node is None:
-            continue
         yield from _objects(node, file)
 
 
 def _objects(node: Node, file: str) -> Iterator[Manifest]:
-    obj = _plain(node, file)
+    obj: Any = _plain(node, file)
     if obj is None:
         return
     if not isinstance(obj, Mapping):

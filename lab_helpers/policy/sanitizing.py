@@ -250,13 +250,14 @@ def _check_port(port: _Node, config: PolicyConfig, path: Path, *, dns: bool) -> 
     text = port.get("port", "")
     if not text and not config.extended_ip_protocols:
         raise _fail("port must be specified", "port-missing", (*path, "port"))
-    number: int | str | None = None
+    number: int | None = None
     if text and not is_service_name(text):
         if text != "0" and port.get("protocol", "") in _PORTLESS and config.version is not Version.V1_19:
             raise _fail("port must be empty or 0", "port-for-portless", (*path, "port"))
-        number = port_number(text)
-        if isinstance(number, str):
-            raise _fail(f"unable to parse port: {number}", "port-unparsable", (*path, "port"))
+        parsed = port_number(text)
+        if isinstance(parsed, str):
+            raise _fail(f"unable to parse port: {parsed}", "port-unparsable", (*path, "port"))
+        number = parsed
         if dns and port.get("endPort", 0) > number:
             raise _fail("DNS rules do not support port ranges", "dns-range", (*path, "endPort"))
     protocol = port.get("protocol", "")

@@ -7,6 +7,7 @@ identities there are, and ask it to :meth:`~Repository.decide`.
 
 from __future__ import annotations
 
+from lab_helpers.policy.addresses import address_labels
 from lab_helpers.policy.configs import AllowLocalhost, EnforcementMode, PolicyConfig, Version
 from lab_helpers.policy.decisions import (
     Decision,
@@ -42,6 +43,7 @@ from lab_helpers.policy.labels import Label, LabelSet, parse_label, parse_labels
 from lab_helpers.policy.manifests import Manifest, parse_yaml, read_manifests
 from lab_helpers.policy.matchpatterns import FQDNSelector, fqdn_labels, name_matches
 from lab_helpers.policy.parsing import KINDS, parse
+from lab_helpers.policy.pod_labels import DEFAULT_FILTER, LabelFilter, identity_labels
 from lab_helpers.policy.policymaps import policy_map
 from lab_helpers.policy.prefixes import Prefix, parse_prefix
 from lab_helpers.policy.protocols import PortMatch, Protocol, protocol_named
@@ -75,6 +77,7 @@ from lab_helpers.policy.rules import (
 )
 
 __all__ = [
+    "DEFAULT_FILTER",
     "KINDS",
     "LOCAL_SCOPE",
     "MAXIMUM_CLUSTER_IDENTITY",
@@ -100,6 +103,7 @@ __all__ = [
     "L7Parser",
     "L7Rules",
     "Label",
+    "LabelFilter",
     "LabelSet",
     "Manifest",
     "ManifestError",
@@ -130,9 +134,11 @@ __all__ = [
     "UnknownIdentity",
     "Version",
     "Why",
+    "address_labels",
     "dns_allows",
     "fqdn_labels",
     "http_allows",
+    "identity_labels",
     "kafka_allows",
     "name_matches",
     "parse",

@@ -12,6 +12,7 @@ from dataclasses import replace
 from itertools import count
 from typing import Literal, NamedTuple
 
+from lab_helpers.policy.addresses import address_labels
 from lab_helpers.policy.configs import EnforcementMode, PolicyConfig
 from lab_helpers.policy.deciding import Outcome, allowed_bits, deciding_rules, redirect_of, walk
 from lab_helpers.policy.decisions import Decision, DropReason, Enforcement, MatchType, SelectorUse, Why
@@ -532,6 +533,33 @@ class Repository:
         for group in self._groups.values():
             found.update(group.prefixes)
         return frozenset(found)
+
+    def address_labels(self, address: str, names: Iterable[str] = ()) -> LabelSet:
+        """The labels an address outside the cluster has under the policies in use. Raises ValueError."""
+        return address_labels(
+            address,
+            prefixes=self.prefixes(),
+            groups=self._groups.values(),
+            names=names,
+            selectors=self.fqdn_selectors(),
+            config=self.config,
+        )
+
+    def copy(self, *, without: Iterable[PolicyRef] = ()) -> Repository:
+        """A repository of its own with the same endpoints, identities, services and policies (but for ``without``)."""
+        left_out = set(without)
+        other = Repository(self.config)
+        for identity in self.population:
+            if identity.numeric in self._pinned or not self._holders.get(identity.numeric):
+                other.upsert_identity(identity)
+        for endpoint in self._endpoints.values():
+            other.upsert_endpoint(endpoint)
+        for service in self._services.values():
+            other.upsert_service(service)
+        for ref, policy in self._policies.items():
+            if ref not in left_out:
+                other.upsert(policy)
+        return other
 
 
 def _alternatives(selector: Selector) -> tuple[Selector, ...]:

@@ -56,4 +56,6 @@ class Finished(KubectlError):  # noqa: N818 - an end, not an error
 
 def not_bundled(what: str, instead: str) -> KubectlError:
     """The refusal of something only the real kubectl has."""
-    return KubectlError(f"{what} is not part of the bundled kubectl; {instead}, or use the real one (CILIUM_LABS_TOOLS=system)")
+    return KubectlError(
+        f"{what} is not part of the bundled kubectl; {instead}, or use the real one (CILIUM_LABS_TOOLS=system)"
+    )

@@ -32,7 +32,9 @@ def _examples(text: str) -> str:
 
 def command_page(command: Command) -> str:
     """The page of one command."""
-    parts = [(command.long or command.short).strip() + ("" if (command.long or command.short).endswith(".") else ".") + "\n"]
+    parts = [
+        (command.long or command.short).strip() + ("" if (command.long or command.short).endswith(".") else ".") + "\n"
+    ]
     if command.aliases:
         parts.append(f"Aliases:\n{', '.join([command.name, *command.aliases])}\n")
     if command.example:
@@ -62,7 +64,9 @@ def root_page() -> str:
     parts = [_ABOUT]
     for group in GROUPS:
         rows = "".join(
-            f"  {verb.name.ljust(width)} {verb.short}\n" for verb in VERBS if verb.group == group and verb.name != "options"
+            f"  {verb.name.ljust(width)} {verb.short}\n"
+            for verb in VERBS
+            if verb.group == group and verb.name != "options"
         )
         parts.append(f"{group}:\n{rows}")
         if group == OTHER:

@@ -23,7 +23,9 @@ def _first_word(words: list[str], root: Command) -> int:
         if not word.startswith("-") or word == "-":
             return index
         flag = root.persistent.get(word[2:]) if word.startswith("--") else root.persistent.short(word[1:2])
-        takes_next = "=" not in word and flag is not None and not flag.implied and (word.startswith("--") or len(word) == 2)
+        takes_next = (
+            "=" not in word and flag is not None and not flag.implied and (word.startswith("--") or len(word) == 2)
+        )
         index += 2 if takes_next else 1
     return -1
 

@@ -58,7 +58,7 @@ class Session:
             seconds = float(text) if text.isdigit() else parse_duration(text) / 1e9
         except ValueError as error:
             raise KubectlError(
-                f'Invalid timeout value. Timeout must be a single integer in seconds, or an integer followed by a '
+                f"Invalid timeout value. Timeout must be a single integer in seconds, or an integer followed by a "
                 f"corresponding time unit (e.g. 1s | 2m | 3h)"
             ) from error
         return seconds or None

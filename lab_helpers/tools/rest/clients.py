@@ -185,12 +185,16 @@ class Client:
         """Delete; `body` holds DeleteOptions."""
         return self.call("DELETE", path, query, body)
 
-    def list_all(self, path: str, *, chunk: int = 500, **query: Any) -> dict[str, Any]:
-        """A whole list, fetched in chunks and put together."""
-        out = self.get(path, limit=chunk, **query)
+    def list_all(
+        self, path: str, query: Query | None = None, *, chunk: int = 500, accept: str = JSON
+    ) -> dict[str, Any]:
+        """A whole list (or Table), fetched in chunks and put together."""
+        asked = {**(query or {}), "limit": chunk or None}
+        out = self.call("GET", path, asked, accept=accept)
+        key = "rows" if out.get("kind") == "Table" else "items"
         while token := (out.get("metadata") or {}).get("continue"):
-            page = self.get(path, limit=chunk, **{**query, "continue": token})
-            out["items"] = (out.get("items") or []) + (page.get("items") or [])
+            page = self.call("GET", path, {**asked, "continue": token}, accept=accept)
+            out[key] = (out.get(key) or []) + (page.get(key) or [])
             out["metadata"] = page.get("metadata") or {}
         return out
 

@@ -47,7 +47,7 @@ class Resource(NamedTuple):
     @property
     def singular_name(self) -> str:
         """``pod`` or ``deployment.apps``."""
-        name = self.singular or self.kind.lower()
+        name = self.kind.lower()
         return f"{name}.{self.group}" if self.group else name
 
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:

@@ -70,10 +70,20 @@ def read(path: str) -> dict[str, Any]:
         ) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f'error loading config file "{path}": yaml: invalid UTF-8: {error.reason}') from error
-    value = parse_quickly(text)
+    value = _parse_json(text) if text.lstrip().startswith("{") else parse_quickly(text)
     if value is None:
         value = _parse_fully(path, text)
     return value
+
+
+def _parse_json(text: str) -> dict[str, Any] | None:
+    import json
+
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _parse_fully(path: str, text: str) -> dict[str, Any]:

@@ -163,7 +163,9 @@ def parse_path(text: str) -> Path:
         else:
             match = _FIELD.match(scanner.text, scanner.at)
             if not match:
-                raise JsonPathError(f"error parsing jsonpath {{{text}}}: unrecognized character in action: {_rune(char)}")
+                raise JsonPathError(
+                    f"error parsing jsonpath {{{text}}}: unrecognized character in action: {_rune(char)}"
+                )
             scanner.at = match.end()
             steps.append(_word(match.group()))
     return tuple(steps)
@@ -300,14 +302,26 @@ def _step(step: Step, values: list[Any], root: Any, strict: bool) -> list[Any]:
             if isinstance(value, dict) and step.name in value:
                 out.append(value[step.name])
         elif isinstance(step, Wildcard):
-            out += [value[key] for key in sorted(value)] if isinstance(value, dict) else value if isinstance(value, list) else []
+            out += (
+                [value[key] for key in sorted(value)]
+                if isinstance(value, dict)
+                else value
+                if isinstance(value, list)
+                else []
+            )
         elif isinstance(step, Slice):
             out += _sliced(step, value, strict)
         elif isinstance(step, Union):
             for path in step.parts:
                 out += evaluate(path, value, root, strict)
         elif isinstance(step, Filter):
-            items = value if isinstance(value, list) else [value[key] for key in sorted(value)] if isinstance(value, dict) else []
+            items = (
+                value
+                if isinstance(value, list)
+                else [value[key] for key in sorted(value)]
+                if isinstance(value, dict)
+                else []
+            )
             out += [item for item in items if _passes(step, item, root)]
     if isinstance(step, Field) and not out and strict:
         raise JsonPathError(f"{step.name} is not found")
@@ -318,7 +332,9 @@ def _sliced(step: Slice, value: Any, strict: bool) -> list[Any]:
     if not isinstance(value, list):
         if strict and value is not None:
             raise JsonPathError("is not array or slice")
-        return [value[key] for key in sorted(value)] if isinstance(value, dict) and step == Slice(None, None, None) else []
+        return (
+            [value[key] for key in sorted(value)] if isinstance(value, dict) and step == Slice(None, None, None) else []
+        )
     if step.single:
         index = step.start or 0
         if -len(value) <= index < len(value):

@@ -1,0 +1,183 @@
+"""Objects in files: ``-f`` names files, directories or standard input; YAML or JSON, one or several documents, lists unfolded."""
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from lab_helpers.tools.kubectl.errors import KubectlError
+from lab_helpers.tools.kubectl.sessions import Session
+from lab_helpers.tools.rest.discovery import Resource
+
+_EXTENSIONS = (".json", ".yaml", ".yml")
+
+
+class Manifest(NamedTuple):
+    """An object and where it was written; `resource` and `namespace` ("" for cluster-wide ones) say where it belongs."""
+
+    source: str
+    body: dict[str, Any]
+    resource: Resource
+    namespace: str
+
+    @property
+    def name(self) -> str:
+        """metadata.name or ""."""
+        return str((self.body.get("metadata") or {}).get("name") or "")
+
+    @property
+    def path(self) -> str:
+        """The object's URL path."""
+        return self.resource.path(self.namespace, self.name)
+
+    @property
+    def collection(self) -> str:
+        """The URL path of its collection."""
+        return self.resource.path(self.namespace)
+
+    @property
+    def shown(self) -> str:
+        """``deployment.apps/web``."""
+        return f"{self.resource.singular_name}/{self.name}"
+
+
+def _texts(names: Iterable[str], session: Session, recursive: bool) -> Iterator[tuple[str, str]]:
+    for name in names:
+        if name == "-":
+            yield "STDIN", session.read_input()
+        elif re.match(r"https?://", name):
+            raise KubectlError(
+                f"{name}: the bundled kubectl reads no URLs; download the file first, or use the real kubectl "
+                "(CILIUM_LABS_TOOLS=system)"
+            )
+        elif os.path.isdir(name):
+            yield from _folder(name, recursive)
+        else:
+            yield name, _content(name)
+
+
+def _folder(name: str, recursive: bool) -> Iterator[tuple[str, str]]:
+    found = False
+    for folder, folders, files in os.walk(name):
+        folders.sort()
+        if not recursive:
+            folders.clear()
+        for file in sorted(files):
+            if file.endswith(_EXTENSIONS):
+                found = True
+                path = os.path.join(folder, file)
+                yield path, _content(path)
+    if not found:
+        raise KubectlError(f"error reading [{name}]: recognized file extensions are [.json .yaml .yml]")
+
+
+def _content(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            return file.read()
+    except FileNotFoundError:
+        raise KubectlError(f'the path "{path}" does not exist') from None
+    except UnicodeDecodeError as error:
+        raise KubectlError(
+            f"error parsing {path}: it is no UTF-8 text ({error.reason} at byte {error.start})"
+        ) from error
+    except OSError as error:
+        raise KubectlError(f'the path "{path}" cannot be accessed: {(error.strerror or str(error)).lower()}') from error
+
+
+def parse_documents(text: str, source: str) -> list[Any]:
+    """The documents of a YAML or JSON text, empty ones left out. Raises KubectlError that says where it is broken."""
+    import yaml
+
+    from lab_helpers.tools.kubectl.yamlreading import LOADER
+
+    out = []
+    for document in re.split(r"^---(?:[ \t].*)?$", text, flags=re.MULTILINE):
+        if not document.strip():
+            continue
+        try:
+            value = yaml.load(document, Loader=LOADER)  # noqa: S506 - a safe loader with fewer resolvers
+        except yaml.YAMLError as error:
+            raise KubectlError(
+                f"error parsing {source}: error converting YAML to JSON: {_go_yaml_text(error)}"
+            ) from error
+        if value is not None:
+            out.append(value)
+    return out
+
+
+def _go_yaml_text(error: Exception) -> str:
+    """go-yaml's words; it counts the lines of scanner and parser errors differently."""
+    import yaml
+
+    problem = getattr(error, "problem", None)
+    mark = getattr(error, "problem_mark", None)
+    if problem is None or mark is None:
+        return f"yaml: {error}"
+    line = mark.line + (1 if isinstance(error, yaml.scanner.ScannerError) and mark.line else 0)
+    context = getattr(error, "context_mark", None)
+    if not line and context is not None:
+        line = context.line
+    return f"yaml: line {line}: {problem}" if line else f"yaml: {problem}"
+
+
+def _unfolded(value: Any, source: str) -> Iterator[dict[str, Any]]:
+    from lab_helpers.tools.kubectl.output.jsontexts import json_text
+
+    if not isinstance(value, dict):
+        kind = {list: "array", str: "string", bool: "bool"}.get(type(value), "number")
+        raise KubectlError(
+            f'unable to decode "{source}": json: cannot unmarshal {kind} into Go value of type unstructured.detector'
+        )
+    if not value.get("kind"):
+        raise KubectlError(f"unable to decode \"{source}\": Object 'Kind' is missing in '{json_text(value, None)}'")
+    if isinstance(value.get("items"), list) and str(value["kind"]).endswith("List"):
+        for item in value["items"]:
+            yield from _unfolded(item, source)
+    else:
+        yield value
+
+
+def documents(session: Session) -> list[tuple[str, dict[str, Any]]]:
+    """What ``-f`` (and ``-R``) of the session name, as (source, object). ``-k`` is refused."""
+    if session.flag("kustomize"):
+        from lab_helpers.tools.kubectl.errors import not_bundled
+
+        raise not_bundled("-k (kustomize)", "apply plain manifests with -f")
+    out = []
+    for source, text in _texts(session.flag("filename") or [], session, bool(session.flag("recursive"))):
+        for value in parse_documents(text, source):
+            out += [(source, body) for body in _unfolded(value, source)]
+    return out
+
+
+def place(session: Session, source: str, body: dict[str, Any]) -> Manifest:
+    """Find an object's type and namespace. Raises KubectlError for an unknown type or a namespace that is not the one asked for."""
+    from lab_helpers.tools.rest.errors import UnknownKindError
+
+    try:
+        resource = session.catalogue.of_kind(str(body.get("apiVersion") or ""), str(body["kind"]))
+    except UnknownKindError as error:
+        name = (body.get("metadata") or {}).get("name") or ""
+        namespace = (body.get("metadata") or {}).get("namespace") or ""
+        raise KubectlError(
+            f'resource mapping not found for name: "{name}" namespace: "{namespace}" from "{source}": {error}\n'
+            "ensure CRDs are installed first"
+        ) from error
+    if not resource.namespaced:
+        return Manifest(source, body, resource, "")
+    if body.get("metadata") is None:
+        body["metadata"] = {}
+    own = str(body["metadata"].get("namespace") or "")
+    if own and session.namespace_given and own != session.namespace:
+        raise KubectlError(
+            f'the namespace from the provided object "{own}" does not match the namespace "{session.namespace}". '
+            f"You must pass '--namespace={own}' to perform this operation."
+        )
+    body["metadata"]["namespace"] = own or session.namespace
+    return Manifest(source, body, resource, own or session.namespace)
+
+
+def manifests(session: Session) -> list[Manifest]:
+    """All objects that ``-f`` names, placed."""
+    return [place(session, source, body) for source, body in documents(session)]

@@ -37,8 +37,8 @@ class NodeLifecycle(Controller):
                 and not _relevant(change.previous, change.object)
             ):
                 return
-            for node in self.registry.list("nodes"):
-                self.enqueue(Key("nodes", "", node["metadata"]["name"]))
+            for other in self.registry.list("nodes"):
+                self.enqueue(Key("nodes", "", other["metadata"]["name"]))
             self.enqueue(change.key)
         elif change.type != "DELETED":
             name = change.object["spec"].get("nodeName")

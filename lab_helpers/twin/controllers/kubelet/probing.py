@@ -125,7 +125,11 @@ class Prober:
     def _arm(self, worker: _Worker, delay: float) -> None:
         if worker.timer is not None:
             worker.timer.cancel()
-        worker.timer = self.clock.call_later(delay, lambda: self._begin(worker))
+            worker.timer = None
+        if delay <= 0:
+            self._begin(worker)
+        else:
+            worker.timer = self.clock.call_later(delay, lambda: self._begin(worker))
 
     def _begin(self, worker: _Worker) -> None:
         worker.timer = None

@@ -1,0 +1,93 @@
+"""Policies from the API server into an agent's repository.
+
+Follows Cilium pkg/policy/k8s: what does not parse is logged and not imported, so traffic behaves as if the object did not exist; when
+an update does not parse, what was imported before stays.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from lab_helpers.policy.configs import PolicyConfig
+from lab_helpers.policy.errors import PolicyEngineError
+from lab_helpers.policy.parsing import parse
+from lab_helpers.policy.repositories import Repository
+from lab_helpers.policy.rules import PolicyRef
+from lab_helpers.twin.agent.logs import AgentLog
+from lab_helpers.twin.objects.registry import Registry
+from lab_helpers.twin.objects.storage import Change
+
+__all__ = ["POLICY_RESOURCES", "PolicyImporter"]
+
+POLICY_RESOURCES: Final = {
+    "ciliumnetworkpolicies.cilium.io": "CiliumNetworkPolicy",
+    "ciliumclusterwidenetworkpolicies.cilium.io": "CiliumClusterwideNetworkPolicy",
+    "networkpolicies.networking.k8s.io": "NetworkPolicy",
+    "ciliumcidrgroups.cilium.io": "CiliumCIDRGroup",
+    "clusternetworkpolicies.policy.networking.k8s.io": "ClusterNetworkPolicy",
+}
+
+
+class PolicyImporter:
+    """Keeps ``repository`` in step with the policy objects; ``network_policies``: ``enable-k8s-networkpolicy``."""
+
+    def __init__(
+        self, repository: Repository, config: PolicyConfig, log: AgentLog, *, network_policies: bool = True
+    ) -> None:
+        self._repository = repository
+        self._config = config
+        self._log = log
+        self._kinds = dict(POLICY_RESOURCES)
+        if not network_policies:
+            del self._kinds["networkpolicies.networking.k8s.io"]
+        if not config.cluster_network_policy:
+            del self._kinds["clusternetworkpolicies.policy.networking.k8s.io"]
+
+    def load(self, registry: Registry) -> None:
+        """Import everything there is (the agent starts)."""
+        for resource, kind in self._kinds.items():
+            if registry.kinds.get(resource) is None:
+                continue
+            for obj in registry.list(resource):
+                self._upsert(kind, obj)
+
+    def take(self, change: Change) -> bool:
+        """Follow one change; True when the repository changed."""
+        kind = self._kinds.get(change.key.resource)
+        if kind is None:
+            return False
+        if change.type == "DELETED":
+            before = self._repository.revision
+            after = self._repository.remove(PolicyRef(kind, change.key.namespace, change.key.name))
+            if after != before:
+                self._log.info("Deleted policy", **_fields(kind, change.object), policyRevision=after)
+            return after != before
+        if change.previous is not None and _meaning(change.previous) == _meaning(change.object):
+            return False
+        return self._upsert(kind, change.object)
+
+    def _upsert(self, kind: str, obj: dict[str, Any]) -> bool:
+        try:
+            policy = parse({**obj, "kind": kind}, self._config)
+        except PolicyEngineError as error:
+            message = getattr(error, "message", str(error))
+            self._log.warning(f"Unable to add {kind}", **_fields(kind, obj), error=message)
+            return False
+        revision = self._repository.upsert(policy)
+        self._log.info("Imported policy", **_fields(kind, obj), policyRevision=revision, rules=len(policy.rules))
+        for notice in policy.warnings:
+            self._log.warning(notice.message, **_fields(kind, obj), field=notice.path)
+        return True
+
+
+def _fields(kind: str, obj: dict[str, Any]) -> dict[str, object]:
+    metadata = obj["metadata"]
+    fields: dict[str, object] = {"kind": kind, "name": metadata["name"]}
+    if metadata.get("namespace"):
+        fields["k8sNamespace"] = metadata["namespace"]
+    return fields
+
+
+def _meaning(obj: dict[str, Any]) -> tuple[object, ...]:
+    metadata = obj["metadata"]
+    return obj.get("spec"), obj.get("specs"), metadata.get("labels"), metadata.get("uid")

@@ -126,6 +126,18 @@ class HubbleClient:
             "observer.Observer/ServerStatus", b"", observer_pb2.ServerStatusResponse.FromString, timeout=timeout
         )
 
+    def status_with_headers(
+        self, *, timeout: float | None = 12.0
+    ) -> tuple[observer_pb2.ServerStatusResponse, dict[bytes, bytes]]:
+        """The same, and the response's headers, in which servers tell their version."""
+        stream = self.channel.stream(
+            "observer.Observer/ServerStatus", b"", observer_pb2.ServerStatusResponse.FromString, timeout=timeout
+        )
+        answers = list(stream)
+        if len(answers) != 1:
+            raise CallError("Internal", f"received {len(answers)} messages for a unary call")
+        return answers[0], stream.headers
+
     def nodes(self, *, timeout: float | None = 12.0) -> list[observer_pb2.Node]:
         """The nodes behind a relay."""
         answer = self.channel.unary(

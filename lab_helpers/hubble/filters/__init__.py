@@ -7,6 +7,6 @@ text of Hubble. Follows Cilium ``pkg/hubble/filters`` (1.19).
 """
 
 from lab_helpers.hubble.filters.compiling import compile_filter, compile_filters
-from lab_helpers.hubble.filters.predicates import Predicate
+from lab_helpers.hubble.filters.predicates import NO_FLOW, Predicate
 
-__all__ = ["Predicate", "compile_filter", "compile_filters"]
+__all__ = ["NO_FLOW", "Predicate", "compile_filter", "compile_filters"]

@@ -5,7 +5,7 @@ from typing import Any
 from lab_helpers.hubble import events
 from lab_helpers.hubble.errors import FilterError
 from lab_helpers.hubble.filters.patterns import compile_node_patterns
-from lab_helpers.hubble.filters.predicates import Parts
+from lab_helpers.hubble.filters.predicates import NO_FLOW, Parts
 from lab_helpers.hubble.filters.selectors import compile_selectors
 from lab_helpers.hubble.protos import flow_pb2
 
@@ -170,7 +170,7 @@ def ip_version(message: Any) -> Parts:
     """IPv4, IPv6 or neither."""
     if message.ip_version:
         wanted = frozenset(message.ip_version)
-        yield 2, lambda flow: flow.IP.ipVersion in wanted
+        yield 2, lambda flow: flow.IP.ipVersion in wanted and flow is not NO_FLOW
 
 
 def traffic_direction(message: Any) -> Parts:

@@ -94,7 +94,7 @@ class Printer:
         elif output is Output.DICT:
             self._fields(
                 ("TIMESTAMP", "NODE", "SOURCE", "TYPE", "VERDICT", "SUMMARY"),
-                (time, response.node_name, source, "EVENTS LOST", "-", f"CPU({cpu}) - {count}"),
+                (time, response.node_name or "-", source, "EVENTS LOST", "-", f"CPU({cpu}) - {count}"),
             )
         else:
             self._fields(
@@ -161,7 +161,9 @@ class Printer:
         options, output = self.options, self.options.output
         if self._err is None or (status.state_change in _QUIET_STATES and not options.debug):
             return
-        if output in (Output.JSON, Output.LEGACY_JSON):
+        if output is Output.LEGACY_JSON:
+            return
+        if output is Output.JSON:
             self._err.write(dumps(response) + "\n")
             return
         time = times.format_stamp(response.time, options.layout) if response.HasField("time") else "N/A"

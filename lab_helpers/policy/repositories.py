@@ -404,7 +404,7 @@ class Repository:
             if self._always_denies(labels):
                 return self._refuse(direction, Why.DEFAULT_DENY, audit)
             return Decision(direction, True, Why.NOT_ENFORCED, enforced=False, conflict=conflict)
-        listening = self._listening(direction, subject, peer)
+        listening = self.listening(direction, subject, peer)
         outcome = walk(resolved, self.population, direction, peer_position, int(protocol), port, listening)
         decision = self._conclude(direction, labels, peer_position, resolved, outcome, audit)
         return replace(decision, conflict=conflict) if conflict else decision
@@ -419,7 +419,10 @@ class Repository:
                 return f"{direction}: {resolved.conflict}"
         return ""
 
-    def _listening(self, direction: Direction, subject: Party, peer: Party) -> tuple[NamedPort, ...]:
+    def listening(self, direction: Direction, subject: Party, peer: Party) -> tuple[NamedPort, ...]:
+        """The named ports of the side that listens: the subject's own on ingress, those of the peer's identity on
+        egress.
+        """
         if direction is Direction.EGRESS:
             return self._ports(peer)
         if isinstance(subject, Endpoint):

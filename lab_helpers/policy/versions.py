@@ -61,7 +61,8 @@ OPEN_FAULTS: Final[tuple[Fault, ...]] = (
         (Version.V1_20,),
         "https://github.com/cilium/cilium/issues/46949",
         "Cilium 1.20 may apply a peer selector made only of NotIn/DoesNotExist to identities it excludes, because its "
-        "aggregate identities fulfil it. This engine follows the documented meaning; a 1.20 cluster may answer otherwise.",
+        "aggregate identities fulfil it. This engine follows the documented meaning; "
+        "a 1.20 cluster may answer otherwise.",
     ),
     Fault(
         "named-range-merge",

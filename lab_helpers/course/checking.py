@@ -6,6 +6,7 @@ policy is in the dataplane. Nothing here raises for a denial, an absent object o
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from lab_helpers.course.errors import CourseError
 from lab_helpers.course.fields import matches, select
 from lab_helpers.course.observing import FlowSource
 from lab_helpers.course.probing import Prober
-from lab_helpers.course.tasks import Check, Diagnosis, FlowCheck, ObjectCheck, ProbeCheck, Task
+from lab_helpers.course.tasks import Check, Diagnosis, FlowCheck, ObjectCheck, OutputCheck, ProbeCheck, Task
 from lab_helpers.views.attempts import Attempt
 from lab_helpers.views.display import Tones, View, badge, cell_text
 from lab_helpers.views.verdicts import Outcome
@@ -78,20 +79,26 @@ class CheckResult(View):
         return "passed" if self.passed else "not passed yet"
 
 
-def check_task(api: Api, flows: FlowSource | None, task: Task, *, settling: float = 0.0) -> CheckResult:
-    """Check a task; failed checks are repeated for ``settling`` seconds."""
+def check_task(
+    api: Api, flows: FlowSource | None, task: Task, *, settling: float = 0.0, output: str | None = None
+) -> CheckResult:
+    """Check a task; failed checks are repeated for ``settling`` seconds. ``output`` is what the learner's command
+    printed.
+    """
     deadline = time.monotonic() + settling
-    evidence = evaluate(api, flows, task.checks)
+    evidence = evaluate(api, flows, task.checks, output)
     while not all(item.passed for item in evidence) and time.monotonic() < deadline:
         time.sleep(0.2)
-        evidence = evaluate(api, flows, task.checks)
+        evidence = evaluate(api, flows, task.checks, output)
     if all(item.passed for item in evidence):
         return CheckResult(task.title, True, evidence)
     hinted, hint = _hint(api, task, evidence)
     return CheckResult(task.title, False, evidence, hint, hinted)
 
 
-def evaluate(api: Api, flows: FlowSource | None, checks: Sequence[Check]) -> tuple[Evidence, ...]:
+def evaluate(
+    api: Api, flows: FlowSource | None, checks: Sequence[Check], output: str | None = None
+) -> tuple[Evidence, ...]:
     """The evidence of each check, in order. Probes without flows run side by side."""
     prober = Prober(api, flows)
     probes = [check for check in checks if isinstance(check, ProbeCheck)]
@@ -101,10 +108,12 @@ def evaluate(api: Api, flows: FlowSource | None, checks: Sequence[Check]) -> tup
         attempts = {check.key: attempt for check, attempt in zip(probes, done, strict=True)}
     except CourseError as error:
         attempts = {check.key: error for check in probes}
-    return tuple(_evidence(api, prober, check, attempts) for check in checks)
+    return tuple(_evidence(api, prober, check, attempts, output) for check in checks)
 
 
-def _evidence(api: Api, prober: Prober, check: Check, attempts: dict[str, Attempt | CourseError]) -> Evidence:
+def _evidence(
+    api: Api, prober: Prober, check: Check, attempts: dict[str, Attempt | CourseError], output: str | None
+) -> Evidence:
     try:
         if isinstance(check, ProbeCheck):
             attempt = attempts[check.key]
@@ -113,6 +122,8 @@ def _evidence(api: Api, prober: Prober, check: Check, attempts: dict[str, Attemp
             passed, found = _judge_probe(check, attempt)
         elif isinstance(check, FlowCheck):
             passed, found = _judge_flows(check, prober.run(check.probe))
+        elif isinstance(check, OutputCheck):
+            passed, found = _judge_output(check, output)
         else:
             passed, found = _judge_objects(api, check)
     except CourseError as error:
@@ -138,6 +149,22 @@ def _judge_flows(check: FlowCheck, attempt: Attempt) -> tuple[bool, str]:
     return False, attempt.note or f"none of {len(attempt.flows)} flows has {wanted}"
 
 
+def _judge_output(check: OutputCheck, output: str | None) -> tuple[bool, str]:
+    if output is None:
+        return False, "run the task's cell first: its output is not kept over a restart"
+    lines = [line for line in output.splitlines() if line.strip()]
+    for line in lines:
+        if check.every and not re.search(check.every, line):
+            return False, f"this line does not belong there: {line[:100]}"
+        if check.never and re.search(check.never, line):
+            return False, f"this line should not be there: {line[:100]}"
+    if check.some and not any(re.search(check.some, line) for line in lines):
+        return False, "no line shows it" if lines else "nothing was printed"
+    if len(lines) < check.at_least:
+        return False, f"{len(lines)} lines" if lines else "nothing was printed"
+    return True, f"{len(lines)} lines"
+
+
 def _judge_objects(api: Api, check: ObjectCheck) -> tuple[bool, str]:
     if check.name:
         one = api.get(check.kind, check.name, check.namespace)
@@ -148,9 +175,11 @@ def _judge_objects(api: Api, check: ObjectCheck) -> tuple[bool, str]:
     if check.absent:
         fitting = [item for item in found if _fits(item, check)]
         return not fitting, f"{len(fitting)} found" if fitting else "none there"
+    fitting = [item for item in found if _fits(item, check)]
+    if check.count is not None:
+        return len(fitting) == check.count, f"{len(fitting)} found"
     if not found:
         return False, f"there is no {what}"
-    fitting = [item for item in found if _fits(item, check)]
     passed = len(fitting) == len(found) if check.every else bool(fitting)
     return passed, _found_values(
         found[0] if len(found) == 1 else (fitting or found)[0], check, len(fitting), len(found)

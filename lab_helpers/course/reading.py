@@ -5,6 +5,7 @@ Every error names file, line and field. Unknown fields are errors, so a misspelt
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -206,18 +207,31 @@ def _wrong(node: _Node) -> tasks.WrongAnswer:
 
 def _check(node: _Node) -> tasks.Check:
     key, says, hint = node.text("key"), node.text("says"), node.text("hint", "")
-    kinds = [kind for kind in ("probe", "flow", "object") if node.has(kind)]
+    kinds = [kind for kind in ("probe", "flow", "object", "output") if node.has(kind)]
     if len(kinds) != 1:
-        raise node.error("key", f'check "{key}" must have exactly one of probe, flow, object')
+        raise node.error("key", f'check "{key}" must have exactly one of probe, flow, object, output')
     inner = node.node(kinds[0])
     check: tasks.Check
     if kinds[0] == "probe":
         check = _probe_check(inner, key, says, hint)
     elif kinds[0] == "flow":
         check = tasks.FlowCheck(key, says, hint, _probe(inner), inner.rest())
+    elif kinds[0] == "output":
+        check = _output(inner, key, says, hint)
     else:
         check = _object(inner, key, says, hint)
     return node.done(check)
+
+
+def _output(node: _Node, key: str, says: str, hint: str) -> tasks.OutputCheck:
+    patterns = {}
+    for name in ("every", "never", "some"):
+        patterns[name] = node.text(name, "")
+        try:
+            re.compile(patterns[name])
+        except re.error as error:
+            raise node.error(name, f"not a regular expression: {error}") from None
+    return node.done(tasks.OutputCheck(key, says, hint, node.take("at_least", int, 1), **patterns))
 
 
 def _probe_check(node: _Node, key: str, says: str, hint: str) -> tasks.ProbeCheck:
@@ -262,6 +276,7 @@ def _object(node: _Node, key: str, says: str, hint: str) -> tasks.ObjectCheck:
             fields=tuple((str(path), _plain(value)) for path, value in fields.items()),
             absent=node.take("absent", bool, False),
             every=node.take("every", bool, False),
+            count=node.take("count", int, None),
         )
     )
 

@@ -64,6 +64,7 @@ class Lab(View):
         self._incarnation = self._stager.identity()
         self._last_task = next(iter(self.outline.tasks), "")
         self._applied_at = float("-inf")
+        self._outputs: dict[str, str] = {}
         self._prepare()
         self._install_magics()
         self._place.show(self.card())
@@ -104,7 +105,8 @@ class Lab(View):
         """Does the cluster behave as the task wants? (Without a name: the task worked on last.)"""
         wanted = self._task(task)
         left = self._applied_at + SETTLING - time.monotonic()
-        result = check_task(self.api, self._flows, wanted, settling=max(0.0, left))
+        output = self._outputs.get(wanted.name)
+        result = check_task(self.api, self._flows, wanted, settling=max(0.0, left), output=output)
         self.records.checked(self.outline.name, wanted.name, passed=result.passed)
         return result
 
@@ -194,6 +196,7 @@ class Lab(View):
         given = self._answers.give(wanted, wanted.solution if solved else text)
         self._remember(given)
         self._last_task = wanted.name
+        self._outputs[wanted.name] = given.ran.output
         return given.panel(wanted.title, put_in_place=solved)
 
     def apply(self, text: str) -> Panel:

@@ -21,6 +21,7 @@ __all__ = [
     "FlowCheck",
     "ObjectCheck",
     "Outline",
+    "OutputCheck",
     "Prediction",
     "ProbeCheck",
     "Stage",
@@ -72,7 +73,7 @@ class FlowCheck:
 class ObjectCheck:
     """An object (any of the kind, or the one called ``name``) has values at these paths.
 
-    ``absent`` wants none to exist; ``every`` wants the fields in all of them (and at least one).
+    ``absent`` wants none to exist; ``every`` wants the fields in all of them (and at least one); ``count`` so many.
     """
 
     key: str
@@ -85,9 +86,26 @@ class ObjectCheck:
     fields: tuple[tuple[str, Any], ...] = ()
     absent: bool = False
     every: bool = False
+    count: int | None = None
 
 
-Check = ProbeCheck | FlowCheck | ObjectCheck
+@dataclass(frozen=True, slots=True)
+class OutputCheck:
+    """What the learner's command printed: ``at_least`` lines, each matching ``every``, none matching ``never``.
+
+    Both are regular expressions searched for in each line that is not blank; empty ones are not looked for.
+    """
+
+    key: str
+    says: str
+    hint: str
+    at_least: int = 1
+    every: str = ""
+    never: str = ""
+    some: str = ""
+
+
+Check = ProbeCheck | FlowCheck | ObjectCheck | OutputCheck
 
 
 @dataclass(frozen=True, slots=True)

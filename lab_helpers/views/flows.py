@@ -7,6 +7,7 @@ match and the deciding policies.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -94,6 +95,22 @@ class FlowTable(View):
         parts = tuple((name, tuple(counts[bar, name] for bar in bars)) for name in names)
         return BarChart(title or f"Flows by {by}", bars, parts)
 
+    def edges(self, title: str = "Who speaks to whom") -> Table:
+        """A service map as a table: one row per pair of workloads and port, with what became of their connections.
+
+        Only decisive flows count: connections that were forwarded to their end, and drops.
+        """
+        counts: Counter[tuple[str, str, str, str]] = Counter()
+        for flow in self.rows:
+            left, right = flow.ends
+            if flow.verdict == "DROPPED" or flow.kind in ("to-endpoint", "to-stack", "to-network"):
+                counts[_workload(left), _workload(right), str(right.port or ""), flow.verdict] += 1
+        rows = tuple(
+            (source, "→", target, port, Marked(flow_tone(verdict), verdict), str(counts[source, target, port, verdict]))
+            for source, target, port, verdict in sorted(counts)
+        )
+        return Table(("from", "", "to", "port", "verdict", "flows"), rows, title, self.empty)
+
     def table(self) -> Table:
         """The table both forms show."""
         return Table(
@@ -110,6 +127,13 @@ class FlowTable(View):
     def body(self) -> str:
         """A table."""
         return self.table().body()
+
+
+def _workload(peer: Peer) -> str:
+    """A pod's name without the parts its ReplicaSet and the pod itself add."""
+    if peer.reserved:
+        return peer.reserved
+    return re.sub(r"-[a-z0-9]{6,10}-[a-z0-9]{5}$", "", peer.name)
 
 
 def _value(row: FlowRow, field: str) -> str:

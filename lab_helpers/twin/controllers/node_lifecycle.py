@@ -18,6 +18,8 @@ __all__ = ["NodeLifecycle"]
 NOT_READY = "node.kubernetes.io/not-ready"
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 COMPONENT = "node-controller"
+PATIENCE = 300
+"""Seconds a pod without a toleration stays on a node that is not ready (admission plug-in DefaultTolerationSeconds)."""
 OWNED = {(NOT_READY, "NoSchedule"), (NOT_READY, "NoExecute"), (UNSCHEDULABLE, "NoSchedule")}
 
 
@@ -104,8 +106,9 @@ class NodeLifecycle(Controller):
             limits = [item["tolerationSeconds"] for item in matching if item.get("tolerationSeconds") is not None]
             if matching and not limits:
                 continue
+            patience = PATIENCE if taint["key"] == NOT_READY and not matching else 0
             since = moment(taint.get("timeAdded") or self.clock.timestamp())
-            left = min(limits, default=0) - (self.clock.now() - since).total_seconds()
+            left = min(limits, default=patience) - (self.clock.now() - since).total_seconds()
             soonest = left if soonest is None else min(soonest, left)
         if soonest is not None and soonest <= 0:
             name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]

@@ -131,6 +131,7 @@ def _label_changes(repository: Repository, question: Question, side: Side, *, wa
             elif not helps and rule.ref in matched:
                 keys = [r.key for r in peer.requirements if r.operator is Operator.IN and r.key in _own_keys(labels)]
                 options.extend({key: None} for key in keys)
+    trial = repository.copy()
     for changes in options:
         changed = _relabelled(side.peer, changes)
         asked = (
@@ -142,7 +143,7 @@ def _label_changes(repository: Repository, question: Question, side: Side, *, wa
             f"without the label {key}" if value is None else f"with the label {key}={value}"
             for key, value in sorted(changes.items())
         )
-        yield Flip(Change.LABEL, f"{side.peer.name} {told}", len(changes)), repository.copy(), asked
+        yield Flip(Change.LABEL, f"{side.peer.name} {told}", len(changes)), trial, asked
 
 
 def _other_ports(repository: Repository, question: Question, side: Side) -> Iterator[_Candidate]:

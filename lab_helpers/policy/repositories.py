@@ -350,6 +350,12 @@ class Repository:
             return Why.NOT_ENFORCED
         return None
 
+    def exempt(self, labels: LabelSet) -> bool:
+        """Is policy never asked for endpoints with these labels (no endpoint of this cluster, mode never, host
+        without firewall)?
+        """
+        return self._exempt(labels) is not None
+
     def _always_denies(self, labels: LabelSet) -> bool:
         return self.config.policy_mode is EnforcementMode.ALWAYS or labels.reserved("init")
 

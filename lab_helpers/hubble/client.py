@@ -35,8 +35,12 @@ class HubbleClient:
         tls: Tls | None = None,
         metadata: Iterable[tuple[str, str]] = (),
         connect_timeout: float | None = 5.0,
+        channel: Channel | None = None,
     ) -> None:
-        """Without `address`: HUBBLE_SERVER, else localhost:4245."""
+        """Without `address`: HUBBLE_SERVER, else localhost:4245. A `channel` replaces all the rest."""
+        if channel is not None:
+            self.channel = channel
+            return
         address = address or os.environ.get("HUBBLE_SERVER") or DEFAULT_ADDRESS
         if address.startswith("tls://"):
             address, tls = address.removeprefix("tls://"), tls or Tls()

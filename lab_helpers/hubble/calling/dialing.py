@@ -10,6 +10,7 @@ import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lab_helpers.hubble.errors import CallError, HubbleError
 
@@ -113,7 +114,7 @@ def connect(target: Target, timeout: float | None = None) -> socket.socket:
             sock.connect(address)
         except OSError as error:
             sock.close()
-            host = str(address[0])
+            host: Any = address[0]
             shown = f"[{host}]:{address[1]}" if ":" in host else f"{host}:{address[1]}"
             text = "i/o timeout" if isinstance(error, TimeoutError) else f"connect: {_reason(error)}"
             last = _dial_error("tcp", shown, text)

@@ -1,7 +1,8 @@
 """``hubble completion``, the hidden command its scripts call, and ``hubble help``."""
 
+from collections.abc import Callable
+
 from lab_helpers.tools.goflags import Command, ExitError, Invocation
-from lab_helpers.tools.goflags.errors import HelpRequested
 
 _BASH = """\
 # bash completion for hubble
@@ -53,7 +54,7 @@ def completion_command() -> Command:
     return command
 
 
-def _printer(script: str):  # type: ignore[no-untyped-def] # noqa: ANN202
+def _printer(script: str) -> Callable[[Invocation], int]:
     def run(invocation: Invocation) -> int:
         invocation.stdout.write(script)
         return 0
@@ -98,6 +99,3 @@ def help_command(root: Command) -> Command:
         return 0
 
     return Command("help [command]", short="Show the help page of a command", run=run)
-
-
-__all__ = ["HelpRequested", "candidates", "complete_command", "completion_command", "help_command"]

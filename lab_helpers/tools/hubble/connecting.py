@@ -39,6 +39,7 @@ def shown_server(settings: Settings) -> str:
 
 def connect(settings: Settings) -> Any:
     """A HubbleClient; raises ExitError when the settings do not allow one. Dialling comes with the first call."""
+    from lab_helpers.hubble.calling.channels import Channel
     from lab_helpers.hubble.calling.dialing import Tls, check_tls
     from lab_helpers.hubble.client import HubbleClient
 
@@ -71,11 +72,7 @@ def connect(settings: Settings) -> Any:
 
         address = forward(settings)
     timeout = settings.duration("timeout") / 1e9
-    client = HubbleClient.__new__(HubbleClient)
-    from lab_helpers.hubble.calling import Channel
-
-    client.channel = Channel(address, tls=tls, metadata=metadata, connect_timeout=timeout or None)
-    return client
+    return HubbleClient(channel=Channel(address, tls=tls, metadata=metadata, connect_timeout=timeout or None))
 
 
 def request_timeout(settings: Settings) -> float:

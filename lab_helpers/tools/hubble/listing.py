@@ -106,7 +106,9 @@ def _namespaces(invocation: Invocation) -> int:
     if output not in ("table", "wide"):
         raise _unknown(output)
     rows = [["NAMESPACE", "CLUSTER"] if output == "wide" else ["NAMESPACE"]]
-    for entry in namespaces:
-        rows.append([entry.namespace, entry.cluster] if output == "wide" and entry.cluster else [entry.namespace])
+    rows += [
+        [entry.namespace, entry.cluster] if output == "wide" and entry.cluster else [entry.namespace]
+        for entry in namespaces
+    ]
     invocation.stdout.write(_table(rows))
     return 0

@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, TextIO
 
 from lab_helpers.hubble.errors import CallError, HubbleError, JsonError
@@ -322,7 +323,7 @@ def _from_file(invocation: Invocation, settings: Settings, request: Any, path: s
                 source = sys.stdin.buffer
             else:
                 try:
-                    source = stack.enter_context(open(path, "rb"))  # noqa: PTH123, SIM115 - the stack closes it
+                    source = stack.enter_context(Path(path).open("rb"))
                 except OSError as error:
                     raise ExitError(f"open {path}: {os.strerror(error.errno or 0).lower()}") from None
             for response in flows_from(source, request, invocation.stderr):

@@ -34,8 +34,6 @@ def status_command() -> Command:
 
 def _run(invocation: Invocation) -> int:
     output = _OUTPUTS.get(invocation.flags["output"])
-    if output is None:
-        raise ExitError(f"invalid output format: {invocation.flags['output']}")
     settings = Settings(invocation.flags)
     client = connecting.connect(settings)
     timeout = connecting.request_timeout(settings)
@@ -61,6 +59,8 @@ def _run(invocation: Invocation) -> int:
         return 130
     finally:
         client.close()
+    if output is None:  # found out only now, as by the real command
+        raise ExitError(f"invalid output format: {invocation.flags['output']}")
     invocation.stdout.write(_PRINTERS[output](status))
     return 0
 
@@ -126,7 +126,8 @@ def _table(status: Any) -> str:
 
     writer = TabWriter(minimum=2, padding=3)
     writer.write(
-        "NUM FLOWS\tMAX FLOWS\tSEEN FLOWS\tFLOWS PER SECOND\tUPTIME\tNUM CONNECTED NODES\tNUM UNAVAILABLE NODES\tVERSION\n"
+        "NUM FLOWS\tMAX FLOWS\tSEEN FLOWS\tFLOWS PER SECOND\tUPTIME\t"
+        "NUM CONNECTED NODES\tNUM UNAVAILABLE NODES\tVERSION\n"
     )
     writer.write("\t".join(_cells(status)) + "\n")
     return writer.flush()

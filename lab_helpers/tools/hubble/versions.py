@@ -19,9 +19,7 @@ def _run(invocation: Invocation) -> int:
     system = {"win32": "windows"}.get(sys.platform, sys.platform)
     machine = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     python = platform.python_version()
-    invocation.stdout.write(
-        f"hubble {VERSION}@cilium-labs-{ours} running with python{python} on {system}/{machine}\n"
-    )
+    invocation.stdout.write(f"hubble {VERSION}@cilium-labs-{ours} running with python{python} on {system}/{machine}\n")
     return 0
 
 

@@ -26,10 +26,7 @@ def _peers(invocation: Invocation) -> int:
         for notification in client.peers():
             known = _KINDS.get(notification.type)
             kind = known.name if known else str(notification.type)
-            line = f"{kind:<12} "
-            if notification.address:
-                line += f"{notification.address} "
-            line += notification.name
+            line = f"{kind:<12} {notification.address} {notification.name}"
             if notification.HasField("tls"):
                 line += f" (TLS.ServerName: {notification.tls.server_name})"
             invocation.stdout.write(line + "\n")

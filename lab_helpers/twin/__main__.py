@@ -1,0 +1,80 @@
+"""``python -m lab_helpers.twin --home DIR``: the twin's process.
+
+``cilium-labs up`` starts it; SIGTERM or Ctrl-C ends it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+__all__ = ["main"]
+
+
+def main() -> int:
+    """Returns an exit code; failures to start are one line on stderr."""
+    parser = argparse.ArgumentParser(prog="python -m lab_helpers.twin", description="The embedded cluster's process.")
+    parser.add_argument("--home", type=Path, required=True, help="folder for its state, kubeconfig and socket")
+    parser.add_argument(
+        "--port", type=int, default=0, help="port of the API server on 127.0.0.1 (default: as before, or a free one)"
+    )
+    parser.add_argument("--cilium-version", default="1.20.2", help="the Cilium this cluster is meant for")
+    arguments = parser.parse_args()
+    logging.basicConfig(
+        level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    try:
+        asyncio.run(_run(arguments.home, arguments.port, arguments.cilium_version))
+    except OSError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+async def _run(home: Path, port: int, cilium_version: str) -> None:
+    from lab_helpers.twin.assembly import Twin
+
+    twin = Twin(home, port=port, cilium_version=cilium_version)
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in ("SIGTERM", "SIGINT", "SIGHUP"):
+        if hasattr(signal, name):
+            with contextlib.suppress(NotImplementedError):  # Windows: ended by TerminateProcess; the state is safe
+                loop.add_signal_handler(getattr(signal, name), ended.set)
+    await twin.start()
+    _announce(twin)
+    try:
+        await ended.wait()
+    finally:
+        (home / "twin.json").unlink(missing_ok=True)
+        await twin.stop()
+
+
+def _announce(twin: object) -> None:
+    """Say where everything is, for ``cilium-labs`` and whoever else has to know."""
+    from lab_helpers.twin.assembly import Twin
+
+    assert isinstance(twin, Twin)
+    facts = {
+        "pid": os.getpid(),
+        "server": twin.url,
+        "kubeconfig": str(twin.kubeconfig),
+        "relay": twin.relay.target,
+        "cilium_version": twin.cilium_version,
+    }
+    part = twin.home / "twin.json.part"
+    part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    part.replace(twin.home / "twin.json")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -89,7 +89,8 @@ class _Endpoint:
 
 async def _read_body(receive: Receive) -> bytes | None:
     """The whole body; None when it is too large."""
-    pieces, size = [], 0
+    pieces: list[bytes] = []
+    size = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -106,7 +107,7 @@ async def _read_body(receive: Receive) -> bytes | None:
 async def _send(response: Response, method: str, receive: Receive, send: Send) -> None:
     headers = [
         (b"content-type", response.content_type.encode()),
-        (b"cache-control", b"no-cache, private"),
+        *([] if "Cache-Control" in response.headers else [(b"cache-control", b"no-cache, private")]),
         *((name.lower().encode(), value.encode("latin-1")) for name, value in response.headers.items()),
         *((b"warning", _warning(text)) for text in response.warnings),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from lab_helpers.twin.objects.errors import StatusError, bad_request
@@ -13,7 +14,7 @@ __all__ = ["Decoded", "decode_body", "unsupported_media_type"]
 class Decoded(dict[str, Any]):
     """A decoded object that remembers the duplicate keys of its JSON text (paths such as ``spec.replicas``)."""
 
-    duplicates: list[str]
+    duplicates: list[str] = []  # noqa: RUF012 - replaced by whoever finds duplicates
 
 
 class _Pairs(dict[str, Any]):
@@ -49,11 +50,13 @@ def decode_body(body: bytes, content_type: str) -> Decoded:
     raise unsupported_media_type(content_type)
 
 
-def unsupported_media_type(content_type: str) -> StatusError:
+def unsupported_media_type(
+    content_type: str, accepted: Sequence[str] = ("application/json", "application/yaml")
+) -> StatusError:
     """415."""
     message = (
         "the body of the request was in an unknown format - accepted media types include: "
-        f"application/json, application/yaml (got {content_type})"
+        f"{', '.join(accepted)} (got {content_type})"
     )
     return StatusError(415, "UnsupportedMediaType", message)
 

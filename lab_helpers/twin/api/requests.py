@@ -77,7 +77,8 @@ def locate(kinds: Kinds, path: str) -> Target | None:
     kind = kinds.served(group, version, parts[0])
     if kind is None or (namespace and not kind.namespaced):
         return None
-    name, subresource, rest = (*parts[1:3], "", "")[:2] + ("/".join(parts[3:]),)
+    name, subresource = (*parts[1:3], "", "")[:2]
+    rest = "/".join(parts[3:])
     if kind.namespaced and name and not namespace:
         return None
     if rest and subresource != "proxy":
@@ -91,7 +92,7 @@ def _is_namespace_subresource(group: str, parts: list[str]) -> bool:
 
 def media_types(accept: str) -> list[tuple[str, Mapping[str, str]]]:
     """The media types of an Accept header with their parameters, in order of preference as written."""
-    found = []
+    found: list[tuple[str, Mapping[str, str]]] = []
     for part in accept.split(","):
         name, *parameters = (piece.strip() for piece in part.split(";"))
         pairs = (parameter.partition("=")[::2] for parameter in parameters)

@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
+from lab_helpers.twin.api.admission.installing import install_admissions
 from lab_helpers.twin.api.authenticating import Tokens
 from lab_helpers.twin.api.calls import Call
 from lab_helpers.twin.api.discovery import Discovery
 from lab_helpers.twin.api.listing import Selection, list_page
+from lab_helpers.twin.api.openapi import OpenApi
 from lab_helpers.twin.api.presenting import Presenter
 from lab_helpers.twin.api.requests import Target, locate, media_types
 from lab_helpers.twin.api.responses import Response, encode, failure, json_response, text_response
 from lab_helpers.twin.api.reviews import answer_review, find_review
+from lab_helpers.twin.api.schemas.catalog import Catalog
 from lab_helpers.twin.api.tables.columns import Printer
 from lab_helpers.twin.api.tables.rendering import custom_printer, printer_for
+from lab_helpers.twin.api.tracking import track_fields
 from lab_helpers.twin.api.watching import watch_response
 from lab_helpers.twin.api.writing import Writer, Written
 from lab_helpers.twin.interfaces import Workloads
@@ -45,7 +51,16 @@ class ApiServer:
         self.tokens = tokens
         self._version = version
         self._discovery = Discovery(registry.kinds, address)
-        self._writer = Writer(registry)
+        self._catalog = Catalog(registry)
+        self._writer = Writer(registry, self._catalog)
+        self._openapi = OpenApi(registry.kinds, self._catalog, self._discovery, version["gitVersion"])
+        install_admissions(registry)
+        registry.admissions.append(
+            track_fields(
+                lambda operation: self._catalog.shape(operation.kind, operation.api_version.rpartition("/")[2]),
+                registry.clock,
+            )
+        )
 
     async def respond(self, call: Call) -> Response:
         """The answer; never raises for a bad request."""
@@ -89,8 +104,8 @@ class ApiServer:
             return self._api_root(call, core=path == "/api")
         if path == "/":
             return json_response({"paths": self._paths()})
-        if path == "/openid/v1/jwks" or path == "/.well-known/openid-configuration":
-            return None
+        if path.startswith("/openapi/"):
+            return self._schema_document(call, path)
         parts = path.strip("/").split("/")
         found: dict[str, Any] | None = None
         if parts[0] == "api" and len(parts) == 2:
@@ -100,6 +115,25 @@ class ApiServer:
         elif parts[0] == "apis" and len(parts) == 3:
             found = self._discovery.resources(parts[1], parts[2])
         return None if found is None else json_response(found)
+
+    def _schema_document(self, call: Call, path: str) -> Response:
+        if path == "/openapi/v3":
+            return json_response(self._openapi.index())
+        if path == "/openapi/v2":
+            return json_response(self._openapi.swagger())
+        parts = path.removeprefix("/openapi/v3/").split("/")
+        found = None
+        if parts[0] == "api" and len(parts) == 2:
+            found = self._openapi.document("", parts[1])
+        elif parts[0] == "apis" and len(parts) == 3:
+            found = self._openapi.document(parts[1], parts[2])
+        if found is None:
+            return text_response(_NOT_FOUND, 404)
+        headers = {"Vary": "Accept"}
+        if call.query.text("hash"):
+            headers["Cache-Control"] = "public, immutable"
+            headers["Expires"] = format_datetime(datetime.now(UTC) + timedelta(days=365), usegmt=True)
+        return Response(200, found, headers=headers)
 
     def _health(self, call: Call, path: str) -> Response:
         if path not in _HEALTH:
@@ -174,7 +208,8 @@ class ApiServer:
     def _printer(self, target: Target) -> Printer:
         if not target.kind.custom:
             return printer_for(target.kind.stored_as or target.kind.resource)
-        return custom_printer(None)
+        version = self._catalog.version(target.kind, target.version)
+        return custom_printer((version or {}).get("additionalPrinterColumns"))
 
 
 Responder = Callable[[Call], Response]

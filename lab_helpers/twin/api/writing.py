@@ -11,9 +11,15 @@ from lab_helpers.twin.api.bodies import Decoded, decode_body, unsupported_media_
 from lab_helpers.twin.api.calls import Call
 from lab_helpers.twin.api.event_groups import from_events_group
 from lab_helpers.twin.api.listing import Selection
+from lab_helpers.twin.api.patching.applying import apply_configuration
 from lab_helpers.twin.api.patching.json_patches import json_patch
+from lab_helpers.twin.api.patching.managed_fields import Manager, Managers, track_update
 from lab_helpers.twin.api.patching.merging import merge_patch
+from lab_helpers.twin.api.patching.strategic import strategic_merge
 from lab_helpers.twin.api.requests import Target
+from lab_helpers.twin.api.schemas.catalog import Catalog
+from lab_helpers.twin.api.schemas.decoding import DecodeError, list_undeclared, read
+from lab_helpers.twin.api.schemas.shapes import Shape
 from lab_helpers.twin.objects.errors import StatusError, bad_request, conflict, invalid, not_found
 from lab_helpers.twin.objects.registry import Propagation, Registry
 from lab_helpers.twin.objects.storage import Object
@@ -33,8 +39,9 @@ class Written:
 class Writer:
     """Writes on behalf of clients."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, catalog: Catalog) -> None:
         self._registry = registry
+        self._catalog = catalog
 
     def create(self, call: Call, target: Target) -> Written:
         """POST on a collection."""
@@ -144,31 +151,113 @@ class Writer:
     def _patcher(self, kind: str, call: Call, target: Target) -> Callable[[Object], Object]:
         if kind == "application/json-patch+json":
             return lambda current: json_patch(current, call.body)
-        if kind == "application/merge-patch+json" or (
-            kind == "application/strategic-merge-patch+json" and not target.kind.custom
-        ):
-            try:
-                patch = json.loads(call.body)
-            except ValueError as error:
-                raise bad_request(f"error decoding patch: {error}") from error
-            if not isinstance(patch, dict):
-                raise bad_request("json: cannot unmarshal array into Go value of type map[string]interface {}")
-            return lambda current: copy.deepcopy(merge_patch(current, patch))
-        accepted = ["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"]
-        if not target.kind.custom:
-            accepted.append("application/strategic-merge-patch+json")
-        message = "the body of the request was in an unknown format - accepted media types include: " + ", ".join(
-            accepted
-        )
-        raise StatusError(415, "UnsupportedMediaType", message)
+        strategic = kind == "application/strategic-merge-patch+json" and not target.kind.custom
+        if not strategic and kind != "application/merge-patch+json":
+            accepted = ["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"]
+            if not target.kind.custom:
+                accepted.append("application/strategic-merge-patch+json")
+            raise unsupported_media_type(kind, accepted)
+        patch = _patch_object(call)
+        if strategic:
+            shape = self._catalog.shape(target.kind)
+            return lambda current: copy.deepcopy(strategic_merge(current, patch, shape))
+        return lambda current: copy.deepcopy(merge_patch(current, patch))
 
     def _apply(self, call: Call, target: Target) -> Written:
-        raise unsupported_media_type(call.content_type)
+        """Server-side apply."""
+        if not call.query.text("fieldManager"):
+            raise _manager_required()
+        body = decode_body(call.body, "application/yaml" if not call.body.lstrip().startswith(b"{") else "")
+        self._identify(target, body)
+        metadata = body["metadata"]
+        if metadata.get("managedFields") is not None:
+            raise bad_request("metadata.managedFields must be nil")
+        if metadata.setdefault("name", target.name) != target.name:
+            raise bad_request(
+                f"the name of the object ({metadata['name']}) does not match the name on the URL ({target.name})"
+            )
+        self._place(target, metadata)
+        shape = self._catalog.shape(target.kind, target.version)
+        configuration, warnings = self._typed_configuration(call, target, body, shape)
+        resource = _stored(target)
+        current = self._registry.find(resource, target.name, target.namespace)
+        manager = Manager(call.manager, "Apply", target.api_version, target.subresource)
+        now, force = self._registry.clock.timestamp(), call.query.flag("force")
+        if current is None:
+            if target.subresource:
+                raise not_found(resource, target.name)
+            if metadata.get("uid"):
+                why = f"uid mismatch: the provided object specified uid {metadata['uid']}, and no existing object was found"
+                raise conflict(resource, target.name, why)
+        managers = Managers((current or {}).get("metadata", {}).get("managedFields") or ())
+        live = current or {"apiVersion": target.api_version, "kind": target.kind.kind, "metadata": {}}
+        if current is not None and not managers.fields:
+            self._before_first_apply(current, managers, target, shape, now)
+        applied = apply_configuration(
+            live, configuration, shape, managers, manager, now, force=force, has_status=target.kind.has_status
+        )
+        item = copy.deepcopy(applied.item)
+        item["metadata"]["managedFields"] = applied.managers.entries()
+        if current is None:
+            item = self._registry.create(resource, item, target.namespace, dry_run=call.dry_run)
+            return Written(item, created=True, warnings=warnings)
+        wanted = metadata.get("resourceVersion")
+        item["metadata"]["resourceVersion"] = wanted or current["metadata"]["resourceVersion"]
+        stored = self._registry.update(resource, item, subresource=target.subresource, dry_run=call.dry_run)
+        return Written(stored, warnings=warnings)
+
+    def _before_first_apply(self, current: Object, managers: Managers, target: Target, shape: Shape, now: str) -> None:
+        """Fields that nobody tracked yet belong to an owner of that name."""
+        before = Manager("before-first-apply", "Update", target.api_version)
+        track_update(managers, {}, current, shape, before, now, has_status=target.kind.has_status)
+
+    def _typed_configuration(self, call: Call, target: Target, body: Decoded, shape: Shape) -> tuple[Object, list[str]]:
+        name = f"{target.namespace}/{target.name}; {target.api_version}, Kind={target.kind.kind}"
+        found = list_undeclared(body, shape)
+        if found:
+            raise StatusError(500, "", f"failed to create typed patch object ({name}): {found[0]}")
+        return dict(body), self._strictness(call, target, [], body.duplicates)
 
     def _decode(self, call: Call, target: Target) -> tuple[Object, list[str]]:
         return self._check(call, target, decode_body(call.body, call.content_type))
 
     def _check(self, call: Call, target: Target, body: Decoded) -> tuple[Object, list[str]]:
+        """Identity, types and unknown fields of a body."""
+        self._identify(target, body)
+        item: Object = dict(body)
+        if target.kind.stored_as:
+            item = from_events_group(item)
+        try:
+            reading = read(item, self._catalog.shape(target.kind, target.version))
+        except DecodeError as error:
+            raise self._unreadable(call, target, str(error)) from error
+        return reading.value, self._strictness(call, target, reading.unknown, body.duplicates)
+
+    def _strictness(self, call: Call, target: Target, unknown: list[str], duplicates: list[str]) -> list[str]:
+        """Warnings about unknown and duplicate fields, or 400 when the client wants strictness."""
+        found = [f'unknown field "{path}"' for path in unknown]
+        found += [f'duplicate field "{path}"' for path in dict.fromkeys(duplicates)]
+        match call.query.text("fieldValidation") or "Warn":
+            case "Strict" if found:
+                raise self._unreadable(call, target, "strict decoding error: " + ", ".join(found))
+            case "Strict" | "Ignore":
+                return []
+            case "Warn":
+                return found
+            case other:
+                why = f'Unsupported value: "{other}": supported values: "Ignore", "Strict", "Warn"'
+                cause = ("FieldValueNotSupported", why, "fieldValidation")
+                raise invalid("CreateOptions", "meta.k8s.io", "", [cause])
+
+    def _unreadable(self, call: Call, target: Target, why: str) -> StatusError:
+        if call.method == "PATCH":
+            shown = call.body.decode("utf-8", "replace")
+            return invalid("", "", "", [("FieldValueInvalid", f"Invalid value: {json.dumps(shown)}: {why}", "patch")])
+        kind = target.kind.kind
+        return bad_request(f'{kind} in version "{target.version}" cannot be handled as a {kind}: {why}')
+
+    def _identify(self, target: Target, body: Decoded) -> None:
+        """Is the body of the kind and version that the path speaks of? Fills both in when it says neither."""
         kind = target.kind
         version, name = body.get("apiVersion", ""), body.get("kind", "")
         if not name and not version:
@@ -182,14 +271,12 @@ class Writer:
                 f"the API version in the data ({version}) does not match the expected API version ({target.api_version})"
             )
         elif name != kind.kind:
-            expected = f"{kind.group or ''}/{target.version}, Kind={kind.kind}"
-            raise bad_request(f"{name} in version {version!r} cannot be handled as a {kind.kind}: expected {expected}")
+            raise bad_request(
+                f'{name} in version "{target.version}" cannot be handled as a {kind.kind}: '
+                f'no kind "{name}" is registered for the resource {kind.resource}'
+            )
         if not isinstance(body.get("metadata"), dict):
             body["metadata"] = {}
-        item: Object = dict(body)
-        if kind.stored_as:
-            item = from_events_group(item)
-        return item, []
 
     def _place(self, target: Target, metadata: dict[str, Any]) -> None:
         if not target.kind.namespaced:
@@ -232,6 +319,21 @@ def _delete_options(call: Call) -> dict[str, Any]:
     if "All" in (options.get("dryRun") or ()):
         call.query.set("dryRun", "All")
     return options
+
+
+def _patch_object(call: Call) -> dict[str, Any]:
+    try:
+        patch = json.loads(call.body)
+    except ValueError as error:
+        raise bad_request(f"error decoding patch: {error}") from error
+    if not isinstance(patch, dict):
+        raise bad_request("json: cannot unmarshal array into Go value of type map[string]interface {}")
+    return patch
+
+
+def _manager_required() -> StatusError:
+    why = "Required value: is required for apply patch"
+    return invalid("PatchOptions", "meta.k8s.io", "", [("FieldValueRequired", why, "fieldManager")])
 
 
 def missing(target: Target) -> StatusError:

@@ -22,6 +22,7 @@ from lab_helpers.twin.objects.errors import StatusError, expired
 __all__ = ["Change", "ChangeType", "Key", "Object", "Storage", "StorageError", "Watch"]
 
 Object = dict[str, Any]
+Objects = list[Object]
 Statements = list[tuple[str, tuple[object, ...]]]
 ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
 
@@ -99,7 +100,7 @@ class Storage:
         found = self._objects.get(resource, {})
         return [found[key] for key in sorted(found) if not namespace or key[0] == namespace]
 
-    def at(self, resource: str, namespace: str, revision: int) -> list[Object]:
+    def at(self, resource: str, namespace: str, revision: int) -> Objects:
         """``list`` as it was at ``revision``. Raises 410 Expired when the history does not reach back that far."""
         if revision < self._compacted:
             raise expired(f"too old resource version: {revision} ({self._compacted})")

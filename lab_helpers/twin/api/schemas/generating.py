@@ -49,7 +49,7 @@ ROOTS: dict[str, tuple[str, ...]] = {
     "api.autoscaling.v1": ("Scale",),
     "apiextensions_apiserver.pkg.apis.apiextensions.v1": ("CustomResourceDefinition",),
     "kube_aggregator.pkg.apis.apiregistration.v1": ("APIService",),
-    "apimachinery.pkg.apis.meta.v1": ("DeleteOptions",),
+    "apimachinery.pkg.apis.meta.v1": ("DeleteOptions", "ListMeta"),
 }
 SCALARS = {"string", "int32", "int64", "bool", "bytes", "double"}
 SPECIAL = {

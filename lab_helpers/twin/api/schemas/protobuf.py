@@ -20,12 +20,43 @@ __all__ = ["MAGIC", "decode_protobuf"]
 
 MAGIC = b"k8s\x00"
 POINTERS = frozenset(
-    "replicas gracePeriodSeconds terminationGracePeriodSeconds backoffLimit activeDeadlineSeconds ttlSecondsAfterFinished "
-    "completions parallelism automountServiceAccountToken allowPrivilegeEscalation readOnlyRootFilesystem runAsNonRoot "
-    "runAsUser runAsGroup privileged optional defaultMode revisionHistoryLimit progressDeadlineSeconds orphanDependents "
-    "immutable suspend controller blockOwnerDeletion hostUsers setHostnameAsFQDN enableServiceLinks shareProcessNamespace "
-    "failedJobsHistoryLimit successfulJobsHistoryLimit startingDeadlineSeconds allocateLoadBalancerNodePorts "
-    "storageClassName value expirationSeconds".split()
+    [
+        "replicas",
+        "gracePeriodSeconds",
+        "terminationGracePeriodSeconds",
+        "backoffLimit",
+        "activeDeadlineSeconds",
+        "ttlSecondsAfterFinished",
+        "completions",
+        "parallelism",
+        "automountServiceAccountToken",
+        "allowPrivilegeEscalation",
+        "readOnlyRootFilesystem",
+        "runAsNonRoot",
+        "runAsUser",
+        "runAsGroup",
+        "privileged",
+        "optional",
+        "defaultMode",
+        "revisionHistoryLimit",
+        "progressDeadlineSeconds",
+        "orphanDependents",
+        "immutable",
+        "suspend",
+        "controller",
+        "blockOwnerDeletion",
+        "hostUsers",
+        "setHostnameAsFQDN",
+        "enableServiceLinks",
+        "shareProcessNamespace",
+        "failedJobsHistoryLimit",
+        "successfulJobsHistoryLimit",
+        "startingDeadlineSeconds",
+        "allocateLoadBalancerNodePorts",
+        "storageClassName",
+        "value",
+        "expirationSeconds",
+    ]
 )
 
 

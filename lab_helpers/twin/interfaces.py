@@ -247,9 +247,17 @@ DatagramHandler = Callable[[bytes, tuple[str, int]], Awaitable[bytes | None]]
 class PodNetwork(Protocol):
     """The sockets of one pod (or of a node, for host-network pods). Made by ``Datapath.network(pod)``; gone with the pod."""
 
-    ip: str
-    node: str
-    nameservers: Sequence[str]
+    @property
+    def ip(self) -> str:
+        """The address programs see as their own."""
+
+    @property
+    def node(self) -> str:
+        """The node's name; empty outside the cluster."""
+
+    @property
+    def nameservers(self) -> Sequence[str]:
+        """What /etc/resolv.conf names."""
 
     async def connect(self, host: str, port: int, *, timeout: float | None = None) -> ByteStream:
         """TCP to an IPv4 address. ``timeout`` clock seconds (None: as long as Linux retries a SYN). Raises ConnectionFailed."""

@@ -1,0 +1,318 @@
+"""Expanding words into fields: parameters, commands, arithmetic, splitting, pathnames (POSIX.1 2.6)."""
+
+from __future__ import annotations
+
+import re
+from typing import Protocol
+
+from lab_helpers.twin.containers.files import FileSystem
+from lab_helpers.twin.containers.shell.arithmetic import evaluate
+from lab_helpers.twin.containers.shell.errors import ExpansionProblem
+from lab_helpers.twin.containers.shell.patterns import escape, expand_path, has_magic, translate
+from lab_helpers.twin.containers.shell.trees import Arithmetic, Parameter, Script, Substitution, Text, Word
+
+__all__ = ["Expander", "Scope"]
+
+_SPECIAL = "@*#?$!-"
+LIMIT = 8 * 1024 * 1024
+
+
+class Scope(Protocol):
+    """What expansion needs of a running shell."""
+
+    files: FileSystem
+    cwd: str
+    positional: list[str]
+    extended: bool
+
+    def get(self, name: str) -> str | None:
+        """A variable or special parameter; None when unset."""
+
+    def put(self, name: str, value: str) -> None:
+        """Assign a variable."""
+
+    def option(self, letter: str) -> bool:
+        """Is ``set -<letter>`` on?"""
+
+    async def capture(self, script: Script) -> str:
+        """Run a command substitution; its output as text."""
+
+
+class _Field:
+    """One field being built: text with, for each piece, whether it may be a pattern."""
+
+    __slots__ = ("pieces",)
+
+    def __init__(self) -> None:
+        self.pieces: list[tuple[str, bool]] = []
+
+    def add(self, text: str, pattern: bool) -> None:
+        self.pieces.append((text, pattern))
+
+    def plain(self) -> str:
+        return "".join(text for text, _ in self.pieces)
+
+    def as_pattern(self) -> str:
+        return "".join(text if pattern else escape(text) for text, pattern in self.pieces)
+
+
+class Expander:
+    """Expands words in a :class:`Scope`."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+
+    async def words(self, words: tuple[Word, ...]) -> list[str]:
+        """All fields of the words, split and with pathnames expanded."""
+        result: list[str] = []
+        for word in words:
+            for one in _braces(word) if self._scope.extended else (word,):
+                for field in await self._fields(one):
+                    result.extend(self._paths(field))
+        return result
+
+    async def single(self, word: Word) -> str:
+        """One string, neither split nor globbed: assignments, redirections, ``case`` words."""
+        return (await self._unsplit(word)).plain()
+
+    async def pattern(self, word: Word) -> str:
+        """A shell pattern; what was quoted matches itself."""
+        return (await self._unsplit(word)).as_pattern()
+
+    async def regex(self, word: Word) -> str:
+        """For ``=~``: what was quoted matches itself."""
+        field = await self._unsplit(word)
+        return "".join(text if pattern else re.escape(text) for text, pattern in field.pieces)
+
+    async def arithmetic(self, expression: Word) -> int:
+        """The value of an arithmetic expression."""
+        text = await self.single(expression)
+        return evaluate(text, lambda name: self._scope.get(name) or "", self._scope.put)
+
+    async def _unsplit(self, word: Word) -> _Field:
+        field = _Field()
+        for index, part in enumerate(word.parts):
+            if isinstance(part, Text):
+                field.add(self._tilde(part, index, word), not part.quoted)
+            else:
+                field.add(await self._value(part), not part.quoted)
+        return field
+
+    async def _fields(self, word: Word) -> list[_Field]:
+        fields: list[_Field] = []
+        current: _Field | None = None
+        for index, part in enumerate(word.parts):
+            if isinstance(part, Text):
+                current = current or _Field()
+                current.add(self._tilde(part, index, word), not part.quoted)
+                continue
+            if isinstance(part, Parameter) and part.name in ("@", "*") and not part.operator and self._separate(part):
+                for number, value in enumerate(self._scope.positional):
+                    if number and current is not None:
+                        fields.append(current)
+                        current = None
+                    if part.quoted:
+                        current = current or _Field()
+                        current.add(value, False)
+                    else:
+                        current = self._split(value, fields, current)
+                continue
+            value = await self._value(part)
+            if part.quoted:
+                current = current or _Field()
+                current.add(value, False)
+            else:
+                current = self._split(value, fields, current)
+        if current is not None:
+            fields.append(current)
+        return fields
+
+    def _separate(self, part: Parameter) -> bool:
+        return part.name == "@" or not part.quoted
+
+    def _split(self, value: str, fields: list[_Field], current: _Field | None) -> _Field | None:
+        """Split by IFS, adding to ``fields``; returns the field still open."""
+        separators = self._scope.get("IFS")
+        if separators is None:
+            separators = " \t\n"
+        if not separators:
+            if value:
+                current = current or _Field()
+                current.add(value, True)
+            return current
+        blanks = "".join(c for c in separators if c in " \t\n")
+        others = "".join(c for c in separators if c not in " \t\n")
+        position = 0
+        while position < len(value):
+            char = value[position]
+            if char in blanks or char in others:
+                seen_other = False
+                while position < len(value) and (value[position] in blanks or (value[position] in others and not seen_other)):
+                    seen_other = seen_other or value[position] in others
+                    position += 1
+                if current is None and seen_other:
+                    current = _Field()
+                    current.add("", False)
+                if current is not None:
+                    fields.append(current)
+                    current = None
+                continue
+            start = position
+            while position < len(value) and value[position] not in separators:
+                position += 1
+            current = current or _Field()
+            current.add(value[start:position], True)
+        return current
+
+    def _paths(self, field: _Field) -> list[str]:
+        if self._scope.option("f") or not any(pattern for _, pattern in field.pieces):
+            return [field.plain()]
+        pattern = field.as_pattern()
+        if not has_magic(pattern):
+            return [field.plain()]
+        return expand_path(pattern, self._scope.files, self._scope.cwd) or [field.plain()]
+
+    def _tilde(self, part: Text, index: int, word: Word) -> str:
+        if index or part.quoted or not part.text.startswith("~"):
+            return part.text
+        if len(part.text) > 1 and part.text[1] != "/":
+            return part.text
+        if len(part.text) == 1 and len(word.parts) > 1:
+            return part.text
+        return (self._scope.get("HOME") or "/root") + part.text[1:]
+
+    async def _value(self, part: Parameter | Substitution | Arithmetic) -> str:
+        if isinstance(part, Substitution):
+            return (await self._scope.capture(part.script)).rstrip("\n")
+        if isinstance(part, Arithmetic):
+            return str(await self.arithmetic(part.expression))
+        value = await self._parameter(part)
+        if len(value) > LIMIT:
+            raise ExpansionProblem(f"{part.name}: value is too large")
+        return value
+
+    def _raw(self, name: str) -> str | None:
+        if name in ("@", "*"):
+            separators = self._scope.get("IFS")
+            joint = " " if separators is None else separators[:1]
+            return joint.join(self._scope.positional) if self._scope.positional else None
+        return self._scope.get(name)
+
+    async def _parameter(self, part: Parameter) -> str:
+        value = self._raw(part.name)
+        operator = part.operator
+        if operator == "length":
+            return str(len(self._scope.positional) if part.name in ("@", "*") else len(self._checked(part.name, value)))
+        if not operator:
+            return self._checked(part.name, value)
+        assert part.operand is not None
+        missing = value is None or (operator.startswith(":") and len(operator) > 1 and value == "")
+        kind = operator[-1] if operator in (":-", ":=", ":?", ":+") else operator
+        if kind == "-":
+            return await self.single(part.operand) if missing else value or ""
+        if kind == "+":
+            return "" if missing else await self.single(part.operand)
+        if kind == "=":
+            if missing:
+                value = await self.single(part.operand)
+                if not re.match(r"[A-Za-z_]", part.name):
+                    raise ExpansionProblem(f"{part.name}: bad variable name")
+                self._scope.put(part.name, value)
+            return value or ""
+        if kind == "?":
+            if missing:
+                default = "parameter null or not set" if operator == ":?" else "parameter not set"
+                raise ExpansionProblem(f"{part.name}: {await self.single(part.operand) or default}")
+            return value or ""
+        text = self._checked(part.name, value)
+        if operator in ("#", "##", "%", "%%"):
+            return _strip(text, await self.pattern(part.operand), operator)
+        if operator in ("/", "//"):
+            return await self._replace(text, part.operand, everywhere=operator == "//")
+        if operator == ":":
+            return await self._substring(text, part.operand)
+        changed = str.upper if operator.startswith("^") else str.lower
+        return changed(text) if len(operator) == 2 else changed(text[:1]) + text[1:]
+
+    def _checked(self, name: str, value: str | None) -> str:
+        if value is None:
+            if self._scope.option("u") and name not in ("@", "*"):
+                raise ExpansionProblem(f"{name}: parameter not set")
+            return ""
+        return value
+
+    async def _replace(self, text: str, operand: Word, *, everywhere: bool) -> str:
+        search, replacement = _cut(operand, "/")
+        pattern = await self.pattern(search)
+        new = await self.single(replacement)
+        if not pattern:
+            return text
+        anchor = {"#": r"\A", "%": ""}.get(pattern[0], "") if pattern[0] in "#%" else ""
+        ending = r"\Z" if pattern[0] == "%" else ""
+        body = translate(pattern[1:] if pattern[0] in "#%" else pattern)
+        return re.sub(f"{anchor}(?:{body}){ending}", lambda _: new, text, count=0 if everywhere else 1, flags=re.DOTALL)
+
+    async def _substring(self, text: str, operand: Word) -> str:
+        first, second = _cut(operand, ":")
+        start = await self.arithmetic(first)
+        if start < 0:
+            start = max(len(text) + start, 0)
+        if not second.parts:
+            return text[start:]
+        length = await self.arithmetic(second)
+        return text[start : start + length] if length >= 0 else text[start : len(text) + length]
+
+
+def _strip(text: str, pattern: str, operator: str) -> str:
+    """``${x#p}`` and friends."""
+    compiled = re.compile(translate(pattern), re.DOTALL)
+    lengths = range(len(text) + 1) if operator in ("#", "%") else range(len(text), -1, -1)
+    for length in lengths:
+        piece = text[:length] if operator[0] == "#" else text[len(text) - length :]
+        if compiled.fullmatch(piece):
+            return text[length:] if operator[0] == "#" else text[: len(text) - length]
+    return text
+
+
+def _cut(word: Word, separator: str) -> tuple[Word, Word]:
+    """The word before and after the first unquoted separator (inside double quotes everything counts as unquoted here)."""
+    before: list[object] = []
+    for index, part in enumerate(word.parts):
+        if isinstance(part, Text) and separator in part.text:
+            head, _, tail = part.text.partition(separator)
+            first = (*word.parts[:index], Text(head, part.quoted))
+            return Word(first), Word((Text(tail, part.quoted), *word.parts[index + 1 :]))
+        before.append(part)
+    return word, Word(())
+
+
+_BRACES = re.compile(r"(?<!\$)\{([^{}\s]*(?:,[^{}\s]*)+|-?\d+\.\.-?\d+|[A-Za-z]\.\.[A-Za-z])\}")
+
+
+def _braces(word: Word) -> list[Word]:
+    """bash's brace expansion, of one unquoted text part at a time."""
+    for index, part in enumerate(word.parts):
+        if not isinstance(part, Text) or part.quoted:
+            continue
+        found = _BRACES.search(part.text)
+        if not found:
+            continue
+        words: list[Word] = []
+        for choice in _choices(found.group(1)):
+            text = part.text[: found.start()] + choice + part.text[found.end() :]
+            words += _braces(Word((*word.parts[:index], Text(text), *word.parts[index + 1 :])))
+        return words
+    return [word]
+
+
+def _choices(inside: str) -> list[str]:
+    if ".." not in inside or "," in inside:
+        return inside.split(",")
+    first, _, last = inside.partition("..")
+    if first.lstrip("-").isdigit():
+        low, high = int(first), int(last)
+        if abs(high - low) > 100_000:
+            return ["{" + inside + "}"]
+        return [str(n) for n in (range(low, high + 1) if low <= high else range(low, high - 1, -1))]
+    low, high = ord(first), ord(last)
+    return [chr(n) for n in (range(low, high + 1) if low <= high else range(low, high - 1, -1))]

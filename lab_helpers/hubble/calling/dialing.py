@@ -114,8 +114,7 @@ def connect(target: Target, timeout: float | None = None) -> socket.socket:
             sock.connect(address)
         except OSError as error:
             sock.close()
-            host: Any = address[0]
-            shown = f"[{host}]:{address[1]}" if ":" in host else f"{host}:{address[1]}"
+            shown = _shown(address)
             text = "i/o timeout" if isinstance(error, TimeoutError) else f"connect: {_reason(error)}"
             last = _dial_error("tcp", shown, text)
             continue
@@ -123,6 +122,11 @@ def connect(target: Target, timeout: float | None = None) -> socket.socket:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock
     raise last or _unavailable("name resolver error: produced zero addresses")
+
+
+def _shown(address: Any) -> str:
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _connect_unix(path: str, timeout: float | None) -> socket.socket:

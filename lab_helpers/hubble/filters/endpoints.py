@@ -92,7 +92,18 @@ def pod(message: Any) -> Parts:
     for side in _SIDES:
         values = getattr(message, f"{side}_pod")
         if values:
-            yield 3, _pod(side, _names(values))
+            only = _whole_namespace(values)
+            yield 3, _namespace(side, only) if only else _pod(side, _names(values))
+
+
+def _whole_namespace(values: Any) -> str:
+    """The namespace when the values are just ``namespace/``, else ""."""
+    return values[0][:-1] if len(values) == 1 and values[0].find("/") == len(values[0]) - 1 else ""
+
+
+def _namespace(side: str, namespace: str) -> Predicate:
+    get = operator.attrgetter(f"{side}.namespace")
+    return lambda flow: get(flow) == namespace
 
 
 def _pod(side: str, matches: Callable[[str, str], bool]) -> Predicate:

@@ -127,7 +127,7 @@ def _macro(node: Node) -> Run:
         return lambda names: [item for item, inner in each(names) if body(inner) is True]
     if name == "exists_one":
         return lambda names: sum(body(inner) is True for _, inner in each(names)) == 1
-    wanted = name == "exists"
+    wanted: bool = name == "exists"
 
     def quantified(names: dict[str, Any]) -> bool:
         failure: EvaluationError | None = None
@@ -148,7 +148,7 @@ def _logic(parts: list[Run], decisive: bool) -> Run:
     """``&&`` (decided by false) and ``||`` (decided by true): a decision outweighs a failure on the other side."""
     left, right = parts
 
-    def run(names: dict[str, Any]) -> bool:
+    def run(names: dict[str, Any]) -> Any:
         try:
             if left(names) is decisive:
                 return decisive

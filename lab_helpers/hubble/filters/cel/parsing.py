@@ -38,8 +38,8 @@ class Node:
     """A part of a program. `kind` says what `value` and `parts` mean:
 
     literal (value), name (value), select (parts[0].value), has (the same), index (parts[0][parts[1]]), call (value is
-    the function; `member` when parts[0] is what it is called on), list, map (keys and values in turn), macro (value is its
-    name; parts: range, body and for `map` an optional condition; `variable`). `type` is set by the type check.
+    the function; `member` when parts[0] is what it is called on), list, map (keys and values in turn), macro (value is
+    its name; parts: range, body and for `map` an optional condition; `variable`). `type` is set by the type check.
     """
 
     kind: str

@@ -44,10 +44,20 @@ class Scheduler(Controller):
         elif change.type == "DELETED" or is_finished(change.object):
             if change.object["spec"].get("nodeName"):
                 self._retry_all(change)
-        elif not change.object["spec"].get("nodeName"):
+        elif change.object["spec"].get("nodeName"):
+            if change.previous is None or not change.previous["spec"].get("nodeName"):
+                self._retry_companions()
+        else:
             status_only = change.previous is not None and change.previous["spec"] == change.object["spec"]
             if not status_only:
                 self.enqueue(change.key)
+
+    def _retry_companions(self) -> None:
+        """A pod came to a node: those that want company there may now go, too."""
+        for key in self.indexes.unscheduled():
+            pod = self.registry.find("pods", key.name, key.namespace)
+            if pod is not None and (pod["spec"].get("affinity") or {}).get("podAffinity"):
+                self.enqueue(key)
 
     def _retry_all(self, change: Change) -> None:
         before, after = change.previous, change.object

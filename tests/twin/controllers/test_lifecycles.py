@@ -165,3 +165,14 @@ async def test_events_end_after_an_hour(cluster: Cluster) -> None:
     assert cluster.registry.list("events", "shop")
     await cluster.clock.advance(3700)
     assert not cluster.registry.list("events", "shop")
+
+
+async def test_affinity_waits_for_its_company(cluster: Cluster) -> None:
+    term = {"labelSelector": {"matchLabels": {"app": "agent"}}, "topologyKey": "kubernetes.io/hostname"}
+    affinity = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    cluster.registry.create("deployments.apps", workload("Deployment", "relay", 1, pod={"affinity": affinity}))
+    await cluster.settle()
+    assert not cluster.ready("app=relay")
+    cluster.registry.create("daemonsets.apps", workload("DaemonSet", "agent"))
+    await cluster.settle()
+    assert len(cluster.ready("app=relay")) == 1

@@ -17,7 +17,17 @@ from lab_helpers.course.errors import CourseError
 from lab_helpers.course.fields import matches, select
 from lab_helpers.course.observing import FlowSource
 from lab_helpers.course.probing import Prober
-from lab_helpers.course.tasks import Check, Diagnosis, FlowCheck, ObjectCheck, OutputCheck, ProbeCheck, Task
+from lab_helpers.course.surveying import flow_table
+from lab_helpers.course.tasks import (
+    Check,
+    Diagnosis,
+    FlowCheck,
+    HistoryCheck,
+    ObjectCheck,
+    OutputCheck,
+    ProbeCheck,
+    Task,
+)
 from lab_helpers.views.attempts import Attempt
 from lab_helpers.views.display import Tones, View, badge, cell_text
 from lab_helpers.views.verdicts import Outcome
@@ -26,6 +36,9 @@ __all__ = ["SETTLING", "CheckResult", "Evidence", "check_task", "evaluate"]
 
 SETTLING: Final = 2.0
 """Seconds after applying an answer during which failed checks are tried again."""
+
+
+_MANY: Final = 10_000
 
 
 class Evidence(NamedTuple):
@@ -92,7 +105,7 @@ def check_task(
         evidence = evaluate(api, flows, task.checks, output)
     if all(item.passed for item in evidence):
         return CheckResult(task.title, True, evidence)
-    hinted, hint = _hint(api, task, evidence)
+    hinted, hint = _hint(api, task, evidence, output or "")
     return CheckResult(task.title, False, evidence, hint, hinted)
 
 
@@ -108,11 +121,16 @@ def evaluate(
         attempts = {check.key: attempt for check, attempt in zip(probes, done, strict=True)}
     except CourseError as error:
         attempts = {check.key: error for check in probes}
-    return tuple(_evidence(api, prober, check, attempts, output) for check in checks)
+    return tuple(_evidence(api, prober, check, attempts, flows, output) for check in checks)
 
 
 def _evidence(
-    api: Api, prober: Prober, check: Check, attempts: dict[str, Attempt | CourseError], output: str | None
+    api: Api,
+    prober: Prober,
+    check: Check,
+    attempts: dict[str, Attempt | CourseError],
+    flows: FlowSource | None,
+    output: str | None,
 ) -> Evidence:
     try:
         if isinstance(check, ProbeCheck):
@@ -124,6 +142,8 @@ def _evidence(
             passed, found = _judge_flows(check, prober.run(check.probe))
         elif isinstance(check, OutputCheck):
             passed, found = _judge_output(check, output)
+        elif isinstance(check, HistoryCheck):
+            passed, found = _judge_history(check, flows)
         else:
             passed, found = _judge_objects(api, check)
     except CourseError as error:
@@ -165,6 +185,14 @@ def _judge_output(check: OutputCheck, output: str | None) -> tuple[bool, str]:
     return True, f"{len(lines)} lines"
 
 
+def _judge_history(check: HistoryCheck, flows: FlowSource | None) -> tuple[bool, str]:
+    if flows is None:
+        return False, "Hubble is not looked at"
+    found = len(flow_table(flows, _MANY, dict(check.filters)))
+    enough = found >= check.at_least and (check.at_most is None or found <= check.at_most)
+    return enough, f"{found} flows found"
+
+
 def _judge_objects(api: Api, check: ObjectCheck) -> tuple[bool, str]:
     if check.name:
         one = api.get(check.kind, check.name, check.namespace)
@@ -199,11 +227,12 @@ def _found_values(item: Resource, check: ObjectCheck, fitting: int, total: int) 
     return "; ".join(f"{name} is {value}" for name, value in values.items())
 
 
-def _hint(api: Api, task: Task, evidence: Sequence[Evidence]) -> tuple[str, str]:
+def _hint(api: Api, task: Task, evidence: Sequence[Evidence], output: str) -> tuple[str, str]:
     failed = {item.key for item in evidence if not item.passed}
     passed = {item.key for item in evidence if item.passed}
     for diagnosis in task.diagnoses:
-        if diagnosis.failed <= failed and diagnosis.passed <= passed and _objects_fit(api, diagnosis):
+        said = re.search(diagnosis.output, output)
+        if diagnosis.failed <= failed and diagnosis.passed <= passed and said and _objects_fit(api, diagnosis):
             return diagnosis.key, diagnosis.hint
     for check in task.checks:
         if check.key in failed and check.hint:

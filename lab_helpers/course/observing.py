@@ -90,6 +90,6 @@ class Observation:
         request = observer_pb2.GetFlowsRequest(number=number, whitelist=list(self.filters), since=self.since)
         try:
             return self.source.flows(request)
-        except Exception as error:  # noqa: BLE001 - an outcome stands without its flows; the note says why they are missing
+        except Exception as error:  # noqa: BLE001 - the outcome stands without its flows; the note says why
             self.note = f"No flows to show: {str(error).splitlines()[0]}"
             return []

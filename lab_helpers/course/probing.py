@@ -27,6 +27,7 @@ _CURL: Final = {
     7: Outcome.REFUSED,
     28: Outcome.TIMEOUT,
 }
+_ADDRESS = re.compile(r"\{ip:([^}]+)\}")
 _PARALLEL: Final = 8
 _TIMED_OUT = re.compile(r"timed? ?out|timeout", re.IGNORECASE)
 _REFUSED = re.compile(r"connection refused", re.IGNORECASE)
@@ -37,7 +38,10 @@ _STATUS = re.compile(r"(?:^|\D)403\s*$")
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """``command`` is run by the shell of a pod of ``source``."""
+    """``command`` is run by the shell of a pod of ``source``.
+
+    ``{ip:shop/backend}`` in it stands for the address of a pod of that workload.
+    """
 
     source: Workload
     command: str
@@ -60,13 +64,14 @@ class Prober:
         """Run one probe; with ``explain`` its flows are read. Raises ProbeError."""
         pod = self._pod(probe.source)
         observation = Observation.begin(self._flows, pod) if explain and self._flows else None
-        done = self._api.execute(pod.namespace, pod.name, ["sh", "-c", probe.command], timeout=probe.timeout)
-        outcome = classify(probe.command, done)
+        command = _ADDRESS.sub(lambda match: self._pod(Workload.parse(match[1])).ip, probe.command)
+        done = self._api.execute(pod.namespace, pod.name, ["sh", "-c", command], timeout=probe.timeout)
+        outcome = classify(command, done)
         flows, note = ((), "") if observation is None else observation.end()
         return Attempt(
             source=str(probe.source),
             pod=pod.name,
-            command=probe.command,
+            command=command,
             exit_code=done.exit_code,
             output=done.stdout + done.stderr,
             outcome=outcome,

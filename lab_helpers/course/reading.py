@@ -97,7 +97,10 @@ class _Node:
 def read_lab(folder: Path) -> tasks.Outline:
     """Read a lab's folder. Raises TaskFileError."""
     node = _load(folder / "lab.yaml")
-    found = [read_task(file) for file in sorted((folder / "tasks").glob("*.yaml"))]
+    found = {task.name: task for task in map(read_task, sorted((folder / "tasks").glob("*.yaml")))}
+    order = node.texts("tasks")
+    if sorted(order) != sorted(found):
+        raise node.error("tasks", f"the order names {', '.join(order)}; the folder has {', '.join(found)}")
     return node.done(
         tasks.Outline(
             number=node.text("number"),
@@ -106,7 +109,7 @@ def read_lab(folder: Path) -> tasks.Outline:
             minutes=node.take("minutes", int),
             start=_enum(node, "start", tasks.Stage),
             goals=node.texts("goals"),
-            tasks={task.name: task for task in found},
+            tasks={name: found[name] for name in order},
             predictions=read_predictions(folder / "predictions.yaml"),
         )
     )
@@ -197,6 +200,7 @@ def _diagnosis(node: _Node) -> tasks.Diagnosis:
             failed=frozenset(node.texts("failed")),
             passed=frozenset(node.texts("passed")),
             objects=tuple(_object(item, "object", "", "") for item in node.nodes("objects")),
+            output=_pattern(node, "output"),
         )
     )
 
@@ -207,9 +211,9 @@ def _wrong(node: _Node) -> tasks.WrongAnswer:
 
 def _check(node: _Node) -> tasks.Check:
     key, says, hint = node.text("key"), node.text("says"), node.text("hint", "")
-    kinds = [kind for kind in ("probe", "flow", "object", "output") if node.has(kind)]
+    kinds = [kind for kind in ("probe", "flow", "object", "output", "history") if node.has(kind)]
     if len(kinds) != 1:
-        raise node.error("key", f'check "{key}" must have exactly one of probe, flow, object, output')
+        raise node.error("key", f'check "{key}" must have exactly one of probe, flow, object, output, history')
     inner = node.node(kinds[0])
     check: tasks.Check
     if kinds[0] == "probe":
@@ -218,19 +222,25 @@ def _check(node: _Node) -> tasks.Check:
         check = tasks.FlowCheck(key, says, hint, _probe(inner), inner.rest())
     elif kinds[0] == "output":
         check = _output(inner, key, says, hint)
+    elif kinds[0] == "history":
+        least, most = inner.take("at_least", int, 0), inner.take("at_most", int, None)
+        check = tasks.HistoryCheck(key, says, hint, tuple(inner.rest().items()), least, most)
     else:
         check = _object(inner, key, says, hint)
     return node.done(check)
 
 
+def _pattern(node: _Node, field: str) -> str:
+    pattern = node.text(field, "")
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise node.error(field, f"not a regular expression: {error}") from None
+    return pattern
+
+
 def _output(node: _Node, key: str, says: str, hint: str) -> tasks.OutputCheck:
-    patterns = {}
-    for name in ("every", "never", "some"):
-        patterns[name] = node.text(name, "")
-        try:
-            re.compile(patterns[name])
-        except re.error as error:
-            raise node.error(name, f"not a regular expression: {error}") from None
+    patterns = {name: _pattern(node, name) for name in ("every", "never", "some")}
     return node.done(tasks.OutputCheck(key, says, hint, node.take("at_least", int, 1), **patterns))
 
 

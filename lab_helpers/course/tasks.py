@@ -19,6 +19,7 @@ __all__ = [
     "Check",
     "Diagnosis",
     "FlowCheck",
+    "HistoryCheck",
     "ObjectCheck",
     "Outline",
     "OutputCheck",
@@ -105,18 +106,34 @@ class OutputCheck:
     some: str = ""
 
 
-Check = ProbeCheck | FlowCheck | ObjectCheck | OutputCheck
+@dataclass(frozen=True, slots=True)
+class HistoryCheck:
+    """Hubble still has at least and at most so many flows that pass ``filters`` (those of ``Lab.flows``)."""
+
+    key: str
+    says: str
+    hint: str
+    filters: tuple[tuple[str, Any], ...]
+    at_least: int = 0
+    at_most: int | None = None
+
+
+Check = ProbeCheck | FlowCheck | ObjectCheck | OutputCheck | HistoryCheck
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """A hint for answers that fail in a certain way: these checks failed, those passed, and objects look like this."""
+    """A hint for answers that fail in a certain way: these checks failed, those passed, and objects look like this.
+
+    ``output`` is a regular expression to be found in what the learner's command printed.
+    """
 
     key: str
     hint: str
     failed: frozenset[str] = frozenset()
     passed: frozenset[str] = frozenset()
     objects: tuple[ObjectCheck, ...] = ()
+    output: str = ""
 
 
 @dataclass(frozen=True, slots=True)

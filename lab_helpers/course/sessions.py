@@ -25,7 +25,7 @@ from lab_helpers.course.reading import read_lab
 from lab_helpers.course.records import Records
 from lab_helpers.course.reporting import learner_progress
 from lab_helpers.course.staging import Stager
-from lab_helpers.course.surveying import flow_table, identity_table, reachability
+from lab_helpers.course.surveying import flood, flow_table, identity_table, reachability
 from lab_helpers.course.tasks import Stage, Task
 from lab_helpers.course.tooling import Tools
 from lab_helpers.course.workloads import Workload
@@ -89,6 +89,10 @@ class Lab(View):
         ``label``, ``port``, ``kind`` ("drop", "trace", "policy-verdict", "l7"), ``node``.
         """
         return flow_table(self._flows, last, filters)
+
+    def flood(self, source: str, url: str, requests: int = 800) -> Panel:
+        """Keep a pod busy with many short requests, one after the other (to fill Hubble's buffers, for example)."""
+        return flood(self.api, source, url, requests)
 
     def identities(self, *namespaces: str) -> IdentityTable:
         """Which pods share which security identity."""

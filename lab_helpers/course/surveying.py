@@ -11,11 +11,13 @@ from lab_helpers.course.observing import FlowSource
 from lab_helpers.course.probing import Probe, Prober
 from lab_helpers.course.shopping import CLIENTS
 from lab_helpers.course.workloads import Workload
+from lab_helpers.views.display import Tones
 from lab_helpers.views.flows import FlowTable, row
 from lab_helpers.views.identities import IdentityRow, IdentityTable
 from lab_helpers.views.matrices import Matrix
+from lab_helpers.views.panels import Panel
 
-__all__ = ["TARGETS", "flow_table", "identity_table", "reachability"]
+__all__ = ["TARGETS", "flood", "flow_table", "identity_table", "reachability"]
 
 TARGETS: Final[Mapping[str, str]] = {
     "backend:8080": "curl -s -o /dev/null --max-time 2 http://backend.shop:8080/api/v1/products",
@@ -68,6 +70,18 @@ def _whitelist(filters: Mapping[str, Any]) -> list[Any]:
             known = "namespace, pod, to_pod, from_pod, verdict, label, port, kind, node"
             raise CourseError(f'there is no filter "{name}={value}"', try_=f"one of: {known}")
     return [flow_pb2.FlowFilter(**common, **side) for side in sides] if filters else []
+
+
+def flood(api: Api, source: str, url: str, requests: int) -> Panel:
+    """Send many requests from one pod, one after the other, each on a connection of its own. Raises ProbeError."""
+    command = (
+        f"n=0; ok=0; while [ $n -lt {requests} ]; do n=$((n+1)); "
+        f"curl -s -o /dev/null --max-time 2 {url} && ok=$((ok+1)); done; echo $ok"
+    )
+    attempt = Prober(api).run(Probe(Workload.parse(source), command, timeout=600.0))
+    answered = attempt.output.strip()
+    line = f"{requests} requests in {attempt.seconds:.1f} s, {answered or 'none'} answered"
+    return Panel(f"{source} was busy", Tones.PLAIN.value, "done", (line,))
 
 
 def identity_table(api: Api, namespaces: Iterable[str]) -> IdentityTable:

@@ -6,7 +6,6 @@ and pinned maps do; a new start restores them, forgets pods that are gone, and t
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -24,9 +23,10 @@ from lab_helpers.twin.agent.endpoints import EndpointState, ManagedEndpoint, nam
 from lab_helpers.twin.agent.importing import PolicyImporter
 from lab_helpers.twin.agent.labelling import LabelFilter, pod_labels
 from lab_helpers.twin.agent.logs import AgentLog
+from lab_helpers.twin.agent.names import GC_INTERVAL, NameCache
 from lab_helpers.twin.agent.publishing import ENDPOINTS, NODES, publish_endpoint, publish_node, withdraw_endpoint
 from lab_helpers.twin.agent.realizing import RealizedPolicy
-from lab_helpers.twin.clock import Clock
+from lab_helpers.twin.clock import Clock, Timer
 from lab_helpers.twin.datapath.conntrack import Conntrack
 from lab_helpers.twin.datapath.datapaths import Datapath
 from lab_helpers.twin.datapath.settings import Settings
@@ -83,6 +83,14 @@ class NodeAgent:
         self.on_hubble: Callable[[], None] = lambda: None
         self.watchers: list[Callable[[], None]] = []
         """Called after every change of policy or endpoints (the DNS proxy keeps its rules in step)."""
+        self.names = NameCache(
+            clock,
+            limits=self._name_limits,
+            connections=tables.conntrack.live_destinations,
+            address=self._address_of,
+            changed=self._names_changed,
+        )
+        self._collector: Timer | None = None
         self._ids = EndpointIds(numbers)
         self._random = numbers
         self._filter = LabelFilter()
@@ -152,7 +160,10 @@ class NodeAgent:
             self._learn_service(service["metadata"]["namespace"], service["metadata"]["name"])
         self.importer.load(self.registry)
         self.addresses.sync_prefixes()
+        self._names_changed()
         self._start_hubble()
+        tables.names = self.names.names_of
+        self._collector = self.clock.call_later(GC_INTERVAL, self._collect_names)
         self.running = True
         self.started_at = self.clock.timestamp()
         self._restore()
@@ -164,10 +175,35 @@ class NodeAgent:
         if not self.running:
             return
         self.running = False
+        if self._collector is not None:
+            self._collector.cancel()
         self.tables.services = self.datapath.services.copy()
         self.tables.observers.clear()
         self.hubble = None
         self.on_hubble()
+
+    # --- names ----------------------------------------------------------------------------------------------------------------
+
+    def _name_limits(self) -> tuple[int, int, float, int]:
+        settings = self.settings
+        return settings.dns_min_ttl, settings.dns_max_ips, settings.dns_idle_grace, settings.dns_max_deferred
+
+    def _address_of(self, number: int) -> str:
+        endpoint = self.endpoints.get(number)
+        return "" if endpoint is None else endpoint.datapath.ip
+
+    def _names_changed(self) -> None:
+        """Give addresses the identities that follow from their names."""
+        selectors = self.repository.fqdn_selectors()
+        self.addresses.preallocate(selector.label for selector in selectors)
+        self.addresses.sync_names(self.names.labels(selectors))
+        self.tables.touch()
+
+    def _collect_names(self) -> None:
+        dead = self.names.collect()
+        if dead:
+            self.log.info("FQDN garbage collector work deleted entries", numberOfEntries=dead)
+        self._collector = self.clock.call_later(GC_INTERVAL, self._collect_names)
 
     def _start_hubble(self) -> None:
         self.tables.observers.clear()
@@ -202,10 +238,7 @@ class NodeAgent:
         if not health or not self.pool.claim(health, "health"):
             health = self.pool.allocate("health")
         self.tables.router_ip, self.health_ip = router, health
-        host = RESERVED[ReservedIdentity.HOST]
-        labels = self.repository.population
-        del labels
-        self._reserved_endpoint("host", host, self.tables.ip, attached=False)
+        self._reserved_endpoint("host", RESERVED[ReservedIdentity.HOST], self.tables.ip, attached=False)
         self._reserved_endpoint("health", RESERVED[ReservedIdentity.HEALTH], health, attached=True)
 
     def _reserved_endpoint(self, kind: str, identity: Identity, ip: str, *, attached: bool) -> None:
@@ -328,6 +361,7 @@ class NodeAgent:
         self._ids.release(endpoint.id)
         self.repository.remove_endpoint(endpoint.name)
         self.tables.drop(inner)
+        self.names.forget(endpoint.id)
         self.addresses.forget_endpoint(inner.ip, inner.namespace, inner.pod)
         if self.pool is not None:
             self.pool.release(inner.ip)
@@ -394,6 +428,7 @@ class NodeAgent:
 
     def regenerate(self, reason: str) -> None:
         """Realize the policy of every endpoint anew."""
+        self._names_changed()
         for endpoint in self.endpoints.values():
             self.regenerate_endpoint(endpoint, reason)
         self._changed()
@@ -510,8 +545,3 @@ class NodeAgent:
 
 def _addresses(slices: list[dict[str, Any]]) -> set[str]:
     return {ip for item in slices for endpoint in item.get("endpoints") or () for ip in endpoint.get("addresses") or ()}
-
-
-async def settle() -> None:
-    """Let callbacks that were scheduled run."""
-    await asyncio.sleep(0)

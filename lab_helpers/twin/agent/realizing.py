@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lab_helpers.policy.decisions import Decision, Enforcement
+from lab_helpers.policy.decisions import Decision, Enforcement, MapEntry
 from lab_helpers.policy.errors import UnknownIdentity
 from lab_helpers.policy.identities import Endpoint, Identity
 from lab_helpers.policy.labels import LabelSet
+from lab_helpers.policy.policymaps import policy_map
 from lab_helpers.policy.protocols import Protocol
 from lab_helpers.policy.repositories import Repository
 from lab_helpers.policy.rules import Direction
@@ -56,6 +57,10 @@ class RealizedPolicy:
     def enforcement(self) -> Enforcement:
         """Is policy enforced, per direction?"""
         return self._repository.enforcement(self.subject)
+
+    def entries(self) -> tuple[MapEntry, ...]:
+        """The policy map, as ``cilium-dbg bpf policy get`` shows it."""
+        return policy_map(self._repository, self.subject)
 
     def names(self, decision: Decision) -> Sequence[PolicyName]:
         """The policies behind a decision, each once; none for a default deny."""

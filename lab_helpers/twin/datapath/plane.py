@@ -171,6 +171,7 @@ class Plane:
             return self._drop(tables, endpoint, packet, source, destination, DROP_NOT_READY, direction)
         decision = endpoint.policy.decide(direction, peer, packet.protocol, packet.policy_port)
         new = found.state is not State.ESTABLISHED
+        tables.count_policy(endpoint.id, direction, peer, packet)
         reason = int(decision.drop_reason) if not decision.allowed and not decision.audited else 0
         if not reason and decision.authentication and decision.authentication != "disabled":
             reason = DROP_AUTH_REQUIRED

@@ -14,6 +14,7 @@ from lab_helpers.policy.decisions import Decision
 from lab_helpers.policy.identities import ReservedIdentity
 from lab_helpers.policy.rules import Direction
 from lab_helpers.twin.datapath.conntrack import Conntrack
+from lab_helpers.twin.datapath.packets import Packet
 from lab_helpers.twin.datapath.settings import Settings
 
 if TYPE_CHECKING:
@@ -177,6 +178,8 @@ class NodeTables:
     version: int = 0
     drops: dict[tuple[int, str], tuple[int, int]] = field(default_factory=dict)
     """(reason, direction) → packets, bytes: the drop part of ``cilium-dbg bpf metrics list``."""
+    policy_stats: dict[tuple[int, Direction, int, int, int], tuple[int, int]] = field(default_factory=dict)
+    """(endpoint id, direction, peer identity, protocol, port) → packets, bytes that policy judged."""
     forwards: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def add(self, endpoint: Endpoint) -> None:
@@ -204,6 +207,12 @@ class NodeTables:
             port = low + hash_text(f"{self.name}/{key}") % (high - low)
             self.proxy_ports[key] = port
         return port
+
+    def count_policy(self, endpoint: int, direction: Direction, peer: int, packet: Packet) -> None:
+        """Count a packet that policy judged."""
+        key = (endpoint, direction, peer, int(packet.protocol), packet.policy_port)
+        packets, total = self.policy_stats.get(key, (0, 0))
+        self.policy_stats[key] = packets + packet.segments, total + packet.bytes
 
     def count(self, reason: int, direction: str, size: int, segments: int = 1) -> None:
         """Count a drop (reason > 0) or a forwarded packet for the metrics map."""

@@ -1,0 +1,321 @@
+"""``cilium-dbg bpf …``: the maps (cilium-dbg/cmd/bpf_*.go, pkg/maps)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from lab_helpers.hubble.events import DROP_TEXTS
+from lab_helpers.policy.decisions import MapEntry
+from lab_helpers.policy.protocols import Protocol
+from lab_helpers.policy.rules import Direction
+from lab_helpers.twin.agent.dbg.endpoints import find_endpoint, ordered, policy_entries
+from lab_helpers.twin.agent.dbg.services import lb_rows
+from lab_helpers.twin.agent.dbg.sessions import OUTPUT, Arguments, Command, CommandError, Session, table
+from lab_helpers.twin.agent.endpoints import ManagedEndpoint
+from lab_helpers.twin.datapath.conntrack import Entry
+
+__all__ = ["COMMANDS"]
+
+_HEADER = (
+    "POLICY",
+    "DIRECTION",
+    "LABELS (source:key[=value])",
+    "PORT/PROTO",
+    "PROXY PORT",
+    "AUTH TYPE",
+    "BYTES",
+    "PACKETS",
+    "PREFIX",
+    "COOKIE",
+)
+
+
+def _policy_rows(session: Session, endpoint: ManagedEndpoint, *, numeric: bool) -> Iterator[tuple[object, ...]]:
+    agent = session.agent
+    cookies: dict[Any, int] = {}
+    entries = policy_entries(agent, endpoint)
+    counts = _counts(session, endpoint, entries)
+    for number, entry in enumerate(entries):
+        labels: tuple[object, ...]
+        if numeric:
+            labels = (entry.identity,)
+        elif not entry.identity:
+            labels = ("ANY",)
+        else:
+            labels = agent.labels_of(entry.identity) or (entry.identity,)
+        port = "ANY"
+        if entry.protocol:
+            suffix = f"/{entry.port_bits}" if 0 < entry.port_bits < 16 else ""
+            port = f"{entry.port}{suffix}/{entry.protocol.text}" if entry.port else f"ANY/{entry.protocol.text}"
+        proxy: object = "NONE"
+        if entry.parser and not entry.deny:
+            proxy = agent.tables.proxy_port(entry.parser.value, entry.direction)
+        cookie = cookies.setdefault(tuple(rule.policy for rule in entry.rules), len(cookies) + 1) if entry.rules else 0
+        counted = counts.get(number, (0, 0))
+        yield (
+            "Deny" if entry.deny else "Allow",
+            "Ingress" if entry.direction is Direction.INGRESS else "Egress",
+            labels[0],
+            port,
+            proxy,
+            entry.authentication or "disabled",
+            counted[1],
+            counted[0],
+            entry.prefix_length,
+            cookie,
+        )
+        for label in labels[1:]:
+            yield ("", "", label, *([""] * 7))
+
+
+def _counts(session: Session, endpoint: ManagedEndpoint, entries: list[MapEntry]) -> dict[int, tuple[int, int]]:
+    """Packets and bytes by number of the entry that judged them: the most specific one."""
+    found: dict[int, tuple[int, int]] = {}
+    for (owner, direction, peer, protocol, port), (packets, total) in session.agent.tables.policy_stats.items():
+        if owner != endpoint.id:
+            continue
+        fitting = [
+            (entry.precedence, entry.prefix_length, bool(entry.identity), number)
+            for number, entry in enumerate(entries)
+            if entry.direction is direction
+            and entry.identity in (0, peer)
+            and int(entry.protocol) in (0, protocol)
+            and (not entry.port_bits or entry.port >> (16 - entry.port_bits) == port >> (16 - entry.port_bits))
+        ]
+        if fitting:
+            number = max(fitting)[3]
+            before = found.get(number, (0, 0))
+            found[number] = before[0] + packets, before[1] + total
+    return found
+
+
+async def _policy(session: Session, arguments: Arguments) -> int:
+    numeric = "numeric" in arguments.switches
+    header = (*_HEADER[:2], "IDENTITY", *_HEADER[3:]) if numeric else _HEADER
+    if "all" in arguments.switches:
+        chosen = ordered(session.agent)
+    elif arguments.words:
+        chosen = [find_endpoint(session.agent, arguments.words[0])]
+    else:
+        raise CommandError("Error: Need to specify an endpoint, or --all")
+    for endpoint in chosen:
+        if "all" in arguments.switches:
+            await session.out(
+                f"Endpoint ID: {endpoint.id}\nPath: /sys/fs/bpf/tc/globals/cilium_policy_v2_{endpoint.id:05d}\n\n"
+            )
+        rows = list(_policy_rows(session, endpoint, numeric=numeric))
+        if not rows:
+            await session.out("Policy stats empty. Perhaps the policy enforcement is disabled?")
+        else:
+            await session.out(table([header, *rows]))
+        if "all" in arguments.switches:
+            await session.out("\n")
+    return 0
+
+
+def _ct_line(entry: Entry, now: float, *, started: float) -> str:
+    key = entry.key
+    way = "OUT" if key.direction is Direction.EGRESS else "IN"
+    flags = entry.flags_word()
+    names = [
+        name
+        for bit, name in ((1, "RxClosing"), (2, "TxClosing"), (16, "SeenNonSyn"), (64, "ProxyRedirect"))
+        if flags & bit
+    ]
+    shown = f"[ {' '.join(names)} ]" if names else "[ ]"
+    left = max(0, int(entry.expires - now))
+
+    def stamp(moment: float) -> int:
+        return max(0, int(moment - started))
+
+    protocol = "ICMP" if key.protocol is Protocol.ICMP else key.protocol.text
+    return (
+        f"{protocol} {way} {key.src}:{key.sport} -> {key.dst}:{key.dport} expires={stamp(entry.expires)} "
+        f"(remaining: {left} sec(s)) Packets={entry.packets} Bytes={entry.bytes} "
+        f"RxFlagsSeen=0x{_wire(entry.rx_flags):02x} LastRxReport={stamp(entry.rx_report)} "
+        f"TxFlagsSeen=0x{_wire(entry.tx_flags):02x} LastTxReport={stamp(entry.tx_report)} Flags=0x{flags:04x} {shown} "
+        f"RevNAT={entry.reverse_nat} SourceSecurityID={entry.identity} BackendID=0 NatPort=0"
+    )
+
+
+def _wire(flags: int) -> int:
+    return flags
+
+
+async def _ct_list(session: Session, arguments: Arguments) -> int:
+    which = arguments.words[0] if arguments.words else "global"
+    entries: list[Entry] = list(session.agent.tables.conntrack)
+    if which not in ("global", "cluster"):
+        ip = find_endpoint(session.agent, which).datapath.ip
+        entries = [entry for entry in entries if ip in (entry.key.src, entry.key.dst)]
+    now = session.agent.clock.monotonic()
+    entries.sort(key=lambda entry: entry.created)
+    if arguments.value("output"):
+        models = [
+            {
+                "Key": {
+                    "SourceAddr": entry.key.src,
+                    "DestAddr": entry.key.dst,
+                    "SourcePort": entry.key.sport,
+                    "DestPort": entry.key.dport,
+                    "NextHeader": int(entry.key.protocol),
+                    "Flags": 0 if entry.key.direction is Direction.EGRESS else 1,
+                },
+                "Value": {
+                    "Packets": entry.packets,
+                    "Bytes": entry.bytes,
+                    "Lifetime": int(entry.expires),
+                    "Flags": entry.flags_word(),
+                    "RevNAT": entry.reverse_nat,
+                    "SourceSecurityID": entry.identity,
+                },
+            }
+            for entry in entries
+        ]
+        await session.data(models, arguments.value("output"))
+        return 0
+    if entries:
+        await session.out("\n".join(_ct_line(entry, now, started=0.0) for entry in entries))
+    return 0
+
+
+async def _ct_flush(session: Session, _: Arguments) -> int:
+    count = session.agent.flush_conntrack()
+    await session.out(f"Flushed {count} entries from /sys/fs/bpf/tc/globals/cilium_ct4_global")
+    return 0
+
+
+def _ipcache(session: Session) -> list[tuple[str, str]]:
+    rows = [("0.0.0.0/0", _ipcache_value(2, "0.0.0.0"))]
+    rows += [
+        (prefix, _ipcache_value(entry.identity, entry.tunnel or "0.0.0.0"))
+        for prefix, entry in session.agent.tables.ipcache
+    ]
+    return sorted(rows, key=lambda row: [int(part) for part in row[0].replace("/", ".").split(".")])
+
+
+def _ipcache_value(identity: int, tunnel: str) -> str:
+    flags = " flags=hastunnel" if tunnel != "0.0.0.0" else ""
+    return f"identity={identity} encryptkey=0 tunnelendpoint={tunnel}{flags}"
+
+
+async def _ipcache_list(session: Session, arguments: Arguments) -> int:
+    rows = _ipcache(session)
+    if arguments.value("output"):
+        await session.data({prefix: [value] for prefix, value in rows}, arguments.value("output"))
+        return 0
+    await session.out(table([("IP PREFIX/ADDRESS", "IDENTITY"), *rows]))
+    return 0
+
+
+async def _ipcache_get(session: Session, arguments: Arguments) -> int:
+    ip = arguments.words[0]
+    parts = ip.split(".")
+    if len(parts) != 4 or not all(part.isdigit() and int(part) < 256 for part in parts):
+        raise CommandError(f"Error: Invalid ip address {ip}")
+    entry = session.agent.tables.ipcache.lookup(ip)
+    await session.out(f"{ip} maps to identity {_ipcache_value(entry.identity, entry.tunnel or '0.0.0.0')}")
+    return 0
+
+
+async def _lb_list(session: Session, arguments: Arguments) -> int:
+    rows = lb_rows(session)
+    if arguments.value("output"):
+        await session.data({str(row[0]): [str(row[1])] for row in rows[1:]}, arguments.value("output"))
+        return 0
+    await session.out(table(rows))
+    return 0
+
+
+async def _endpoint_list(session: Session, arguments: Arguments) -> int:
+    agent = session.agent
+    rows: list[tuple[object, ...]] = []
+    for ip in (agent.tables.ip, agent.tables.router_ip):
+        if ip:
+            rows.append((f"{ip}:0", "(localhost)"))
+    for endpoint in ordered(agent):
+        inner = endpoint.datapath
+        if endpoint.kind == "host":
+            continue
+        info = (
+            f"id={inner.id:<5} sec_id={inner.identity:<5} flags=0x0000 ifindex={inner.ifindex:<3} "
+            f"mac={inner.mac.upper()} nodemac={inner.host_mac.upper()} parent_ifindex=0"
+        )
+        rows.append((f"{inner.ip}:0", info))
+    if arguments.value("output"):
+        await session.data({str(ip): [str(info)] for ip, info in rows}, arguments.value("output"))
+        return 0
+    await session.out(table([("IP ADDRESS", "LOCAL ENDPOINT INFO"), *rows]))
+    return 0
+
+
+async def _metrics(session: Session, arguments: Arguments) -> int:
+    tables = session.agent.tables
+    found = [
+        (DROP_TEXTS.get(reason, str(reason)), direction, packets, total)
+        for (reason, direction), (packets, total) in sorted(tables.drops.items())
+    ]
+    found += [("Success", direction, packets, total) for direction, (packets, total) in sorted(tables.forwards.items())]
+    if arguments.value("output"):
+        models = [
+            {"reason": reason, "direction": direction.lower(), "packets": packets, "bytes": total}
+            for reason, direction, packets, total in found
+        ]
+        await session.data(models, arguments.value("output"))
+        return 0
+    rows: list[tuple[object, ...]] = [("REASON", "DIRECTION", "PACKETS", "BYTES", "LINE", "FILE")]
+    for reason, direction, packets, total in found:
+        line = {"EGRESS": 1352, "INGRESS": 2107}.get(direction, 0) if reason != "Success" else 1133
+        rows.append((reason, direction, packets, total, line, "bpf_lxc.c"))
+    await session.out(table(rows))
+    return 0
+
+
+async def _tunnel(session: Session, _: Arguments) -> int:
+    rows: list[tuple[object, ...]] = [("TUNNEL", "VALUE")]
+    for prefix, entry in session.agent.tables.ipcache:
+        if entry.tunnel and not entry.pod:
+            rows.append((f"{prefix.removesuffix('/32')}:0", f"{entry.tunnel}:0"))
+    await session.out(table(rows))
+    return 0
+
+
+COMMANDS = (
+    Command(
+        ("bpf", "policy", "get"),
+        "List contents of a policy BPF map",
+        _policy,
+        OUTPUT,
+        {"--all": "all", "-n": "numeric", "--numeric": "numeric"},
+        (0, 1),
+        "<endpoint id>",
+    ),
+    Command(
+        ("bpf", "ct", "list"),
+        "List connection tracking entries",
+        _ct_list,
+        OUTPUT,
+        {"-d": "time", "--time-diff": "time"},
+        (0, 1),
+        "( <endpoint identifier> | global )",
+    ),
+    Command(
+        ("bpf", "ct", "flush"),
+        "Flush all connection tracking entries",
+        _ct_flush,
+        arguments=(0, 1),
+        usage="( <endpoint identifier> | global )",
+    ),
+    Command(
+        ("bpf", "ipcache", "list"),
+        "List endpoint IPs (local and remote) and their corresponding security identities",
+        _ipcache_list,
+        OUTPUT,
+    ),
+    Command(("bpf", "ipcache", "get"), "Retrieve identity for an ip", _ipcache_get, arguments=(1, 1), usage="<ip>"),
+    Command(("bpf", "lb", "list"), "List load-balancing configuration", _lb_list, OUTPUT),
+    Command(("bpf", "endpoint", "list"), "List local endpoint entries", _endpoint_list, OUTPUT),
+    Command(("bpf", "metrics", "list"), "List BPF datapath traffic metrics", _metrics, OUTPUT),
+    Command(("bpf", "tunnel", "list"), "List tunnel endpoint entries", _tunnel),
+)

@@ -1,0 +1,351 @@
+"""``cilium-dbg endpoint …`` (cilium-dbg/cmd/endpoint_*.go)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab_helpers.policy.rules import Direction
+from lab_helpers.twin.agent.dbg.sessions import OUTPUT, Arguments, Command, CommandError, Session, table
+from lab_helpers.twin.agent.endpoints import EndpointState, ManagedEndpoint
+from lab_helpers.twin.agent.nodeagents import NodeAgent
+from lab_helpers.twin.agent.realizing import RealizedPolicy
+
+__all__ = ["COMMANDS", "endpoint_model", "find_endpoint", "ordered"]
+
+_HEADER = (
+    "ENDPOINT",
+    "POLICY (ingress)",
+    "POLICY (egress)",
+    "IDENTITY",
+    "LABELS (source:key[=value])",
+    "IPv6",
+    "IPv4",
+    "STATUS",
+)
+_SECOND = ("", "ENFORCEMENT", "ENFORCEMENT", "", "", "", "", "")
+
+
+def ordered(agent: NodeAgent) -> list[ManagedEndpoint]:
+    """All endpoints by id."""
+    return [agent.endpoints[number] for number in sorted(agent.endpoints)]
+
+
+def audit_mode(agent: NodeAgent, endpoint: ManagedEndpoint) -> bool:
+    """Is the endpoint in policy audit mode?"""
+    return agent.settings.policy.audit_mode if endpoint.audit is None else endpoint.audit
+
+
+def find_endpoint(agent: NodeAgent, text: str) -> ManagedEndpoint:
+    """By id, ``cilium-local:id``, ``pod-name:ns/name``, ``cep-name:ns/name``, ``ipv4:address``. Raises CommandError."""
+    prefix, colon, value = text.partition(":")
+    if not colon:
+        prefix, value = "cilium-local", text
+    for endpoint in ordered(agent):
+        inner = endpoint.datapath
+        if (
+            (prefix == "cilium-local" and value == str(endpoint.id))
+            or (prefix in ("pod-name", "cep-name") and value == f"{inner.namespace}/{inner.pod}")
+            or (prefix == "ipv4" and value == inner.ip)
+            or (prefix == "container-id" and value and endpoint.container_id.startswith(value))
+        ):
+            return endpoint
+    if prefix == "cilium-local" and not value.isdigit():
+        raise CommandError(f'Error: Cannot parse endpoint id "{text}"')
+    raise CommandError(f"Error: Cannot get endpoint {text}: [GET /endpoint/{{id}}][404] getEndpointIdNotFound")
+
+
+def policy_enabled(agent: NodeAgent, endpoint: ManagedEndpoint) -> str:
+    """none, ingress, egress, both, and the same with ``audit-`` in front."""
+    found = agent.enforcement(endpoint)
+    name = {(False, False): "none", (True, False): "ingress", (False, True): "egress", (True, True): "both"}[
+        found.ingress, found.egress
+    ]
+    return f"audit-{name}" if name != "none" and audit_mode(agent, endpoint) else name
+
+
+def endpoint_model(agent: NodeAgent, endpoint: ManagedEndpoint) -> dict[str, Any]:
+    """The Endpoint of the agent's REST API, as ``-o json`` prints it."""
+    inner = endpoint.datapath
+    policy = inner.policy
+    revision = policy.revision if policy is not None else 0
+    realized = {
+        "allowed-egress-identities": _allowed(agent, endpoint, Direction.EGRESS),
+        "allowed-ingress-identities": _allowed(agent, endpoint, Direction.INGRESS),
+        "build": revision,
+        "cidr-policy": {"egress": [], "ingress": []},
+        "id": inner.identity,
+        "l4": {"egress": _l4(agent, endpoint, Direction.EGRESS), "ingress": _l4(agent, endpoint, Direction.INGRESS)},
+        "policy-enabled": policy_enabled(agent, endpoint),
+        "policy-revision": revision,
+    }
+    identifiers: dict[str, Any] = {}
+    if endpoint.kind == "pod":
+        identifiers = {
+            "cni-attachment-id": f"{endpoint.container_id}:eth0",
+            "container-id": endpoint.container_id,
+            "k8s-namespace": inner.namespace,
+            "k8s-pod-name": inner.pod,
+            "pod-name": f"{inner.namespace}/{inner.pod}",
+        }
+    addressing: dict[str, Any] = {"ipv4": inner.ip}
+    if endpoint.kind == "pod":
+        addressing["ipv4-pool-name"] = "default"
+    return {
+        "id": endpoint.id,
+        "spec": {
+            "label-configuration": {},
+            "options": {
+                "ConntrackAccounting": "Disabled",
+                "Debug": "Disabled",
+                "DebugLB": "Disabled",
+                "DebugPolicy": "Disabled",
+                "DropNotification": "Enabled",
+                "MonitorAggregationLevel": "Medium",
+                "PolicyAccounting": "Enabled",
+                "PolicyAuditMode": "Enabled" if audit_mode(agent, endpoint) else "Disabled",
+                "PolicyVerdictNotification": "Enabled",
+                "SourceIPVerification": "Enabled",
+                "TraceNotification": "Enabled",
+            },
+        },
+        "status": {
+            "controllers": [],
+            "external-identifiers": identifiers,
+            "health": {
+                "bpf": "OK",
+                "connected": True,
+                "overallHealth": "OK" if endpoint.state is EndpointState.READY else "Pending",
+                "policy": "OK",
+            },
+            "identity": {"id": inner.identity, "labels": list(inner.labels), "labelsSHA256": ""},
+            "labels": {
+                "derived": list(endpoint.information.strings()),
+                "disabled": [],
+                "realized": {"user": []},
+                "security-relevant": list(inner.labels),
+            },
+            "log": [
+                {"code": entry.code, "message": entry.message, "state": entry.state, "timestamp": entry.timestamp}
+                for entry in list(endpoint.log)[-1:]
+            ],
+            "named-ports": [{"name": p.name, "port": p.port, "protocol": p.protocol} for p in endpoint.named_ports],
+            "namedPorts": None,
+            "networking": {
+                "addressing": [addressing],
+                "host-mac": inner.host_mac,
+                "interface-index": inner.ifindex,
+                "interface-name": inner.interface,
+                "mac": inner.mac,
+            },
+            "policy": {
+                "proxy-policy-revision": revision,
+                "proxy-statistics": [],
+                "realized": realized,
+                "spec": realized,
+            },
+            "realized": {"label-configuration": {}, "options": {}},
+            "state": endpoint.state.value,
+        },
+    }
+
+
+def _allowed(agent: NodeAgent, endpoint: ManagedEndpoint, direction: Direction) -> list[int]:
+    """Identities that some entry of the policy map lets through on every port or on some."""
+    found = agent.enforcement(endpoint)
+    if not (found.ingress if direction is Direction.INGRESS else found.egress):
+        return []
+    entries = policy_entries(agent, endpoint)
+    return sorted({entry.identity for entry in entries if entry.direction is direction and not entry.deny})
+
+
+def policy_entries(agent: NodeAgent, endpoint: ManagedEndpoint) -> list[Any]:
+    """The endpoint's policy map, entry by entry."""
+    policy = endpoint.datapath.policy
+    return list(policy.entries()) if isinstance(policy, RealizedPolicy) else []
+
+
+def _l4(agent: NodeAgent, endpoint: ManagedEndpoint, direction: Direction) -> list[dict[str, Any]]:
+    found: dict[tuple[int, int], dict[str, Any]] = {}
+    for entry in policy_entries(agent, endpoint):
+        if entry.direction is not direction or not entry.protocol:
+            continue
+        item = found.setdefault(
+            (int(entry.protocol), entry.port),
+            {
+                "derived-from-rules": [],
+                "rule": {
+                    "port": entry.port,
+                    "protocol": entry.protocol.text,
+                    "l7-rules": [],
+                    "l7-parser": str(entry.parser),
+                },
+                "rules-by-selector": {},
+            },
+        )
+        for rule in entry.rules:
+            labels = sorted(map(str, rule.labels))
+            if labels not in item["derived-from-rules"]:
+                item["derived-from-rules"].append(labels)
+    return [found[key] for key in sorted(found)]
+
+
+async def _list(session: Session, arguments: Arguments) -> int:
+    session.need_agent()
+    agent = session.agent
+    wanted = arguments.values.get("labels", [])
+    shown = [e for e in ordered(agent) if all(any(_has(label, text) for label in e.datapath.labels) for text in wanted)]
+    if arguments.value("output"):
+        await session.data([endpoint_model(agent, endpoint) for endpoint in shown], arguments.value("output"))
+        return 0
+    rows: list[tuple[object, ...]] = [] if "no-headers" in arguments.switches else [_HEADER, _SECOND]
+    for endpoint in shown:
+        inner = endpoint.datapath
+        found = agent.enforcement(endpoint)
+        audit = " (Audit)" if audit_mode(agent, endpoint) else ""
+        cells = [
+            f"Disabled{audit}" if audit and on else "Enabled" if on else "Disabled"
+            for on in (found.ingress, found.egress)
+        ]
+        labels = list(inner.labels) or ["no labels"]
+        identity: object = inner.identity or "<no label id>"
+        rows.append(
+            (
+                endpoint.id,
+                cells[0],
+                cells[1],
+                identity,
+                labels[0],
+                "",
+                inner.ip if endpoint.kind != "host" else "",
+                endpoint.state,
+            )
+        )
+        rows += [("", "", "", "", label, "", "", "") for label in labels[1:]]
+    await session.out(table(rows))
+    return 0
+
+
+def _has(label: str, text: str) -> bool:
+    return text in (label, label.partition(":")[2])
+
+
+async def _get(session: Session, arguments: Arguments) -> int:
+    session.need_agent()
+    agent = session.agent
+    wanted = arguments.values.get("labels", [])
+    if wanted:
+        found = [
+            e for e in ordered(agent) if all(any(_has(label, text) for label in e.datapath.labels) for text in wanted)
+        ]
+        if not found:
+            raise CommandError(
+                "Error: Cannot get endpoints for given list of labels: [GET /endpoint][404] getEndpointNotFound"
+            )
+    elif arguments.words:
+        found = [find_endpoint(agent, arguments.words[0])]
+    else:
+        raise CommandError("Error: Requires either endpoint id or -l option to specify a label set")
+    await session.data([endpoint_model(agent, endpoint) for endpoint in found], arguments.value("output", "json"))
+    return 0
+
+
+async def _log(session: Session, arguments: Arguments) -> int:
+    session.need_agent()
+    endpoint = find_endpoint(session.agent, arguments.words[0])
+    entries = list(reversed(endpoint.log))
+    if arguments.value("output"):
+        await session.data([entry._asdict() for entry in entries], arguments.value("output"))
+        return 0
+    rows: list[tuple[object, ...]] = [("Timestamp", "Status", "State", "Message")]
+    rows += [(entry.timestamp, entry.code, entry.state, entry.message) for entry in entries]
+    await session.out(table(rows))
+    return 0
+
+
+async def _labels(session: Session, arguments: Arguments) -> int:
+    session.need_agent()
+    endpoint = find_endpoint(session.agent, arguments.words[0])
+    lines = ["Label: " + label for label in endpoint.datapath.labels]
+    await session.out("\n".join(lines))
+    return 0
+
+
+async def _health(session: Session, arguments: Arguments) -> int:
+    session.need_agent()
+    health = endpoint_model(session.agent, find_endpoint(session.agent, arguments.words[0]))["status"]["health"]
+    if arguments.value("output"):
+        await session.data(health, arguments.value("output"))
+        return 0
+    await session.out(
+        f"Overall Health:   {health['overallHealth']}\nBPF Health:       {health['bpf']}\n"
+        f"Policy Health:    {health['policy']}\nConnected:        yes"
+    )
+    return 0
+
+
+async def _config(session: Session, arguments: Arguments) -> int:
+    session.need_agent()
+    agent = session.agent
+    endpoint = find_endpoint(agent, arguments.words[0])
+    if len(arguments.words) == 1:
+        options = endpoint_model(agent, endpoint)["spec"]["options"]
+        await session.out("\n".join(f"{name:<24}: {value}" for name, value in sorted(options.items())))
+        return 0
+    for setting in arguments.words[1:]:
+        name, equals, value = setting.partition("=")
+        if name != "PolicyAuditMode":
+            raise CommandError(
+                f'Error: option "{name}" cannot be changed here: the embedded cluster knows PolicyAuditMode=Enabled|Disabled'
+            )
+        if value.lower() not in ("enabled", "disabled", "true", "false", "enable", "disable") or not equals:
+            raise CommandError(f'Error: invalid option value "{value}" for {name}: use Enabled or Disabled')
+        endpoint.audit = value.lower() in ("enabled", "true", "enable")
+    agent.regenerate_endpoint(endpoint, "endpoint option changed")
+    await session.out(f"Endpoint {endpoint.id} configuration updated successfully")
+    return 0
+
+
+async def _regenerate(session: Session, arguments: Arguments) -> int:
+    session.need_agent()
+    endpoint = find_endpoint(session.agent, arguments.words[0])
+    session.agent.regenerate_endpoint(endpoint, "regeneration requested by the command line")
+    await session.out(f"Endpoint {endpoint.id} successfully regenerated")
+    return 0
+
+
+_LABELS = {"-l": "labels", "--labels": "labels"}
+COMMANDS = (
+    Command(("endpoint", "list"), "List all endpoints", _list, {**OUTPUT, **_LABELS}, {"--no-headers": "no-headers"}),
+    Command(
+        ("endpoint", "get"),
+        "Display endpoint information",
+        _get,
+        {**OUTPUT, **_LABELS},
+        arguments=(0, 1),
+        usage="( <endpoint identifier> | -l <endpoint labels> )",
+    ),
+    Command(("endpoint", "log"), "View endpoint status log", _log, OUTPUT, arguments=(1, 1), usage="<endpoint id>"),
+    Command(
+        ("endpoint", "labels"),
+        "Manage label configuration of endpoint",
+        _labels,
+        arguments=(1, 1),
+        usage="<endpoint id>",
+    ),
+    Command(("endpoint", "health"), "View endpoint health", _health, OUTPUT, arguments=(1, 1), usage="<endpoint id>"),
+    Command(
+        ("endpoint", "config"),
+        "View & modify endpoint configuration",
+        _config,
+        OUTPUT,
+        arguments=(1, -1),
+        usage="<endpoint id> [<option>=(enable|disable) ...]",
+    ),
+    Command(
+        ("endpoint", "regenerate"),
+        "Force regeneration of endpoint program",
+        _regenerate,
+        arguments=(1, 1),
+        usage="<endpoint id>",
+    ),
+)

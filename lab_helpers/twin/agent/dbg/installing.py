@@ -1,0 +1,101 @@
+"""Commands that run before the agent does (``build-config``), and small ones about the installation."""
+
+from __future__ import annotations
+
+from lab_helpers.twin.agent.dbg.sessions import OUTPUT, Arguments, Command, CommandError, Session
+from lab_helpers.twin.agent.operators import read_config
+from lab_helpers.twin.agent.programs import image_version
+from lab_helpers.twin.agent.reaching import UnreachableError, api_url, reach_api_server
+
+__all__ = ["COMMANDS"]
+
+
+async def _build_config(session: Session, _: Arguments) -> int:
+    process = session.process
+    await process.err("Running\n")
+    try:
+        await reach_api_server(session.agents, process.node, process.env, process.clock)
+        data = read_config(session.agents)
+    except UnreachableError as error:
+        raise CommandError(
+            f'level=error msg="Unable to contact k8s api-server" ipAddr={api_url(process.env)} error="{error}"\n'
+            f"Error: Build config failed: failed to start: {error}"
+        ) from error
+    except LookupError as error:
+        raise CommandError(f"Error: Build config failed: failed to resolve config: {error}") from error
+    await process.err(
+        f'level=info msg="Reading configuration from config-map:kube-system/cilium-config" configSource=config-map\n'
+        f'level=info msg="Got {len(data)} config pairs from source" configSource=config-map:kube-system/cilium-config\n'
+        'level=info msg="Written config values" dir=/tmp/cilium/config-map\n'
+    )
+    return 0
+
+
+async def _version(session: Session, arguments: Arguments) -> int:
+    version = session.agent.version or image_version(session.process)
+    if arguments.value("output"):
+        await session.data(
+            {"Client": {"Version": version, "Arch": "amd64"}, "Daemon": {"Version": version}}, arguments.value("output")
+        )
+        return 0
+    await session.out(f"Client: {version} linux/amd64")
+    if session.agent.running:
+        await session.out(f"Daemon: {session.agent.version} linux/amd64")
+    return 0
+
+
+async def _config(session: Session, arguments: Arguments) -> int:
+    session.need_agent()
+    settings = session.agent.settings
+    if arguments.words and arguments.words[0] == "get":
+        name = arguments.words[1] if len(arguments.words) > 1 else ""
+        if name not in settings.raw:
+            raise CommandError(f"Error: option {name} not found")
+        await session.out(settings.raw[name])
+        return 0
+    if arguments.words:
+        raise CommandError(
+            "Error: in the embedded cluster the configuration changes only by ConfigMap cilium-config and a restart"
+        )
+    if "all" in arguments.switches or arguments.value("output"):
+        if arguments.value("output"):
+            await session.data(dict(settings.raw), arguments.value("output"))
+            return 0
+        await session.out("\n".join(f"{name:<40}: {settings.raw[name]}" for name in sorted(settings.raw)))
+        return 0
+    enabled = {True: "Enabled", False: "Disabled"}
+    lines = [
+        "##### Read-write configurations #####",
+        "ConntrackAccounting               : Disabled",
+        "Debug                             : Disabled",
+        "DropNotification                  : Enabled",
+        f"MonitorAggregationLevel           : {'Medium' if settings.aggregation else 'None'}",
+        "PolicyAccounting                  : Enabled",
+        f"PolicyAuditMode                   : {enabled[settings.policy.audit_mode]}",
+        "PolicyTracing                     : Disabled",
+        "PolicyVerdictNotification         : Enabled",
+        "SourceIPVerification              : Enabled",
+        "TraceNotification                 : Enabled",
+        f"PolicyEnforcement                 : {settings.policy.policy_mode.value}",
+    ]
+    await session.out("\n".join(lines))
+    return 0
+
+
+COMMANDS = (
+    Command(
+        ("build-config",),
+        "Resolve all of the configuration sources that apply to this node",
+        _build_config,
+        {
+            "--source": "source",
+            "--dest": "dest",
+            "--k8s-kubeconfig-path": "kubeconfig",
+            "--k8s-api-server": "server",
+            "--node-name": "node",
+            "--k8s-namespace": "namespace",
+        },
+    ),
+    Command(("version",), "Print version information", _version, OUTPUT),
+    Command(("config",), "Cilium configuration options", _config, OUTPUT, {"-a": "all", "--all": "all"}, (0, -1)),
+)

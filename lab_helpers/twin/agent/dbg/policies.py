@@ -1,0 +1,134 @@
+"""``cilium-dbg policy …`` (cilium-dbg/cmd/policy_*.go)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from lab_helpers.policy.decisions import SelectorUse
+from lab_helpers.policy.rules import Rule
+from lab_helpers.twin.agent.dbg.endpoints import find_endpoint
+from lab_helpers.twin.agent.dbg.sessions import OUTPUT, Arguments, Command, CommandError, Session, table
+
+__all__ = ["COMMANDS"]
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    """One entry in words: subject, section, peers and ports as the agent understood them."""
+    ports = None if rule.ports is None else [str(port.match) for port in rule.ports]
+    model: dict[str, Any] = {
+        "subject": rule.subject.text,
+        "direction": rule.direction.value,
+        "verdict": rule.action.value,
+        "default-deny": rule.default_deny,
+        "peers": [selector.text for selector in rule.peers],
+        "labels": [{"key": label.key, "source": label.source, "value": label.value} for label in rule.ref.labels],
+    }
+    if ports is not None:
+        model["ports"] = ports
+    return model
+
+
+async def _get(session: Session, arguments: Arguments) -> int:
+    session.need_agent()
+    repository = session.agent.repository
+    rules = [_rule(rule) for policy in repository.policies() for rule in policy.rules]
+    if arguments.value("output"):
+        await session.data({"policy": json.dumps(rules), "revision": repository.revision}, arguments.value("output"))
+        return 0
+    await session.out(f"{json.dumps(rules, indent=2)}\nRevision: {repository.revision}")
+    return 0
+
+
+def _selector_rows(uses: tuple[SelectorUse, ...], *, verbose: bool) -> list[tuple[object, ...]]:
+    rows: list[tuple[object, ...]] = [("SELECTOR", "LABELS", "USERS", "IDENTITIES")]
+    for use in uses:
+        refs = sorted({user.policy for user in use.users})
+        if verbose:
+            labels = ",".join(sorted({str(label) for user in use.users for label in user.labels}))
+        else:
+            labels = ",".join("/".join(part for part in (ref.namespace, ref.name) if part) for ref in refs)
+        numbers = list(use.identities)
+        rows.append((use.text, labels, len(use.users), numbers[0] if numbers else ""))
+        rows += [("", "", "", number) for number in numbers[1:]]
+    return rows
+
+
+async def _selectors(session: Session, arguments: Arguments) -> int:
+    return await _print_selectors(session, arguments, session.agent.repository.selectors())
+
+
+async def _subjects(session: Session, arguments: Arguments) -> int:
+    return await _print_selectors(session, arguments, session.agent.repository.subject_selectors())
+
+
+async def _print_selectors(session: Session, arguments: Arguments, uses: tuple[SelectorUse, ...]) -> int:
+    session.need_agent()
+    if arguments.value("output"):
+        models = [
+            {
+                "identities": list(use.identities),
+                "labels": [str(label) for user in use.users for label in user.labels],
+                "selector": use.text,
+                "users": len(use.users),
+            }
+            for use in uses
+        ]
+        await session.data(models, arguments.value("output"))
+        return 0
+    await session.out(table(_selector_rows(uses, verbose="verbose" in arguments.switches)))
+    return 0
+
+
+async def _wait(session: Session, arguments: Arguments) -> int:
+    session.need_agent()
+    agent, clock = session.agent, session.agent.clock
+    if not arguments.words[0].isdigit():
+        raise CommandError(f'Error: invalid revision "{arguments.words[0]}": expected a number')
+    wanted = int(arguments.words[0])
+    limit = clock.monotonic() + float(arguments.value("max", "360"))
+    while True:
+        behind = [
+            e for e in agent.endpoints.values() if e.datapath.policy is None or e.datapath.policy.revision < wanted
+        ]
+        if not behind:
+            return 0
+        if clock.monotonic() >= limit:
+            raise CommandError(
+                f"Error: {len(behind)} endpoints still not ready after {arguments.value('max', '360')} s (Failed: 0)"
+            )
+        await clock.sleep(1.0)
+
+
+async def _revision(session: Session, arguments: Arguments) -> int:
+    session.need_agent()
+    if arguments.words:
+        endpoint = find_endpoint(session.agent, arguments.words[0])
+        policy = endpoint.datapath.policy
+        await session.out(str(policy.revision if policy is not None else 0))
+        return 0
+    await session.out(str(session.agent.repository.revision))
+    return 0
+
+
+_VERBOSE = {"-v": "verbose", "--verbose": "verbose"}
+COMMANDS = (
+    Command(("policy", "get"), "Display policy node information (deprecated)", _get, OUTPUT),
+    Command(("policy", "selectors"), "Display cached information about selectors", _selectors, OUTPUT, _VERBOSE),
+    Command(
+        ("policy", "subject-selectors"),
+        "Display cached information about subject selectors",
+        _subjects,
+        OUTPUT,
+        _VERBOSE,
+    ),
+    Command(
+        ("policy", "wait"),
+        "Wait for all endpoints to have updated to a given policy revision",
+        _wait,
+        {"--max-wait-time": "max"},
+        arguments=(1, 1),
+        usage="<revision>",
+    ),
+    Command(("policy", "revision"), "Display the policy revision", _revision, arguments=(0, 1)),
+)

@@ -1,0 +1,88 @@
+"""Cilium's container images as the twin plays them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab_helpers.twin.agent.agents import Agents
+from lab_helpers.twin.agent.operators import Operator
+from lab_helpers.twin.agent.programs import (
+    agent_program,
+    envoy_program,
+    operator_program,
+    relay_program,
+    ui_program,
+)
+from lab_helpers.twin.interfaces import Image, Process, Program
+from lab_helpers.twin.relay.relays import Relay
+
+__all__ = ["cilium_images"]
+
+_HOST_SETUP = ("nsenter", "/hostbin/", "/hostproc/", "mount |", "mount -t bpf", "/sys/fs/cgroup", "cilium-sysctlfix")
+"""What the init containers' scripts do to the host; there is no host here to change."""
+
+
+async def _succeed(_: Process) -> int:
+    return 0
+
+
+def _shell(name: str) -> Program:
+    """A shell for people; the scripts of the init containers, which change the host, succeed without doing so."""
+
+    async def shell(process: Process) -> int:
+        if any(part in word for word in process.argv[1:] for part in _HOST_SETUP):
+            return 0
+        from lab_helpers.twin.containers.programs import sh
+
+        program: Program = getattr(sh, name)
+        return await program(process)
+
+    return shell
+
+
+def cilium_images(agents: Agents, relay: Relay) -> Iterator[Image]:
+    """All images of a Cilium installation. One operator works for all replicas."""
+    from lab_helpers.twin.agent.dbg.hubble import hubble_program
+    from lab_helpers.twin.agent.dbg.main import dbg_program
+
+    operator = Operator(agents)
+    dbg = dbg_program(agents)
+    shells = {"sh": _shell("sh"), "bash": _shell("bash")}
+    yield Image(
+        "quay.io/cilium/cilium",
+        {
+            **shells,
+            "cilium-agent": agent_program(agents),
+            "cilium-dbg": dbg,
+            "cilium": dbg,
+            "hubble": hubble_program(agents),
+            "cilium-mount": _succeed,
+            "cilium-sysctlfix": _succeed,
+            "nsenter": _succeed,
+            "mount": _succeed,
+            "init-container.sh": _succeed,
+            "install-plugin.sh": _succeed,
+            "cni-uninstall.sh": _succeed,
+        },
+        command=("/usr/bin/cilium-dbg",),
+    )
+    yield Image(
+        "quay.io/cilium/operator-generic",
+        {"cilium-operator-generic": operator_program(agents, operator)},
+        entrypoint=("/usr/bin/cilium-operator-generic",),
+    )
+    yield Image(
+        "quay.io/cilium/hubble-relay",
+        {"hubble-relay": relay_program(agents, relay)},
+        entrypoint=("/usr/bin/hubble-relay",),
+        command=("serve",),
+    )
+    yield Image("quay.io/cilium/hubble-ui", {"nginx": ui_program((8081,))}, entrypoint=("nginx",))
+    yield Image("quay.io/cilium/hubble-ui-backend", {"backend": ui_program((8090,))}, entrypoint=("/usr/bin/backend",))
+    yield Image(
+        "quay.io/cilium/cilium-envoy",
+        {"cilium-envoy": envoy_program(), "cilium-envoy-starter": envoy_program(), **shells},
+        entrypoint=("/usr/bin/cilium-envoy-starter",),
+    )
+    yield Image("quay.io/cilium/certgen", {"cilium-certgen": _succeed}, entrypoint=("/usr/bin/cilium-certgen",))
+    yield Image("quay.io/cilium/startup-script", dict(shells))

@@ -1,10 +1,11 @@
-"""From FlowFilter messages to one function of a flow."""
+"""From FlowFilter messages to one function of a record."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from lab_helpers.hubble.filters import endpoints, messages, packets
 from lab_helpers.hubble.filters.predicates import Predicate
+from lab_helpers.hubble.records import Record
 
 _BUILDERS: tuple[Callable[[Any], Iterable[tuple[int, Predicate]]], ...] = (
     packets.uuid,
@@ -38,7 +39,7 @@ _BUILDERS: tuple[Callable[[Any], Iterable[tuple[int, Predicate]]], ...] = (
 """In Hubble's order, which decides whose error is reported. Each yields (cost, predicate) for its fields."""
 
 
-def always(_flow: Any) -> bool:
+def always(_record: Record) -> bool:
     """Matches every flow."""
     return True
 
@@ -51,12 +52,12 @@ def all_of(predicates: list[Predicate]) -> Predicate:
         return predicates[0]
     if len(predicates) == 2:
         first, second = predicates
-        return lambda flow: first(flow) and second(flow)
+        return lambda record: first(record) and second(record)
     chain = tuple(predicates)
 
-    def check(flow: Any) -> bool:
+    def check(record: Record) -> bool:
         for predicate in chain:  # noqa: SIM110 - a loop calls nothing but the predicates
-            if not predicate(flow):
+            if not predicate(record):
                 return False
         return True
 
@@ -69,12 +70,12 @@ def any_of(predicates: list[Predicate]) -> Predicate:
         return predicates[0]
     if len(predicates) == 2:
         first, second = predicates
-        return lambda flow: first(flow) or second(flow)
+        return lambda record: first(record) or second(record)
     chain = tuple(predicates)
 
-    def check(flow: Any) -> bool:
+    def check(record: Record) -> bool:
         for predicate in chain:  # noqa: SIM110 - likewise
-            if predicate(flow):
+            if predicate(record):
                 return True
         return False
 
@@ -102,8 +103,14 @@ def compile_filters(allow: Iterable[Any], deny: Iterable[Any] = ()) -> Predicate
         checks.append(any_of(allowed))
     if denied:
         refuse = any_of(denied)
-        checks.append(lambda flow: not refuse(flow))
+        checks.append(lambda record: not refuse(record))
     return all_of(checks)
+
+
+def compile_flow_filters(allow: Iterable[Any], deny: Iterable[Any] = ()) -> Callable[[Any], bool]:
+    """The same as a function of flow_pb2.Flow messages, for a few flows at a time. Raises FilterError."""
+    passes = compile_filters(allow, deny)
+    return lambda flow: passes(Record(flow))
 
 
 def _factored(messages: list[Any]) -> tuple[list[Predicate], list[Predicate]]:

@@ -12,6 +12,7 @@ from lab_helpers.hubble.filters.addresses import Network, compile_addresses
 from lab_helpers.hubble.filters.patterns import compile_fqdn_patterns, quoted
 from lab_helpers.hubble.filters.predicates import Parts, Predicate
 from lab_helpers.hubble.filters.selectors import compile_selectors
+from lab_helpers.hubble.records import Record
 
 _SIDES = ("source", "destination")
 
@@ -25,33 +26,31 @@ def identity(message: Any) -> Parts:
 
 
 def _identity(side: str, wanted: frozenset[int]) -> Predicate:
-    get = operator.attrgetter(side)
-    if 0 in wanted:
-        return lambda flow: flow.HasField(side) and get(flow).identity in wanted
-    return lambda flow: get(flow).identity in wanted
+    get = operator.attrgetter(f"{side}_identity")
+    return lambda record: get(record) in wanted
 
 
 def address(message: Any) -> Parts:
     """Addresses (compared as text) and CIDRs, before and after masquerading."""
     for field, path in (
-        ("source_ip", "source"),
-        ("source_ip_xlated", "source_xlated"),
-        ("destination_ip", "destination"),
+        ("source_ip", "source_ip"),
+        ("source_ip_xlated", "flow.IP.source_xlated"),
+        ("destination_ip", "destination_ip"),
     ):
         values = getattr(message, field)
         if values:
             literal, networks = compile_addresses(values)
-            yield (2 if not networks else 5), _address(path, literal, networks)
+            yield (8 if "." in path else 2), _address(path, literal, networks)
 
 
 def _address(path: str, literal: frozenset[str], networks: list[Network]) -> Predicate:
-    get = operator.attrgetter(f"IP.{path}")
+    get = operator.attrgetter(path)
     if not networks:
-        return lambda flow: get(flow) in literal
+        return lambda record: get(record) in literal
     known: dict[str, bool] = {}
 
-    def check(flow: Any) -> bool:
-        text = get(flow)
+    def check(record: Record) -> bool:
+        text = get(record)
         found = known.get(text)
         if found is None:
             found = text in literal or any(network.contains(text) for network in networks)
@@ -102,18 +101,13 @@ def _whole_namespace(values: Any) -> str:
 
 
 def _namespace(side: str, namespace: str) -> Predicate:
-    get = operator.attrgetter(f"{side}.namespace")
-    return lambda flow: get(flow) == namespace
+    get = operator.attrgetter(f"{side}_namespace")
+    return lambda record: get(record) == namespace
 
 
 def _pod(side: str, matches: Callable[[str, str], bool]) -> Predicate:
-    get = operator.attrgetter(side)
-
-    def check(flow: Any) -> bool:
-        endpoint = get(flow)
-        return matches(endpoint.namespace, endpoint.pod_name)
-
-    return check
+    get = operator.attrgetter(f"{side}_namespace", f"{side}_pod")
+    return lambda record: matches(*get(record))
 
 
 def service(message: Any) -> Parts:
@@ -125,14 +119,14 @@ def service(message: Any) -> Parts:
                 matches = _names(values)
             except FilterError as error:
                 raise FilterError(f"invalid {side} service filter: {error}") from None
-            yield 3, _service(f"{side}_service", matches)
+            yield 8, _service(f"{side}_service", matches)
 
 
 def _service(field: str, matches: Callable[[str, str], bool]) -> Predicate:
-    get = operator.attrgetter(field)
+    get = operator.attrgetter(f"flow.{field}")
 
-    def check(flow: Any) -> bool:
-        found = get(flow)
+    def check(record: Record) -> bool:
+        found = get(record)
         return matches(found.namespace, found.name)
 
     return check
@@ -143,14 +137,14 @@ def workload(message: Any) -> Parts:
     for side in _SIDES:
         values = getattr(message, f"{side}_workload")
         if values:
-            yield 4, _workload(side, [(value.name, value.kind) for value in values])
+            yield 8, _workload(side, [(value.name, value.kind) for value in values])
 
 
 def _workload(side: str, wanted: list[tuple[str, str]]) -> Predicate:
-    get = operator.attrgetter(f"{side}.workloads")
+    get = operator.attrgetter(f"flow.{side}.workloads")
 
-    def check(flow: Any) -> bool:
-        for found in get(flow):
+    def check(record: Record) -> bool:
+        for found in get(record):
             name, kind = found.name, found.kind
             if any((not a or a == name) and (not b or b == kind) for a, b in wanted):
                 return True
@@ -164,12 +158,12 @@ def fqdn(message: Any) -> Parts:
     for side in _SIDES:
         values = getattr(message, f"{side}_fqdn")
         if values:
-            yield 4, _fqdn(f"{side}_names", compile_fqdn_patterns(values))
+            yield 8, _fqdn(f"{side}_names", compile_fqdn_patterns(values))
 
 
 def _fqdn(field: str, matches: Callable[[str], Any]) -> Predicate:
-    get = operator.attrgetter(field)
-    return lambda flow: any(matches(name) for name in get(flow))
+    get = operator.attrgetter(f"flow.{field}")
+    return lambda record: any(matches(name) for name in get(record))
 
 
 def label(message: Any) -> Parts:
@@ -177,12 +171,12 @@ def label(message: Any) -> Parts:
     for side in _SIDES:
         values = getattr(message, f"{side}_label")
         if values:
-            yield 6, _label(side, compile_selectors(values, f"{side} label"))
+            yield 4, _label(side, compile_selectors(values, f"{side} label"))
 
 
-def _label(side: str, matches: Callable[[Any], bool]) -> Predicate:
-    get = operator.attrgetter(f"{side}.labels")
-    return lambda flow: matches(get(flow))
+def _label(side: str, matches: Callable[[tuple[str, ...]], bool]) -> Predicate:
+    get = operator.attrgetter(f"{side}_labels")
+    return lambda record: matches(get(record))
 
 
 def port(message: Any) -> Parts:
@@ -190,7 +184,7 @@ def port(message: Any) -> Parts:
     for side in _SIDES:
         values = getattr(message, f"{side}_port")
         if values:
-            yield 3, _port(f"{side}_port", frozenset(_port_number(value, side) for value in values))
+            yield 2, _port(f"{side}_port", frozenset(_port_number(value, side) for value in values))
 
 
 def _port_number(text: str, side: str) -> int:
@@ -210,17 +204,9 @@ def _port_number(text: str, side: str) -> int:
 def _port(field: str, wanted: frozenset[int]) -> Predicate:
     get = operator.attrgetter(field)
 
-    def check(flow: Any) -> bool:
-        l4 = flow.l4
-        if l4.HasField("TCP"):
-            number = get(l4.TCP)
-        elif l4.HasField("UDP"):
-            number = get(l4.UDP)
-        elif l4.HasField("SCTP"):
-            number = get(l4.SCTP)
-        else:
-            return False
-        return number & 0xFFFF in wanted
+    def check(record: Record) -> bool:
+        number = get(record)
+        return number >= 0 and number & 0xFFFF in wanted
 
     return check
 
@@ -232,9 +218,9 @@ def cluster(message: Any) -> Parts:
         if values:
             if not all(values):
                 raise FilterError("invalid filter, name must not be empty")
-            yield 2, _cluster(side, frozenset(values))
+            yield 8, _cluster(side, frozenset(values))
 
 
 def _cluster(side: str, wanted: frozenset[str]) -> Predicate:
-    get = operator.attrgetter(f"{side}.cluster_name")
-    return lambda flow: get(flow) in wanted
+    get = operator.attrgetter(f"flow.{side}.cluster_name")
+    return lambda record: get(record) in wanted

@@ -26,19 +26,19 @@ def dns(message: Any) -> Parts:
         raise FilterError(f"invalid DNS query filter: failed to compile regexp: {error}") from None
     yield (
         9,
-        lambda flow: (
-            flow.HasField("l7")
-            and flow.l7.HasField("dns")
-            and any(search(flow.l7.dns.query) is not None for search in searches)
-        ),
+        lambda record: record.l7 == "dns" and _any_matches(searches, record.flow.l7.dns.query),
     )
+
+
+def _any_matches(searches: list[Callable[[str], Any]], text: str) -> bool:
+    return any(search(text) is not None for search in searches)
 
 
 def trace_id(message: Any) -> Parts:
     """The trace a message belongs to; "" matches flows without one."""
     if message.trace_id:
         wanted = frozenset(message.trace_id)
-        yield 3, lambda flow: flow.trace_context.parent.trace_id in wanted
+        yield 8, lambda record: record.flow.trace_context.parent.trace_id in wanted
 
 
 def cel(message: Any) -> Parts:
@@ -48,7 +48,7 @@ def cel(message: Any) -> Parts:
         from lab_helpers.hubble.filters.cel import compile_expression
 
         programs = [compile_expression(text) for text in expressions]
-        yield 9, lambda flow: any(program(flow) for program in programs)
+        yield 9, lambda record: any(program(record.flow) for program in programs)
 
 
 def http(message: Any) -> Parts:
@@ -62,7 +62,7 @@ def http(message: Any) -> Parts:
 
 
 def _on_http(check: Callable[[Any], bool]) -> Predicate:
-    return lambda flow: flow.HasField("l7") and flow.l7.HasField("http") and check(flow.l7.http)
+    return lambda record: record.l7 == "http" and check(record.flow.l7.http)
 
 
 def _status(values: Any) -> Callable[[Any], bool]:
@@ -105,14 +105,14 @@ def _path(values: Any) -> Callable[[Any], bool]:
 
     def check(record: Any) -> bool:
         path = url_path(record.url)
-        return path is not None and any(search(path) is not None for search in searches)
+        return path is not None and _any_matches(searches, path)
 
     return check
 
 
 def _url(values: Any) -> Callable[[Any], bool]:
     searches = _searches(values, "url")
-    return lambda record: any(search(record.url) is not None for search in searches)
+    return lambda http: _any_matches(searches, http.url)
 
 
 def _header(values: Any) -> Callable[[Any], bool]:

@@ -4,10 +4,11 @@ from typing import Any
 
 from lab_helpers.hubble import events
 from lab_helpers.hubble.errors import FilterError
-from lab_helpers.hubble.filters.patterns import compile_node_patterns
-from lab_helpers.hubble.filters.predicates import NO_FLOW, Parts
+from lab_helpers.hubble.filters.patterns import compile_node_patterns, quoted
+from lab_helpers.hubble.filters.predicates import Parts
 from lab_helpers.hubble.filters.selectors import compile_selectors
 from lab_helpers.hubble.protos import flow_pb2
+from lab_helpers.hubble.records import Record
 
 _DROPPED = flow_pb2.DROPPED
 _L4 = {
@@ -28,7 +29,7 @@ def uuid(message: Any) -> Parts:
     """The flow's identifier."""
     if message.uuid:
         wanted = frozenset(message.uuid)
-        yield 1, lambda flow: flow.uuid in wanted
+        yield 8, lambda record: record.flow.uuid in wanted
 
 
 def event_type(message: Any) -> Parts:
@@ -38,16 +39,11 @@ def event_type(message: Any) -> Parts:
     wanted = [(entry.type, entry.sub_type if entry.match_sub_type else None) for entry in message.event_type]
     if all(number and sub_type is None for number, sub_type in wanted):
         numbers = frozenset(number for number, _ in wanted)
-        if len(numbers) == 1:
-            (only,) = numbers
-            yield 2, lambda flow: flow.event_type.type == only
-        else:
-            yield 2, lambda flow: flow.event_type.type in numbers
+        yield 1, lambda record: record.event_type in numbers
         return
 
-    def check(flow: Any) -> bool:
-        event = flow.event_type
-        number, sub_type = event.type, event.sub_type
+    def check(record: Record) -> bool:
+        number, sub_type = record.event_type, record.sub_type
         return any((not a or a == number) and (b is None or b == sub_type) for a, b in wanted)
 
     yield 3, check
@@ -55,19 +51,16 @@ def event_type(message: Any) -> Parts:
 
 def verdict(message: Any) -> Parts:
     """What became of the packet."""
-    if len(message.verdict) == 1:
-        only = message.verdict[0]
-        yield 1, lambda flow: flow.verdict == only
-    elif message.verdict:
+    if message.verdict:
         wanted = frozenset(message.verdict)
-        yield 1, lambda flow: flow.verdict in wanted
+        yield 1, lambda record: record.verdict in wanted
 
 
 def drop_reason(message: Any) -> Parts:
     """Why a packet was dropped; only dropped flows have a reason."""
     if message.drop_reason_desc:
         wanted = frozenset(message.drop_reason_desc)
-        yield 1, lambda flow: flow.verdict == _DROPPED and flow.drop_reason_desc in wanted
+        yield 4, lambda record: record.verdict == _DROPPED and record.flow.drop_reason_desc in wanted
 
 
 def reply(message: Any) -> Parts:
@@ -75,11 +68,12 @@ def reply(message: Any) -> Parts:
     if not message.reply:
         return
     wanted = frozenset(message.reply)
+    drops = False in wanted
 
-    def check(flow: Any) -> bool:
-        if flow.HasField("is_reply"):
-            return flow.is_reply.value in wanted
-        return flow.verdict == _DROPPED and False in wanted
+    def check(record: Record) -> bool:
+        if record.is_reply is None:
+            return drops and record.verdict == _DROPPED
+        return record.is_reply in wanted
 
     yield 2, check
 
@@ -88,7 +82,7 @@ def encrypted(message: Any) -> Parts:
     """Whether the packet was encrypted on the wire."""
     if message.encrypted:
         wanted = frozenset(message.encrypted)
-        yield 2, lambda flow: flow.IP.encrypted in wanted
+        yield 8, lambda record: record.flow.IP.encrypted in wanted
 
 
 def protocol(message: Any) -> Parts:
@@ -104,24 +98,13 @@ def protocol(message: Any) -> Parts:
         elif lower in _L7:
             l7.add(lower)
         else:
-            from lab_helpers.hubble.filters.patterns import quoted
-
             raise FilterError(f"invalid protocol filter: unknown protocol: {quoted(name)}")
     if not l7:
-        if len(l4) == 1:
-            (only,) = l4
-            yield 2, lambda flow: flow.l4.HasField(only)
-        else:
-            yield 2, lambda flow: flow.l4.WhichOneof("protocol") in l4
+        yield 1, lambda record: record.protocol in l4
     elif not l4:
-        yield 2, lambda flow: flow.HasField("l7") and flow.l7.WhichOneof("record") in l7
+        yield 1, lambda record: record.l7 in l7
     else:
-        yield (
-            3,
-            lambda flow: (
-                flow.l4.WhichOneof("protocol") in l4 or (flow.HasField("l7") and flow.l7.WhichOneof("record") in l7)
-            ),
-        )
+        yield 2, lambda record: record.protocol in l4 or record.l7 in l7
 
 
 def tcp_flags(message: Any) -> Parts:
@@ -130,14 +113,13 @@ def tcp_flags(message: Any) -> Parts:
         return
     wanted = [tuple(flag for flag in _FLAGS if getattr(entry, flag)) for entry in message.tcp_flags]
 
-    def check(flow: Any) -> bool:
-        l4 = flow.l4
-        if not l4.HasField("TCP") or not l4.TCP.HasField("flags"):
+    def check(record: Record) -> bool:
+        if record.protocol != "TCP":
             return False
-        flags = l4.TCP.flags
-        return any(all(getattr(flags, flag) for flag in entry) for entry in wanted)
+        header = record.flow.l4.TCP
+        return header.HasField("flags") and any(all(getattr(header.flags, flag) for flag in entry) for entry in wanted)
 
-    yield 4, check
+    yield 7, check
 
 
 def node_name(message: Any) -> Parts:
@@ -147,13 +129,12 @@ def node_name(message: Any) -> Parts:
     search = compile_node_patterns(message.node_name)
     known: dict[str, bool] = {}
 
-    def check(flow: Any) -> bool:
-        name = flow.node_name
+    def check(record: Record) -> bool:
+        name = record.node_name
         found = known.get(name)
         if found is None:
             found = bool(name) and search(name if "/" in name else f"default/{name}") is not None
-            if len(known) < 10_000:
-                known[name] = found
+            known[name] = found
         return found
 
     yield 2, check
@@ -163,21 +144,21 @@ def node_labels(message: Any) -> Parts:
     """Labels of the node."""
     if message.node_labels:
         matches = compile_selectors(message.node_labels, "node label")
-        yield 6, lambda flow: matches(flow.node_labels)
+        yield 8, lambda record: matches(tuple(record.flow.node_labels))
 
 
 def ip_version(message: Any) -> Parts:
     """IPv4, IPv6 or neither."""
     if message.ip_version:
         wanted = frozenset(message.ip_version)
-        yield 2, lambda flow: flow.IP.ipVersion in wanted and flow is not NO_FLOW
+        yield 8, lambda record: not record.missing and record.flow.IP.ipVersion in wanted
 
 
 def traffic_direction(message: Any) -> Parts:
     """Ingress or egress."""
     if message.traffic_direction:
         wanted = frozenset(message.traffic_direction)
-        yield 1, lambda flow: flow.traffic_direction in wanted
+        yield 1, lambda record: record.direction in wanted
 
 
 def interface(message: Any) -> Parts:
@@ -186,20 +167,21 @@ def interface(message: Any) -> Parts:
         return
     wanted = [(entry.index, entry.name) for entry in message.interface]
 
-    def check(flow: Any) -> bool:
+    def check(record: Record) -> bool:
+        flow = record.flow
         if not flow.HasField("interface"):
             return False
         index, name = flow.interface.index, flow.interface.name
         return any((not a or a == index) and (not b or b == name) for a, b in wanted)
 
-    yield 2, check
+    yield 8, check
 
 
 def ip_trace_id(message: Any) -> Parts:
     """The identifier from an IP option; 0 matches flows without one."""
     if message.ip_trace_id:
         wanted = frozenset(message.ip_trace_id)
-        yield 2, lambda flow: flow.ip_trace_id.trace_id in wanted
+        yield 8, lambda record: record.flow.ip_trace_id.trace_id in wanted
 
 
 def is_l7_compatible(message: Any) -> bool:

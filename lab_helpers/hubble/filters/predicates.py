@@ -1,16 +1,11 @@
 """What a compiled condition is."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
-from lab_helpers.hubble.protos import flow_pb2
+from lab_helpers.hubble.records import Record
 
-Predicate = Callable[[Any], bool]
-"""A function of a `flow_pb2.Flow`."""
+Predicate = Callable[[Record], bool]
+"""A function of a flow's record."""
 
 Parts = Iterator[tuple[int, Predicate]]
-"""Conditions with their rough cost (1: one field, 9: regular expressions and programs)."""
-
-NO_FLOW = flow_pb2.Flow()
-"""Stands for a response without a flow (lost events, node states) when it is filtered: the conditions that treat "no
-flow" differently from "an empty flow" compare with this object."""
+"""Conditions with their rough cost (1: one value, 9: regular expressions and programs on the whole message)."""

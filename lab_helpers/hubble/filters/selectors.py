@@ -7,7 +7,7 @@ A key may name its source (``k8s:app``, ``reserved:world``); without one it mean
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from lab_helpers.hubble.errors import FilterError
 
@@ -28,7 +28,7 @@ class Requirement(NamedTuple):
     values: frozenset[str]
 
 
-def compile_selectors(selectors: Iterable[str], what: str) -> Callable[[Any], bool]:
+def compile_selectors(selectors: Iterable[str], what: str) -> Callable[[tuple[str, ...]], bool]:
     """A function of a flow's labels that holds when one of the selectors selects them. Results are remembered."""
     parsed = []
     for text in selectors:
@@ -38,15 +38,14 @@ def compile_selectors(selectors: Iterable[str], what: str) -> Callable[[Any], bo
             raise FilterError(f"invalid {what} filter: {error}") from None
     known: dict[tuple[str, ...], bool] = {}
 
-    def check(labels: Any) -> bool:
-        key = tuple(labels[:])  # slicing a repeated field is twice as fast as iterating over it
-        found = known.get(key)
+    def check(labels: tuple[str, ...]) -> bool:
+        found = known.get(labels)
         if found is None:
-            split = [split_label(label) for label in key]
+            split = [split_label(label) for label in labels]
             found = any(all(holds(requirement, split) for requirement in selector) for selector in parsed)
             if len(known) >= _CACHE_LIMIT:
                 known.clear()
-            known[key] = found
+            known[labels] = found
         return found
 
     return check

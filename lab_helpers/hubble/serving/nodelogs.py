@@ -7,6 +7,7 @@ from typing import Any
 
 from lab_helpers.hubble import times
 from lab_helpers.hubble.protos import flow_pb2, observer_pb2, relay_pb2
+from lab_helpers.hubble.records import Record
 from lab_helpers.hubble.rings import DEFAULT_CAPACITY, Ring
 
 Clock = Callable[[], int]
@@ -33,7 +34,7 @@ class NodeLog:
         self.version = version
         self.clock = clock
         self.started = clock()
-        self.flows: Ring[Any] = Ring(capacity)
+        self.flows: Ring[Any] = Ring(capacity)  # of Record and LostEvent
         self.agent_events: Ring[Any] = Ring(agent_capacity)
         self.debug_events: Ring[Any] = Ring(agent_capacity)
         self.seen = 0
@@ -41,22 +42,22 @@ class NodeLog:
         self._namespaces: dict[tuple[str, str], int] = {}
 
     def add_flow(self, flow: Any) -> None:
-        """Append a flow_pb2.Flow, complete with its time, node_name and Summary. The log keeps the message itself."""
-        stamp = flow.time
-        now = stamp.seconds * times.SECOND + stamp.nanos
-        self.flows.append(now, flow)
+        """Append a flow_pb2.Flow, complete with its time, node_name and Summary. The log keeps a copy."""
+        record = Record(flow, compact=True)
+        now = record.time
+        self.flows.append(now, record)
         self.seen += 1
-        second = stamp.seconds
+        second = now // times.SECOND
         if self._per_second and self._per_second[-1][0] == second:
             self._per_second[-1] = (second, self._per_second[-1][1] + 1)
         else:
             self._per_second.append((second, 1))
             while self._per_second[0][0] <= second - 2 * _RATE_SECONDS:
                 self._per_second.popleft()
-        for endpoint in (flow.source, flow.destination):
-            namespace = endpoint.namespace
-            if namespace:
-                self._namespaces[endpoint.cluster_name, namespace] = now
+        if record.source_namespace:
+            self._namespaces[flow.source.cluster_name, record.source_namespace] = now
+        if record.destination_namespace:
+            self._namespaces[flow.destination.cluster_name, record.destination_namespace] = now
 
     def add_lost(self, count: int, source: int = flow_pb2.PERF_EVENT_RING_BUFFER, cpu: int | None = None) -> None:
         """Append a notice that `count` events were lost."""

@@ -10,6 +10,7 @@ from lab_helpers.hubble.errors import FilterError, MaskError, RequestError
 from lab_helpers.hubble.filters import compile_filters
 from lab_helpers.hubble.masks import compile_mask
 from lab_helpers.hubble.protos import flow_pb2, observer_pb2, observer_pb2_grpc, relay_pb2
+from lab_helpers.hubble.records import Record
 from lab_helpers.hubble.selections import Selection
 from lab_helpers.hubble.serving.nodelogs import Clock, NodeLog, RelayNode, namespaces_message
 from lab_helpers.hubble.serving.streaming import Source, never_lost, stream
@@ -89,7 +90,7 @@ class AgentObserver(observer_pb2_grpc.ObserverServicer):
             if isinstance(event, flow_pb2.LostEvent):
                 yield lost_response(event, name, moment)
             else:
-                yield flow_response(masked(event))
+                yield flow_response(masked(event.flow))
 
     async def GetAgentEvents(self, request: Any, context: Context) -> AsyncIterator[Any]:  # noqa: N802
         """Agent events."""
@@ -149,8 +150,8 @@ class RelayObserver(observer_pb2_grpc.ObserverServicer):
             if names:
                 yield status_response(state, names, self._name, self._clock())
         async for name, moment, event in stream(self._sources, selection, matches, joined=self._joined):
-            if isinstance(event, flow_pb2.Flow):
-                yield flow_response(masked(event))
+            if isinstance(event, Record):
+                yield flow_response(masked(event.flow))
             elif isinstance(event, flow_pb2.LostEvent):
                 yield lost_response(event, name, moment)
             else:

@@ -11,8 +11,9 @@ from typing import Any, BinaryIO, TextIO
 
 from lab_helpers.hubble import jsonpb, times
 from lab_helpers.hubble.errors import HubbleError, JsonError
-from lab_helpers.hubble.filters import NO_FLOW, compile_filters
+from lab_helpers.hubble.filters import compile_filters
 from lab_helpers.hubble.protos import observer_pb2
+from lab_helpers.hubble.records import NO_FLOW, Record
 from lab_helpers.tools.hubble import logs
 
 _LONGEST = 64 * 1024
@@ -36,7 +37,7 @@ def flows_from(source: BinaryIO, request: Any, stderr: TextIO) -> Iterator[Any]:
             moment = times.moment(response.time)
             if (since is not None and moment < since) or (until is not None and moment > until):
                 return False
-        return unfiltered or passes(response.flow if response.HasField("flow") else NO_FLOW)
+        return unfiltered or passes(Record(response.flow) if response.HasField("flow") else NO_FLOW)
 
     found = (response for response in _responses(source, stderr) if wanted(response))
     if last:

@@ -1,8 +1,8 @@
 """A flow as a ring keeps it: serialized, with the facts that filters ask for most beside it.
 
 A flow message costs about 5 KB of memory and a tenth of a microsecond per field read; a ring of 100,000 that is
-searched within a blink wants neither. A `Record` holds the bytes and some twenty plain values; conditions on anything else parse
-the bytes again (`flow`).
+searched within a blink wants neither. A `Record` holds the bytes and some twenty plain values; conditions on anything
+else parse the bytes again (`flow`).
 """
 
 import sys

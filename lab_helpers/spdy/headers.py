@@ -1,4 +1,4 @@
-"""Header blocks of SPDY/3: name/value pairs, compressed with a shared dictionary (draft-mbelshe-httpbis-spdy-00, 2.6.10).
+"""Header blocks of SPDY/3: pairs, compressed with a known dictionary (draft-mbelshe-httpbis-spdy-00, 2.6.10).
 
 One compressor and one decompressor live as long as the connection, because each block refers to those before it.
 """

@@ -246,6 +246,7 @@ async def _observe(process: Process, agent: NodeAgent, words: Sequence[str]) -> 
     from lab_helpers.hubble.filters import compile_filters
     from lab_helpers.hubble.printing.options import Options, Output
     from lab_helpers.hubble.printing.printers import Printer
+    from lab_helpers.hubble.records import Record
     from lab_helpers.hubble.selections import Selection
     from lab_helpers.hubble.serving.observing import flow_response
     from lab_helpers.hubble.serving.streaming import Source, stream
@@ -284,8 +285,8 @@ async def _observe(process: Process, agent: NodeAgent, words: Sequence[str]) -> 
             text.truncate()
 
     async for name, _, event in stream(lambda: [Source(log.name, log.flows)], selection, matches):
-        if isinstance(event, flow_pb2.Flow):
-            printer.response(flow_response(event))
+        if isinstance(event, Record):
+            printer.response(flow_response(event.flow))
         else:
             printer.response(observer_pb2.GetFlowsResponse(lost_events=event, node_name=name))
         if request.follow:

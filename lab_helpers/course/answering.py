@@ -78,7 +78,9 @@ class Answers:
             return ""
         deadline = self._clock() + _VALIDATION_SECONDS
         while True:
-            found = self._api.get(item.kind, item.name, item.namespace) or {}
+            found = self._api.get(item.kind, item.name, item.namespace)
+            if found is None:
+                return ""
             states = select(found, "status.conditions[?type=Valid]")
             if states:
                 return str(states[0].get("message", "")) if states[0].get("status") == "False" else ""

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -171,6 +171,7 @@ class Runner:
             process = subprocess.Popen(
                 command, cwd=work, env=environment, stdout=subprocess.PIPE, stderr=errors, encoding="utf-8", **_group()
             )
+            assert process.stdout is not None
             with self._lock:
                 self._processes[folder.name] = process
             if self._stopping.is_set():
@@ -178,10 +179,11 @@ class Runner:
             timer = threading.Timer(self.settings.timeout, _end, [process])
             timer.start()
             try:
-                failures, ended = self._follow(folder.name, process, sources, cells)
+                failures, ended = self._follow(folder.name, process.stdout, sources, cells)
             finally:
                 timer.cancel()
                 _end(process)
+                process.stdout.close()
                 with self._lock:
                     self._processes.pop(folder.name, None)
         if self._stopping.is_set():
@@ -194,14 +196,13 @@ class Runner:
         return failures
 
     def _follow(
-        self, lab: str, process: subprocess.Popen[str], sources: Sequence[str], cells: list[CellTime]
+        self, lab: str, events: Iterable[str], sources: Sequence[str], cells: list[CellTime]
     ) -> tuple[list[Failure], bool]:
         """Read events until the process closes its output: failures, and whether it came to an end by itself."""
         total = len(sources)
         failures: list[Failure] = []
         ended = False
-        assert process.stdout is not None
-        for line in process.stdout:
+        for line in events:
             event: dict[str, Any] = json.loads(line)
             if "done" in event:
                 # papermill put one cell of parameters in front

@@ -14,7 +14,9 @@ from lab_helpers.course.api import KINDS, Executed
 from lab_helpers.course.tooling import Ran
 
 
-def pod(name: str, namespace: str, owner: str = "", *, ready: bool = True, labels: Mapping[str, str] | None = None) -> dict[str, Any]:
+def pod(
+    name: str, namespace: str, owner: str = "", *, ready: bool = True, labels: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     metadata: dict[str, Any] = {"name": name, "namespace": namespace, "labels": dict(labels or {})}
     if owner:
         metadata["ownerReferences"] = [{"kind": "ReplicaSet", "name": owner}]
@@ -66,7 +68,10 @@ class FakeApi:
         return sorted(found, key=lambda item: (item["metadata"].get("namespace", ""), item["metadata"]["name"]))
 
     def apply(self, resource: dict[str, Any]) -> dict[str, Any]:
-        resource = {**resource, "metadata": {"generation": 1, "uid": resource["metadata"]["name"], **resource["metadata"]}}
+        resource = {
+            **resource,
+            "metadata": {"generation": 1, "uid": resource["metadata"]["name"], **resource["metadata"]},
+        }
         if resource["kind"] == "Deployment":
             count = resource["spec"]["replicas"]
             resource["status"] = {"observedGeneration": 1, "availableReplicas": count, "updatedReplicas": count}
@@ -88,7 +93,9 @@ class FakeApi:
         assert kind in KINDS
         self.objects.pop((kind, namespace, name), None)
 
-    def execute(self, namespace: str, pod: str, command: Sequence[str], *, container: str = "", timeout: float = 30.0) -> Executed:
+    def execute(
+        self, namespace: str, pod: str, command: Sequence[str], *, container: str = "", timeout: float = 30.0
+    ) -> Executed:
         self.commands.append((f"{namespace}/{pod}", command[-1]))
         return self.decide(f"{namespace}/{pod}", command[-1])
 

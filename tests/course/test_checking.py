@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import pytest
+
+from lab_helpers.course import observing
 from lab_helpers.course.api import Executed
 from lab_helpers.course.checking import check_task, evaluate
 from lab_helpers.course.probing import Probe
-from lab_helpers.course.tasks import Diagnosis, FlowCheck, ObjectCheck, ProbeCheck, Task, TaskKind
+from lab_helpers.course.tasks import (
+    Diagnosis,
+    FlowCheck,
+    HistoryCheck,
+    ObjectCheck,
+    OutputCheck,
+    ProbeCheck,
+    Task,
+    TaskKind,
+)
 from lab_helpers.course.workloads import Workload
 from lab_helpers.hubble.protos import flow_pb2
 from lab_helpers.views.verdicts import Outcome
@@ -73,7 +85,8 @@ def test_a_failed_check_is_tried_again_while_the_answer_settles() -> None:
     assert len(calls) == 4
 
 
-def test_flows_are_compared_by_field() -> None:
+def test_flows_are_compared_by_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(observing, "_PATIENCE", 0.0)
     dropped = flow_pb2.Flow(uuid="x", verdict=flow_pb2.DROPPED, traffic_direction=flow_pb2.INGRESS)
     check = FlowCheck("seen", "Hubble saw the drop", "", INTRUDER, {"verdict": "DROPPED", "direction": "INGRESS"})
     api = cluster()
@@ -100,3 +113,38 @@ def test_objects() -> None:
     api.put({**policy("81"), "metadata": {"name": "p2", "namespace": "shop"}})
     assert passed(fields=PORT.fields)
     assert not passed(every=True, fields=PORT.fields)
+
+
+@pytest.mark.parametrize(
+    ("output", "changes", "found"),
+    [
+        (None, {}, "run the task's cell first"),
+        ("a\nb\n", {}, "2 lines"),
+        ("", {}, "nothing was printed"),
+        ("drop\npass\n", {"every": "drop"}, "this line does not belong there: pass"),
+        ("drop\npass\n", {"never": "pass"}, "this line should not be there: pass"),
+        ("drop\npass\n", {"some": "fail"}, "no line shows it"),
+        ("drop\n", {"at_least": 2}, "1 lines"),
+    ],
+)
+def test_what_a_command_printed(output: str | None, changes: dict[str, object], found: str) -> None:
+    check = OutputCheck("k", "s", "", **changes)  # type: ignore[arg-type]
+    evidence = evaluate(FakeApi(), None, [check], output)[0]
+    assert found in evidence.found
+    assert evidence.passed is (found == "2 lines")
+
+
+def test_what_hubble_remembers() -> None:
+    flows = FakeFlows([flow_pb2.Flow(), flow_pb2.Flow()])
+
+    def passed(**limits: int) -> bool:
+        check = HistoryCheck("k", "s", "", (("port", 6399),), **limits)
+        return evaluate(FakeApi(), flows, [check])[0].passed
+
+    assert passed(at_least=2)
+    assert not passed(at_least=3)
+    assert not passed(at_most=1)
+    assert [list(item.source_port) or list(item.destination_port) for item in flows.requests[0].whitelist] == [
+        ["6399"],
+        ["6399"],
+    ]

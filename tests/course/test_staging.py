@@ -1,0 +1,137 @@
+"""Bringing the cluster to a lab's start: idempotent, total, and careful with clusters that are not the course's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lab_helpers.course import shopping
+from lab_helpers.course.errors import StageError
+from lab_helpers.course.records import Applied
+from lab_helpers.course.staging import Stager, Waiting
+from lab_helpers.course.tasks import Stage
+from lab_helpers.course.tooling import Ran
+from tests.course.fakes import FakeApi, FakeTools, cilium, kube_system, pod, ready_node, shop
+
+
+def stager(api: FakeApi, tools: FakeTools | None = None, *, own: bool = True) -> Stager:
+    return Stager(api, tools or FakeTools(), own=own, say=lambda _text: None)  # type: ignore[arg-type]
+
+
+def full() -> FakeApi:
+    return FakeApi().put(*kube_system(), *cilium(), *shop())
+
+
+def names(api: FakeApi, kind: str) -> list[str]:
+    return [item["metadata"]["name"] for item in api.list(kind)]
+
+
+def test_the_shop_is_a_valid_story() -> None:
+    found = shopping.manifests()
+    kinds = {(item["kind"], item["metadata"]["name"]) for item in found}
+    assert {("Deployment", name) for name in ("frontend", "backend", "payments", "redis", "intruder")} <= kinds
+    code = next(item for item in found if item["kind"] == "ConfigMap")
+    assert "def " in code["data"]["server.py"]
+    assert found[0]["kind"] == "Namespace"
+    assert "kind: Deployment" in shopping.manifest_text()
+    for item in found:
+        if item["kind"] == "Deployment":
+            labels = item["spec"]["template"]["metadata"]["labels"]
+            assert labels == item["spec"]["selector"]["matchLabels"] == {"app": item["metadata"]["name"]}
+
+
+def test_cilium_is_installed_by_helm_with_the_address_of_the_api_server() -> None:
+    api = FakeApi().put(*kube_system(), ready_node("node-1", ready=False))
+    tools = FakeTools(on_run=lambda line, _stdin: api.put(*cilium()) if " --install " in line else None)
+    stager(api, tools).reach(Stage.SHOP)
+    install = next(line for line in tools.ran if "--install" in line)
+    assert "--set kubeProxyReplacement=true" in install
+    assert "--set k8sServiceHost=172.18.0.2 --set k8sServicePort=6443" in install
+    assert names(api, "Deployment")[-1] == "redis"
+
+
+def test_a_stage_that_is_reached_changes_nothing() -> None:
+    api, tools = full(), FakeTools()
+    before = sorted(api.objects)
+    stager(api, tools).reach(Stage.SHOP)
+    assert tools.ran == []
+    assert sorted(api.objects) == before
+
+
+def test_changed_values_are_given_back_and_agents_restart() -> None:
+    api = full()
+    api.objects["ConfigMap", "kube-system", "cilium-config"]["data"]["kube-proxy-replacement"] = "false"
+    tools = FakeTools()
+    stager(api, tools).reach(Stage.CILIUM)
+    assert any("--install" in line for line in tools.ran)
+    assert "kubectl -n kube-system rollout restart daemonset/cilium" in tools.ran
+
+
+def test_what_learners_left_goes_away_and_what_they_changed_comes_back() -> None:
+    api = full()
+    policy = {"kind": "CiliumNetworkPolicy", "metadata": {"name": "p", "namespace": "shop"}}
+    clusterwide = {"kind": "CiliumClusterwideNetworkPolicy", "metadata": {"name": "wide"}}
+    stray = pod("stray", "dev")
+    other = {"kind": "CiliumNetworkPolicy", "metadata": {"name": "p", "namespace": "elsewhere"}}
+    api.put(policy, clusterwide, stray, other)
+    api.get("Namespace", "shop")["metadata"]["labels"] = {"team": "x", "kubernetes.io/metadata.name": "shop"}  # type: ignore[index]
+    relabelled = next(item for item in api.list("Pod", "shop") if item["metadata"]["name"].startswith("frontend"))
+    relabelled["metadata"]["labels"]["app"] = "frontent"
+    del api.objects["Service", "shop", "backend"]
+    stager(api).reach(Stage.SHOP, leftovers=[Applied("CiliumClusterwideNetworkPolicy", "", "wide")])
+    assert api.list("CiliumClusterwideNetworkPolicy") == []
+    assert api.list("CiliumNetworkPolicy") == [other]
+    assert api.get("Pod", "stray", "dev") is None
+    assert api.get("Service", "backend", "shop") is not None
+    assert relabelled["metadata"]["labels"] != {"app": "frontent"} or relabelled not in api.objects.values()
+
+
+def test_bare_means_no_cilium_and_no_ready_node() -> None:
+    api = full()
+
+    def helm(line: str, _stdin: str) -> None:
+        assert line == "helm uninstall cilium --namespace kube-system"
+        del api.objects["DaemonSet", "kube-system", "cilium"]
+        api.put(ready_node("node-1", ready=False))
+
+    stager(api, FakeTools(on_run=helm)).reach(Stage.BARE)
+    assert api.get("Namespace", "shop") is None
+
+
+@pytest.mark.parametrize(
+    ("objects", "stage", "message"),
+    [
+        (cilium(), Stage.BARE, "not the course's to change"),
+        ([], Stage.CILIUM, "runs no Cilium"),
+    ],
+)
+def test_a_cluster_of_somebodys_own_is_left_alone(objects: list[dict[str, Any]], stage: Stage, message: str) -> None:
+    tools = FakeTools()
+    with pytest.raises(StageError, match=message):
+        stager(FakeApi().put(*kube_system(), *objects), tools, own=False).reach(stage)
+    assert tools.ran == []
+
+
+def test_a_namespace_that_is_not_ours_is_left_alone() -> None:
+    api = FakeApi().put(*kube_system(), *cilium(), {"kind": "Namespace", "metadata": {"name": "dev"}})
+    with pytest.raises(StageError, match=r'namespace "dev" exists[\s\S]*kubectl annotate namespace dev'):
+        stager(api).reach(Stage.SHOP)
+
+
+def test_what_helm_says_is_passed_on() -> None:
+    api = FakeApi().put(*kube_system())
+    tools = FakeTools({"helm repo": Ran(1, "Error: no network")})
+    with pytest.raises(StageError, match="helm repo failed: Error: no network"):
+        stager(api, tools).reach(Stage.CILIUM)
+
+
+def test_waiting_says_what_is_missing_and_gives_up() -> None:
+    said: list[str] = []
+    left = ["a, b", "a, b", "b", ""]
+    pauses: list[float] = []
+    Waiting(said.append, pauses.append).until("it", lambda: left.pop(0))
+    assert said == ["waiting for it: a, b", "waiting for it: b"]
+    assert pauses == sorted(pauses)
+    with pytest.raises(StageError, match=r"waited 0 s for it: c\ntry: +lab.reset"):
+        Waiting(said.append, pauses.append).until("it", lambda: "c", seconds=0)

@@ -1,0 +1,60 @@
+"""Every task, on a twin: its solution passes, its starter fails, each known wrong answer fails with the hint meant for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lab_helpers.course.checking import CheckResult
+from lab_helpers.course.reading import read_lab
+from lab_helpers.course.sessions import Lab
+from lab_helpers.course.tasks import OutputCheck, Task
+
+LABS = Path(__file__).resolve().parents[2] / "labs"
+TASKS = [
+    (outline.name, task)
+    for outline in (read_lab(mark.parent) for mark in sorted(LABS.glob("*/lab.yaml")))
+    for task in outline.tasks.values()
+]
+
+
+def cases(kind: str) -> Iterator[object]:
+    for lab, task in TASKS:
+        if kind == "task":
+            yield pytest.param(lab, task, id=f"{lab}-{task.name}")
+        for wrong in task.wrong if kind == "wrong" else ():
+            yield pytest.param(lab, task, wrong, id=f"{lab}-{task.name}-{wrong.name.replace(' ', '-')}")
+
+
+def attempt(lab: Lab, task: Task, answer: str) -> CheckResult:
+    """What a learner does in the notebook: what came before, the answer, the check."""
+    if task.begins_with:
+        assert "✔ applied" in lab.apply(task.begins_with).text()
+    if any(isinstance(check, OutputCheck) for check in task.checks):
+        lab.matrix()
+    lab.answer(task.name, answer)
+    return lab.check(task.name)
+
+
+@pytest.mark.parametrize(("name", "task"), cases("task"))
+def test_the_solution_passes(at_start: Callable[[str], Lab], name: str, task: Task) -> None:
+    result = attempt(at_start(name), task, task.solution)
+    assert result.passed, result.text()
+
+
+@pytest.mark.parametrize(("name", "task"), cases("task"))
+def test_the_starter_fails_with_a_hint(at_start: Callable[[str], Lab], name: str, task: Task) -> None:
+    result = attempt(at_start(name), task, task.starter)
+    assert not result.passed
+    assert result.hint
+
+
+@pytest.mark.parametrize(("name", "task", "wrong"), cases("wrong"))
+def test_a_known_wrong_answer_gets_its_own_hint(
+    at_start: Callable[[str], Lab], name: str, task: Task, wrong: object
+) -> None:
+    result = attempt(at_start(name), task, wrong.answer)  # type: ignore[attr-defined]
+    assert not result.passed
+    assert result.hinted == wrong.hinted, result.text()  # type: ignore[attr-defined]

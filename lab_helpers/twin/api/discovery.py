@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from lab_helpers.twin.objects.kinds import Kind, Kinds
 
-__all__ = ["Discovery", "group_order"]
+__all__ = ["Discovery", "group_order", "version_order"]
 
 _PREFERRED_ORDER = (
     "",
@@ -113,7 +113,7 @@ class Discovery:
             versions += [version for version in kind.versions if version not in versions]
         for review in REVIEWS:
             found.setdefault(review.group, ["v1"])
-        return {group: sorted(found[group], key=_version_order) for group in sorted(found, key=group_order)}
+        return {group: sorted(found[group], key=version_order) for group in sorted(found, key=group_order)}
 
     def api_versions(self) -> dict[str, Any]:
         """``/api``."""
@@ -251,7 +251,7 @@ def _legacy(kind: Kind) -> dict[str, Any]:
     return entry
 
 
-def _version_order(version: str) -> tuple[int, int, int]:
+def version_order(version: str) -> tuple[int, int, int]:
     """Kubernetes' version priority: v2 before v1 before v2beta1 before v1alpha1."""
     digits = "".join(c for c in version[1:].split("alpha")[0].split("beta")[0] if c.isdigit())
     stage = 2 if "alpha" in version else 1 if "beta" in version else 0

@@ -92,6 +92,14 @@ class OpenApi:
             "definitions": _swagger_refs(definitions),
         }
 
+    def swagger_protobuf(self) -> bytes:
+        """``/openapi/v2`` in protobuf (gnostic ``Document``): swagger, info, no paths.
+
+        kubectl asks for it only about kinds that version 3 does not have, to learn that version 2 has them neither.
+        """
+        info = _field_bytes(1, b"Kubernetes") + _field_bytes(2, self._version.encode())
+        return _field_bytes(1, b"2.0") + _field_bytes(2, info) + _field_bytes(8, b"")
+
     def _stamp(self, group: str, version: str) -> str:
         parts = [self._version]
         for kind in self._kinds:
@@ -149,6 +157,11 @@ class OpenApi:
         }
         _head(body)
         schemas[f"{name}List"] = body
+
+
+def _field_bytes(number: int, data: bytes) -> bytes:
+    assert len(data) < 128
+    return bytes([number << 3 | 2, len(data)]) + data
 
 
 def _head(body: dict[str, Any]) -> None:

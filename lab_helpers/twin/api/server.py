@@ -15,6 +15,7 @@ from typing import Any
 from lab_helpers.twin.api.admission.installing import install_admissions
 from lab_helpers.twin.api.authenticating import Tokens
 from lab_helpers.twin.api.calls import Call
+from lab_helpers.twin.api.crds.serving import CustomResources
 from lab_helpers.twin.api.discovery import Discovery
 from lab_helpers.twin.api.listing import Selection, list_page
 from lab_helpers.twin.api.openapi import OpenApi
@@ -55,6 +56,9 @@ class ApiServer:
         self._writer = Writer(registry, self._catalog)
         self._openapi = OpenApi(registry.kinds, self._catalog, self._discovery, version["gitVersion"])
         install_admissions(registry)
+        self._custom = CustomResources(registry, self._catalog)
+        registry.admissions.append(self._custom.step)
+        self._custom.start()
         registry.admissions.append(
             track_fields(
                 lambda operation: self._catalog.shape(operation.kind, operation.api_version.rpartition("/")[2]),
@@ -120,6 +124,10 @@ class ApiServer:
         if path == "/openapi/v3":
             return json_response(self._openapi.index())
         if path == "/openapi/v2":
+            accept = call.headers.get("accept", "")
+            if "json" not in accept and "proto-openapi.spec.v2@v1.0+protobuf" in accept:
+                kind = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+                return Response(200, self._openapi.swagger_protobuf(), kind)
             return json_response(self._openapi.swagger())
         parts = path.removeprefix("/openapi/v3/").split("/")
         found = None

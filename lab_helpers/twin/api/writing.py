@@ -228,7 +228,8 @@ class Writer:
         if target.kind.stored_as:
             item = from_events_group(item)
         try:
-            reading = read(item, self._catalog.shape(target.kind, target.version))
+            shape = self._catalog.shape(target.kind, target.version)
+            reading = read(item, shape, custom=target.kind.custom)
         except DecodeError as error:
             raise self._unreadable(call, target, str(error)) from error
         return reading.value, self._strictness(call, target, reading.unknown, body.duplicates)

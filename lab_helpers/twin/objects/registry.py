@@ -117,8 +117,6 @@ class Registry:
                 raise bad_request(f"{kind.kind}: name or generateName is required")
             metadata["name"] = metadata["generateName"] + "".join(secrets.choice(_NAME_ALPHABET) for _ in range(5))
         key = Key(resource, metadata.get("namespace", ""), metadata["name"])
-        if self.storage.get(key) is not None:
-            raise already_exists(resource, key.name)
         for ignored in ("resourceVersion", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"):
             metadata.pop(ignored, None)
         metadata["uid"] = str(uuid.uuid4())
@@ -127,10 +125,12 @@ class Registry:
             item.pop("status", None)
         if resource == "namespaces":
             item["spec"] = {**(item.get("spec") or {}), "finalizers": ["kubernetes"]}
-        elif "spec" in item or kind.has_status:
+        elif "spec" in item or kind.has_status or kind.custom:
             metadata["generation"] = 1
         version = api_version or kind.api_version
         self._admit(Operation("create", kind, item, None, "", dry_run, manager, version))
+        if self.storage.get(key) is not None:
+            raise already_exists(resource, key.name)
         return item if dry_run else self.storage.put(key, item)
 
     def update(

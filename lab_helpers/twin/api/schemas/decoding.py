@@ -31,9 +31,12 @@ class Reading(NamedTuple):
     unknown: list[str]
 
 
-def read(value: Mapping[str, Any], shape: Shape) -> Reading:
-    """Check and clean ``value``. Raises DecodeError at the first type that does not fit."""
-    reader = _Reader()
+def read(value: Mapping[str, Any], shape: Shape, *, custom: bool = False) -> Reading:
+    """Check and clean ``value``. Raises DecodeError at the first type that does not fit.
+
+    Of a ``custom`` object only the metadata is typed: the rest is pruned here and validated by its schema.
+    """
+    reader = _Reader(lenient=custom)
     found: dict[str, Any] = reader.walk(value, shape, _Place("", "", ""))
     return Reading(found, reader.unknown)
 
@@ -82,10 +85,15 @@ class _Place(NamedTuple):
 
 
 class _Reader:
-    def __init__(self) -> None:
+    def __init__(self, *, lenient: bool) -> None:
         self.unknown: list[str] = []
+        self._lenient = lenient
 
     def walk(self, value: Any, shape: Shape, place: _Place) -> Any:
+        if self._lenient and not place.path.startswith("metadata"):
+            fits = {"struct": Mapping, "map": Mapping, "list": list}.get(shape.kind)
+            if fits is None or (place.path and not isinstance(value, fits)):
+                return value
         match shape.kind:
             case "struct":
                 return self._struct(value, shape, place)
@@ -96,7 +104,7 @@ class _Reader:
                 return {
                     key: self.walk(item, element, place.field(key, place.owner)._replace(go=place.go))
                     for key, item in value.items()
-                    if item is not None
+                    if item is not None or self._lenient
                 }
             case "list":
                 if not isinstance(value, list):
@@ -120,7 +128,7 @@ class _Reader:
                     found[key] = item
                 else:
                     self.unknown.append(inner.path)
-            elif item is not None:
+            elif item is not None or (self._lenient and not inner.path.startswith("metadata")):
                 found[key] = self.walk(item, below, inner)
         return found
 

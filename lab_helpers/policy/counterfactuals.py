@@ -7,6 +7,7 @@ confirms are returned.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -18,6 +19,7 @@ from lab_helpers.policy.labels import CLUSTER_LABEL, NAMESPACE_LABEL, NAMESPACE_
 from lab_helpers.policy.parsing import parse
 from lab_helpers.policy.protocols import PORT_PROTOCOLS
 from lab_helpers.policy.repositories import Repository
+from lab_helpers.policy.requests import L7Parser
 from lab_helpers.policy.rules import Action, Direction, ParsedPolicy, Rule, RuleRef
 from lab_helpers.policy.selectors import LabelSelector, Operator
 
@@ -202,6 +204,9 @@ def _opening(question: Question, side: Side) -> dict[str, Any] | None:
     else:
         family = "IPv6" if question.protocol.text == "ICMPv6" else "IPv4"
         element["icmps"] = [{"fields": [{"family": family, "type": question.port}]}]
+    demands = _request_rules(question, side)
+    if demands is not None and "toPorts" in element:
+        element["toPorts"][0]["rules"] = demands
     short = side.peer.name.rpartition("/")[2] or side.peer.name
     name = f"allow-{side.direction}-{short}".lower().replace(".", "-").replace(":", "-")
     return {
@@ -213,6 +218,17 @@ def _opening(question: Question, side: Side) -> dict[str, Any] | None:
             str(side.direction): [element],
         },
     }
+
+
+def _request_rules(question: Question, side: Side) -> dict[str, Any] | None:
+    """The L7 rule that lets exactly this request pass, where it was the proxy that refused it."""
+    if side.layer7 is None or side.layer7.allowed:
+        return None
+    if side.layer7.parser is L7Parser.HTTP and question.http is not None:
+        return {"http": [{"method": question.http.method, "path": re.escape(question.http.path).replace("\\/", "/")}]}
+    if side.layer7.parser is L7Parser.DNS and question.dns:
+        return {"dns": [{"matchName": question.dns}]}
+    return None
 
 
 def _openings(repository: Repository, explanation: Explanation) -> Iterator[_Candidate]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from lab_helpers.policy.decisions import Why
 from lab_helpers.policy.explaining import Explanation, Match, Side
 from lab_helpers.policy.identities import Endpoint
 from lab_helpers.policy.rules import Direction
 
-__all__ = ["explanation_lines", "labels_text"]
+__all__ = ["explanation_json", "explanation_lines", "labels_text"]
 
 _HIDDEN = ("io.cilium.k8s.namespace.labels", "io.cilium.k8s.policy")
 
@@ -96,3 +97,45 @@ def _conclusion(side: Side) -> str:
     if not side.selected_by:
         return "the endpoint is always closed (enforcement mode always, or it is still initialising)"
     return "no rule matches, and default deny is on"
+
+
+def explanation_json(explanation: Explanation) -> dict[str, Any]:
+    """The same as plain data."""
+    question = explanation.question
+    return {
+        "allowed": explanation.allowed,
+        "from": {"name": question.source.name, "identity": question.source.identity.numeric},
+        "to": {"name": question.target.name, "identity": question.target.identity.numeric},
+        "protocol": question.protocol.text,
+        "port": question.port,
+        "egress": _side_json(explanation.egress),
+        "ingress": _side_json(explanation.ingress),
+    }
+
+
+def _side_json(side: Side) -> dict[str, Any]:
+    decision = side.decision
+    return {
+        "allowed": decision.allowed,
+        "why": str(decision.why),
+        "match": decision.match.text,
+        "dropReason": int(decision.drop_reason),
+        "policyMapKey": side.map_key,
+        "selectedBy": [str(ref) for ref in side.selected_by],
+        "defaultDenyBy": [str(ref) for ref in side.closed_by],
+        "matches": [
+            {
+                "rule": str(match.ref),
+                "action": str(match.action),
+                "peer": match.peer,
+                "ports": match.ports,
+                "decides": match.decides,
+                "notes": [fault.what for fault in match.faults],
+            }
+            for match in side.matches
+        ],
+        "misses": [{"rule": str(m.ref), "action": str(m.action), "reason": m.reason} for m in side.misses],
+        "layer7": None
+        if side.layer7 is None
+        else {"parser": str(side.layer7.parser), "allowed": side.layer7.allowed, "text": side.layer7.text},
+    }

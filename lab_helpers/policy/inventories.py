@@ -21,7 +21,7 @@ from lab_helpers.policy.pod_labels import DEFAULT_FILTER, LabelFilter, identity_
 from lab_helpers.policy.repositories import Repository
 from lab_helpers.policy.rules import ParsedPolicy, Service
 
-__all__ = ["Inventory", "Member", "Object", "ServiceObject", "ServicePort", "build_inventory"]
+__all__ = ["Inventory", "Member", "Object", "ServiceObject", "ServicePort", "build_inventory", "with_namespace"]
 
 _Node = Mapping[str, Any]
 _TEMPLATED: Final = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job")
@@ -271,7 +271,7 @@ def build_inventory(
         if item.obj.get("kind") not in KINDS:
             continue
         try:
-            policy = parse(_with_namespace(item.obj), config, locate=item.locate)
+            policy = parse(with_namespace(item.obj), config, locate=item.locate)
         except PolicyError as error:
             refused.append(error)
             sources["/".join(part for part in (error.kind, error.namespace, error.name) if part)] = item
@@ -282,7 +282,7 @@ def build_inventory(
     return Inventory(repository, tuple(members), services, tuple(policies.values()), tuple(refused), sources)
 
 
-def _with_namespace(obj: _Node) -> _Node:
+def with_namespace(obj: _Node) -> _Node:
     """``kubectl apply`` would put a namespaced object without namespace in ``default``."""
     if obj.get("kind") != "CiliumNetworkPolicy" or _metadata(obj).get("namespace"):
         return obj

@@ -119,7 +119,7 @@ def _elements(way: str, peers: Mapping[_Peer, set[_Port]]) -> list[dict[str, Any
             if part:
                 grouped.setdefault((kind, part), []).append(what)
     elements = []
-    for (kind, ports), found in grouped.items():
+    for (kind, shared), found in grouped.items():
         element: dict[str, Any] = {}
         if kind == "pods":
             element[f"{way}Endpoints"] = [{"matchLabels": dict(labels)} for labels in found]
@@ -129,11 +129,11 @@ def _elements(way: str, peers: Mapping[_Peer, set[_Port]]) -> list[dict[str, Any
             element[f"{way}Entities"] = [what[0][0] for what in found]
         else:
             element[f"{way}CIDR"] = [what[0][0] for what in found]
-        if next(iter(ports))[0] in _FAMILIES:
-            fields = [{"family": _FAMILIES[protocol], "type": number} for protocol, number in sorted(ports)]
+        if next(iter(shared))[0] in _FAMILIES:
+            fields = [{"family": _FAMILIES[protocol], "type": number} for protocol, number in sorted(shared)]
             element["icmps"] = [{"fields": fields}]
         else:
-            element.update(_ports(ports))
+            element.update(_ports(shared))
         elements.append(element)
     return elements
 

@@ -157,20 +157,19 @@ def _service_ports(inventory: Inventory, rule: Rule) -> Iterator[RawFinding]:
         if match.first != match.last or (match.first, match.protocol.name) in open_ports or match.first in told:
             continue
         for service in inventory.services:
+            namespace = service.service.namespace
             wanted = dict(service.service.selector)
             behind = [
                 member
                 for member in listening
-                if member.namespace == service.service.namespace
-                and wanted
-                and wanted.items() <= dict(member.labels).items()
+                if member.namespace == namespace and wanted and wanted.items() <= dict(member.labels).items()
             ]
             for port in service.ports:
                 if behind and port.port == match.first and port.target != str(port.port):
                     told.add(match.first)
                     message = (
-                        f"{match} is the port of Service {service.service.namespace}/{service.service.name}; policy sees "
-                        f"the pod's port, which is {port.target}"
+                        f"{match} is the port of Service {namespace}/{service.service.name}; "
+                        f"policy sees the pod's port, which is {port.target}"
                     )
                     yield _finding(rule, "warning", "service-port", message, "04")
                     break

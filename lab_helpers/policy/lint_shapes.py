@@ -14,6 +14,9 @@ from lab_helpers.policy.sanitizing import SECTIONS
 __all__ = ["RawFinding", "shape_findings"]
 
 _Node = Mapping[str, Any]
+_PEER_FIELDS = frozenset(
+    way + kind for way in ("from", "to") for kind in ("Endpoints", "CIDR", "CIDRSet", "Entities", "Nodes", "Groups")
+) | {"toFQDNs", "toServices"}
 
 
 class RawFinding(NamedTuple):
@@ -55,7 +58,7 @@ def _network_policy(policy: ParsedPolicy, source: Object) -> Iterator[RawFinding
     for section in ("ingress", "egress"):
         if spec.get(section) and types is not None and section.capitalize() not in types:
             message = (
-                f"policyTypes does not list {section.capitalize()}, but Cilium enforces the filled section all the same "
+                f"policyTypes does not list {section.capitalize()}, but Cilium enforces the filled section anyway "
                 "(https://github.com/cilium/cilium/issues/48703)"
             )
             yield _raw(policy, source, ("spec", section), "warning", "policy-types", message, "04")
@@ -92,7 +95,7 @@ def _element(policy: ParsedPolicy, source: Object, path: Path, section: str, ele
         message = "an empty deny rule denies nothing by itself; name peers (entity all) or ports"
         yield _raw(policy, source, path, "warning", "deny-nothing", message, "09")
     for key, value in element.items():
-        if value == [] and key.startswith(("from", "to")) and key != "toPorts":
+        if value == [] and key in _PEER_FIELDS:
             message = f"{key}: [] means nobody, and makes the whole rule match nobody"
             if key in ("toFQDNs", "toServices", "toGroups", "fromGroups"):
                 message = f"{key}: [] is no restriction: with toPorts the rule is for everybody"

@@ -1,0 +1,193 @@
+"""What the policy engine is asked about on a cluster: its objects by the API, its flows by Hubble.
+
+Works on any cluster with Cilium; kinds that the cluster does not have are left out.
+"""
+
+from __future__ import annotations
+
+import urllib.parse
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from lab_helpers.clusters.cluster import Cluster
+from lab_helpers.clusters.errors import ClusterError
+from lab_helpers.policy import HTTPRequest, NamedPort, PolicyConfig, Protocol, Version, parse_labels
+from lab_helpers.policy.inventories import Inventory, Object, build_inventory
+from lab_helpers.policy.recorded_flows import FlowEnd, FlowRecord
+
+if TYPE_CHECKING:
+    from lab_helpers.hubble.protos import flow_pb2
+
+__all__ = ["cluster_config", "cluster_objects", "flow_record", "flows_of_text", "read_cluster", "read_flows"]
+
+_LISTS: Final = (
+    "/api/v1/namespaces",
+    "/api/v1/pods",
+    "/api/v1/services",
+    "/apis/discovery.k8s.io/v1/endpointslices",
+    "/apis/networking.k8s.io/v1/networkpolicies",
+    "/apis/cilium.io/v2/ciliumnetworkpolicies",
+    "/apis/cilium.io/v2/ciliumclusterwidenetworkpolicies",
+    "/apis/cilium.io/v2/ciliumcidrgroups",
+    "/apis/cilium.io/v2/ciliumendpoints",
+    "/apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies",
+)
+_ABSENT: Final = (404, 405)
+
+
+def _get(api: Any, path: str) -> dict[str, Any] | None:
+    """A JSON document from the API server, None when it does not have it."""
+    from kubernetes.client import ApiException
+
+    try:
+        document = api.call_api(
+            path, "GET", response_type="object", auth_settings=["BearerToken"], _return_http_data_only=True
+        )
+    except ApiException as error:
+        if error.status in _ABSENT:
+            return None
+        raise ClusterError(f"the cluster refused to list {path}: {error.reason}", where=path) from error
+    return dict(document)
+
+
+def cluster_objects(cluster: Cluster) -> Iterator[Object]:
+    """Every object that matters to policies. Raises ClusterError when the cluster does not answer."""
+    from urllib3.exceptions import HTTPError
+
+    with cluster.api() as api:
+        for path in _LISTS:
+            try:
+                listed = _get(api, path)
+            except HTTPError as error:
+                raise ClusterError(f"the cluster does not answer: {error}", try_="cilium-labs status") from error
+            if listed is None:
+                continue
+            kind = str(listed.get("kind", "")).removesuffix("List")
+            for item in listed.get("items") or ():
+                yield Object({"kind": kind, "apiVersion": listed.get("apiVersion"), **item})
+
+
+def cluster_config(cluster: Cluster) -> PolicyConfig:
+    """The agents' configuration, from ``cilium-config`` and the version of the image. Raises ClusterError on a
+    value nobody takes.
+    """
+    version = Version.V1_19 if cluster.versions().get("cilium", "").startswith("1.19") else Version.V1_20
+    with cluster.api() as api:
+        found = _get(api, "/api/v1/namespaces/kube-system/configmaps/cilium-config")
+    try:
+        return PolicyConfig.from_config_map((found or {}).get("data") or {}, version=version)
+    except ValueError as error:
+        raise ClusterError(str(error), where="ConfigMap kube-system/cilium-config") from error
+
+
+def read_cluster(cluster: Cluster, extra: Iterable[Object] = ()) -> Inventory:
+    """The cluster as it is, with more objects on top (which replace those of the same name)."""
+    return build_inventory([*cluster_objects(cluster), *extra], cluster_config(cluster))
+
+
+def _port(flow: flow_pb2.Flow) -> tuple[Protocol, int] | None:
+    l4 = flow.l4
+    name = l4.WhichOneof("protocol")
+    if name in ("TCP", "UDP", "SCTP"):
+        return Protocol[name], int(getattr(l4, name).destination_port)
+    if name == "ICMPv4":
+        return Protocol.ICMP, int(l4.ICMPv4.type)
+    if name == "ICMPv6":
+        return Protocol.ICMPV6, int(l4.ICMPv6.type)
+    return None
+
+
+def _end(
+    endpoint: flow_pb2.Endpoint, ip: str, names: Iterable[str], ports: dict[str, tuple[NamedPort, ...]]
+) -> FlowEnd:
+    workload = endpoint.workloads[0].name if endpoint.workloads else ""
+    return FlowEnd(
+        int(endpoint.identity),
+        parse_labels(endpoint.labels),
+        endpoint.namespace,
+        endpoint.pod_name,
+        workload,
+        ip,
+        tuple(names),
+        ports.get(f"{endpoint.namespace}/{endpoint.pod_name}", ()),
+    )
+
+
+def flow_record(flow: flow_pb2.Flow, ports: dict[str, tuple[NamedPort, ...]] | None = None) -> FlowRecord | None:
+    """A Hubble flow as the engine sees it; None for flows without ports (socket events, L7 responses). ``ports``:
+    named ports by pod.
+    """
+    where = _port(flow)
+    if where is None or not flow.source.labels or not flow.destination.labels:
+        return None
+    from lab_helpers.hubble.protos import flow_pb2
+
+    http, query = None, ""
+    if flow.HasField("l7"):
+        if flow.l7.type == flow_pb2.RESPONSE:
+            return None
+        if flow.l7.HasField("http"):
+            http = _request(flow.l7.http)
+        query = flow.l7.dns.query.rstrip(".")
+    known = ports or {}
+    return FlowRecord(
+        _end(flow.source, flow.IP.source, flow.source_names, known),
+        _end(flow.destination, flow.IP.destination, flow.destination_names, known),
+        *where,
+        dropped=flow.verdict in (flow_pb2.DROPPED, flow_pb2.ERROR),
+        reply=flow.is_reply.value,
+        http=http,
+        dns=query,
+    )
+
+
+def _request(http: flow_pb2.HTTP) -> HTTPRequest:
+    parts = urllib.parse.urlsplit(http.url)
+    path = parts.path or "/"
+    headers = tuple((header.key, header.value) for header in http.headers)
+    return HTTPRequest(http.method, f"{path}?{parts.query}" if parts.query else path, parts.netloc, headers)
+
+
+def _named_ports(inventory: Inventory | None) -> dict[str, tuple[NamedPort, ...]]:
+    members = inventory.members if inventory is not None else ()
+    return {f"{member.namespace}/{member.name}": member.endpoint.named_ports for member in members}
+
+
+def read_flows(cluster: Cluster, *, since: int, inventory: Inventory | None = None) -> list[FlowRecord]:
+    """The flows that Hubble saw since a moment (nanoseconds since 1970). Raises ClusterError when Relay does not
+    answer.
+    """
+    from lab_helpers.hubble.errors import CallError
+
+    ports = _named_ports(inventory)
+    try:
+        with cluster.hubble() as hubble:
+            records = [flow_record(response.flow, ports) for response in hubble.flows(since=since)]
+    except (CallError, OSError) as error:
+        raise ClusterError(f"Hubble does not answer: {error}", try_="cilium hubble port-forward") from error
+    return [record for record in records if record is not None]
+
+
+def flows_of_text(text: str, inventory: Inventory | None = None) -> list[FlowRecord]:
+    """Flows as ``hubble observe -o jsonpb`` (or ``-o json``) wrote them. Raises ClusterError with the number of a
+    bad record.
+    """
+    from lab_helpers.hubble import jsonpb
+    from lab_helpers.hubble.errors import JsonError
+    from lab_helpers.hubble.protos import flow_pb2, observer_pb2
+
+    ports = _named_ports(inventory)
+    found = []
+    for number, document in enumerate(jsonpb.documents(text), start=1):
+        try:
+            if '"flow"' in document:
+                response = jsonpb.loads(document, observer_pb2.GetFlowsResponse(), discard_unknown=True)
+                flow = response.flow
+            else:
+                flow = jsonpb.loads(document, flow_pb2.Flow(), discard_unknown=True)
+        except (JsonError, ValueError) as error:
+            raise ClusterError(f"flow {number} cannot be read: {error}", try_="hubble observe -o jsonpb") from error
+        record = flow_record(flow, ports)
+        if record is not None:
+            found.append(record)
+    return found

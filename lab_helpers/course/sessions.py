@@ -25,7 +25,7 @@ from lab_helpers.course.reading import read_lab
 from lab_helpers.course.records import Records
 from lab_helpers.course.reporting import learner_progress
 from lab_helpers.course.staging import Stager
-from lab_helpers.course.surveying import flood, flow_table, identity_table, reachability
+from lab_helpers.course.surveying import agent_version, flood, flow_table, identity_table, reachability
 from lab_helpers.course.tasks import Stage, Task
 from lab_helpers.course.tooling import Tools
 from lab_helpers.course.workloads import Workload
@@ -166,10 +166,11 @@ class Lab(View):
 
     def card(self) -> LabCard:
         """What this lab is about, and what it runs on."""
-        outline, versions = self.outline, self.cluster.versions()
-        running = "no network plug-in yet" if "cilium" not in versions else f"Cilium {versions['cilium']}"
+        outline = self.outline
+        cilium = agent_version(self.api)
+        running = f"Cilium {cilium}" if cilium else "no network plug-in yet"
         facts = [("cluster", f"{self.cluster.name} ({self.cluster.backend})")]
-        facts += [("Kubernetes", versions.get("kubernetes", "unknown")), ("network", running)]
+        facts += [("Kubernetes", self.api.version()), ("network", running)]
         if outline.start is Stage.SHOP:
             pods = sum(len(self.api.list("Pod", namespace)) for namespace in shopping.NAMESPACES)
             facts.append(("shop", f"{pods} pods in {' and '.join(shopping.NAMESPACES)}"))

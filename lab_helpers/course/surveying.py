@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from lab_helpers.course.api import Api
 from lab_helpers.course.errors import CourseError
+from lab_helpers.course.fields import select
 from lab_helpers.course.observing import FlowSource
 from lab_helpers.course.probing import Probe, Prober
 from lab_helpers.course.shopping import CLIENTS
@@ -17,7 +18,7 @@ from lab_helpers.views.identities import IdentityRow, IdentityTable
 from lab_helpers.views.matrices import Matrix
 from lab_helpers.views.panels import Panel
 
-__all__ = ["TARGETS", "flood", "flow_table", "identity_table", "reachability"]
+__all__ = ["TARGETS", "agent_version", "flood", "flow_table", "identity_table", "reachability"]
 
 TARGETS: Final[Mapping[str, str]] = {
     "backend:8080": "curl -s -o /dev/null --max-time 2 http://backend.shop:8080/api/v1/products",
@@ -82,6 +83,13 @@ def flood(api: Api, source: str, url: str, requests: int) -> Panel:
     answered = attempt.output.strip()
     line = f"{requests} requests in {attempt.seconds:.1f} s, {answered or 'none'} answered"
     return Panel(f"{source} was busy", Tones.PLAIN.value, "done", (line,))
+
+
+def agent_version(api: Api) -> str:
+    """The version of the agents' image, without ``v``; empty when Cilium is not installed."""
+    agents = api.get("DaemonSet", "cilium", "kube-system")
+    images = select(agents, "spec.template.spec.containers[?name=cilium-agent].image") if agents else []
+    return str(images[0]).partition("@")[0].rpartition(":")[2].removeprefix("v") if images else ""
 
 
 def identity_table(api: Api, namespaces: Iterable[str]) -> IdentityTable:

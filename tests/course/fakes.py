@@ -39,6 +39,7 @@ def deployment_pods(namespace: str, name: str, count: int = 1) -> list[dict[str,
 Decide = Callable[[str, str], Executed]
 """What a command (second) gives in a pod "namespace/name" (first)."""
 
+IMAGE = "quay.io/cilium/cilium:v1.20.2@sha256:0"
 ANSWERED = Executed(0, "200", "", 0.01)
 SILENT = Executed(28, "", "", 2.0)
 
@@ -92,6 +93,9 @@ class FakeApi:
     def delete(self, kind: str, name: str, namespace: str = "", *, grace: int | None = None) -> None:
         assert kind in KINDS
         self.objects.pop((kind, namespace, name), None)
+
+    def version(self) -> str:
+        return "v1.34.2"
 
     def execute(
         self, namespace: str, pod: str, command: Sequence[str], *, container: str = "", timeout: float = 30.0
@@ -172,6 +176,7 @@ def cilium(*, relay: bool = True) -> list[dict[str, Any]]:
     daemonset = {
         "kind": "DaemonSet",
         "metadata": {"name": "cilium", "namespace": "kube-system"},
+        "spec": {"template": {"spec": {"containers": [{"name": "cilium-agent", "image": IMAGE}]}}},
         "status": {"desiredNumberScheduled": 1, "numberReady": 1, "updatedNumberScheduled": 1},
     }
     deployment = {

@@ -1,4 +1,4 @@
-"""Every task, on a twin: its solution passes, its starter fails, each known wrong answer fails with the hint meant for it."""
+"""Every task, on a twin: the solution passes, the starter fails, a known wrong answer gets the hint meant for it."""
 
 from __future__ import annotations
 

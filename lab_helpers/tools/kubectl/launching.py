@@ -52,7 +52,8 @@ def _descend(command: Command, words: list[str]) -> tuple[Command, list[str]]:
 def _unknown(root: Command, word: str) -> str:
     for entry in VERBS:
         root.add(Command(entry.name))
-    names = root.suggestions(word)
+    alike = set(root.suggestions(word))
+    names = [entry.name for entry in VERBS if entry.name in alike]
     text = f"error: unknown command {go_quote(word)} for {go_quote(root.name)}"
     if names:
         text += "\n\nDid you mean this?\n" + "".join(f"\t{name}\n" for name in names)

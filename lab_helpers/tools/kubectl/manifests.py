@@ -5,9 +5,10 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from lab_helpers.tools.kubectl.errors import KubectlError
+from lab_helpers.tools.kubectl.errors import KubectlError, not_bundled
 from lab_helpers.tools.kubectl.sessions import Session
 from lab_helpers.tools.rest.discovery import Resource
+from lab_helpers.tools.rest.errors import UnknownKindError, kubectl_text
 
 _EXTENSIONS = (".json", ".yaml", ".yml")
 
@@ -85,13 +86,12 @@ def _content(path: str) -> str:
         raise KubectlError(f'the path "{path}" cannot be accessed: {(error.strerror or str(error)).lower()}') from error
 
 
-def parse_documents(text: str, source: str) -> list[Any]:
-    """The documents of a YAML or JSON text, empty ones left out. Raises KubectlError that says where it is broken."""
+def parse_documents(text: str, source: str) -> Iterator[Any]:
+    """The documents of a YAML or JSON text, empty ones left out. Raises KubectlError where one is broken."""
     import yaml
 
     from lab_helpers.tools.kubectl.yamlreading import LOADER
 
-    out = []
     for document in re.split(r"^---(?:[ \t].*)?$", text, flags=re.MULTILINE):
         if not document.strip():
             continue
@@ -102,8 +102,7 @@ def parse_documents(text: str, source: str) -> list[Any]:
                 f"error parsing {source}: error converting YAML to JSON: {_go_yaml_text(error)}"
             ) from error
         if value is not None:
-            out.append(value)
-    return out
+            yield value
 
 
 def _go_yaml_text(error: Exception) -> str:
@@ -138,23 +137,27 @@ def _unfolded(value: Any, source: str) -> Iterator[dict[str, Any]]:
         yield value
 
 
-def documents(session: Session) -> list[tuple[str, dict[str, Any]]]:
-    """What ``-f`` (and ``-R``) of the session name, as (source, object). ``-k`` is refused."""
-    if session.flag("kustomize"):
-        from lab_helpers.tools.kubectl.errors import not_bundled
+Failures = list[Exception]
 
+
+def documents(session: Session) -> tuple[list[tuple[str, dict[str, Any]]], Failures]:
+    """What ``-f`` (and ``-R``) of the session name, as (source, object), and what could not be read. ``-k`` is refused."""
+    if session.flag("kustomize"):
         raise not_bundled("-k (kustomize)", "apply plain manifests with -f")
-    out = []
-    for source, text in _texts(session.flag("filename") or [], session, bool(session.flag("recursive"))):
-        for value in parse_documents(text, source):
-            out += [(source, body) for body in _unfolded(value, source)]
-    return out
+    out: list[tuple[str, dict[str, Any]]] = []
+    failures: Failures = []
+    texts = list(_texts(session.flag("filename") or [], session, bool(session.flag("recursive"))))
+    for source, text in texts:
+        try:
+            for value in parse_documents(text, source):
+                out += [(source, body) for body in _unfolded(value, source)]
+        except KubectlError as error:
+            failures.append(error)
+    return out, failures
 
 
 def place(session: Session, source: str, body: dict[str, Any]) -> Manifest:
     """Find an object's type and namespace. Raises KubectlError for an unknown type or a namespace that is not the one asked for."""
-    from lab_helpers.tools.rest.errors import UnknownKindError
-
     try:
         resource = session.catalogue.of_kind(str(body.get("apiVersion") or ""), str(body["kind"]))
     except UnknownKindError as error:
@@ -178,6 +181,29 @@ def place(session: Session, source: str, body: dict[str, Any]) -> Manifest:
     return Manifest(source, body, resource, own or session.namespace)
 
 
+def read_manifests(session: Session) -> tuple[list[Manifest], Failures]:
+    """All objects that ``-f`` names, placed, and what could not be read or placed."""
+    found, failures = documents(session)
+    out = []
+    for source, body in found:
+        try:
+            out.append(place(session, source, body))
+        except KubectlError as error:
+            failures.append(error)
+    return out, failures
+
+
 def manifests(session: Session) -> list[Manifest]:
-    """All objects that ``-f`` names, placed."""
-    return [place(session, source, body) for source, body in documents(session)]
+    """All objects that ``-f`` names. Raises the first failure."""
+    out, failures = read_manifests(session)
+    if failures:
+        raise failures[0]
+    return out
+
+
+def report(session: Session, failures: Failures) -> int:
+    """Print failures as kubectl does (several without ``error: ``) and return the exit status."""
+    for failure in failures:
+        line = failure.line if isinstance(failure, KubectlError) else kubectl_text(failure)
+        session.complain(line.removeprefix("error: ") if len(failures) > 1 else line)
+    return 1 if failures else 0

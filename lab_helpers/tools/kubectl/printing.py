@@ -1,5 +1,6 @@
 """``-o``: from an object to text, for every command that can print objects (cli-runtime's printers)."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -102,6 +103,11 @@ def _yaml(keep: bool) -> Text:
     return text
 
 
+def _reason(error: Exception) -> str:
+    """Without the words that come before it anyway."""
+    return re.sub(r"^error parsing jsonpath(?:: | .*, )", "", str(error), flags=re.DOTALL)
+
+
 def _jsonpath(name: str, argument: str, session: Session) -> Text:
     from lab_helpers.tools.kubectl.output import jsonpaths
 
@@ -111,9 +117,7 @@ def _jsonpath(name: str, argument: str, session: Session) -> Text:
     try:
         nodes = jsonpaths.parse(template)
     except jsonpaths.JsonPathError as error:
-        raise KubectlError(
-            f"error parsing jsonpath {template}, {str(error).removeprefix('error parsing jsonpath: ')}"
-        ) from error
+        raise KubectlError(f"error parsing jsonpath {template}, {_reason(error)}") from error
     strict = not session.flag("allow-missing-template-keys", True)
 
     def text(body: dict[str, Any]) -> str:
@@ -127,7 +131,16 @@ def _jsonpath(name: str, argument: str, session: Session) -> Text:
                 for value in jsonpaths.evaluate(node, body, body, strict)
             ]
             return json_text(values) + "\n"
-        return jsonpaths.render(nodes, body, strict=strict)
+        try:
+            return jsonpaths.render(nodes, body, strict=strict)
+        except jsonpaths.JsonPathError as error:
+            from lab_helpers.tools.kubectl.output.gosyntax import go_value
+
+            raise KubectlError(
+                f'error executing jsonpath "{template}": Error executing template: {error}. Printing more information for '
+                f"debugging the template:\n\ttemplate was:\n\t\t{template}\n\tobject given to jsonpath engine was:\n"
+                f"\t\t{go_value(body)}\n\n"
+            ) from error
 
     return text
 
@@ -155,17 +168,25 @@ class Reporter:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._text = object_text(session)
+        self._bodies: list[dict[str, Any]] = []
         mode = session.flag("dry-run", "none")
         self._suffix = {"client": " (dry run)", "server": " (server dry run)"}.get(mode, "")
 
     def tell(self, shown: str, operation: str, body: dict[str, Any]) -> None:
-        """`shown` is ``pod/x``; `operation` ``created``, ``configured`` …"""
+        """`shown` is ``pod/x``; `operation` ``created``, ``configured`` … Objects are printed by `finish`."""
         if self._text is None:
             self._session.say(f"{shown} {operation}{self._suffix}")
         elif split_output(self._session)[0] == "name":
             self._session.say(shown)
         else:
-            self._session.out.write(self._text(body))
+            self._bodies.append(body)
+
+    def finish(self) -> None:
+        """Print the objects kept so far: one by itself, several as a list."""
+        if self._text is not None and self._bodies:
+            listed = {**as_list(self._bodies), "metadata": {}}
+            self._session.out.write(self._text(self._bodies[0] if len(self._bodies) == 1 else listed))
+        self._bodies = []
 
 
 def dry_run(session: Session) -> str:

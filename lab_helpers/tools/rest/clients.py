@@ -56,7 +56,8 @@ def _status_of(response: Response, body: bytes, method: str, path: str) -> dict[
     resource = path.partition("?")[0].strip("/").split("/")[-1]
     message = {
         401: text or "Unauthorized",
-        404: f"the server could not find the requested resource ({method.lower()} {resource})" if resource else text,
+        404: "the server could not find the requested resource"
+        + (f" ({method.lower()} {resource})" if path.startswith(("/api/", "/apis/")) else ""),
         405: "the server does not allow this method on the requested resource",
     }.get(code, text or f"the server responded with the status code {code} but did not return more information")
     return {"kind": "Status", "status": "Failure", "code": code, "reason": _PHRASES.get(code, ""), "message": message}

@@ -210,7 +210,7 @@ class Catalogue:
         found = found or self._by_name(name, rest, "")
         if found:
             return found
-        raise NoResourceError(name, rest)
+        raise NoResourceError(name)
 
     def _by_name(self, name: str, group: str, version: str) -> Resource | None:
         if not (group or version):

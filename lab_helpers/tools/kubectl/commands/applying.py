@@ -5,13 +5,13 @@ from typing import Any
 
 from lab_helpers.tools.goflags import Command, Invocation, go_quote
 from lab_helpers.tools.kubectl.errors import KubectlError, not_bundled
-from lab_helpers.tools.kubectl.manifests import Manifest, manifests
+from lab_helpers.tools.kubectl.manifests import Manifest, read_manifests, report
 from lab_helpers.tools.kubectl.mergekeys import built_in
 from lab_helpers.tools.kubectl.merging import three_way
 from lab_helpers.tools.kubectl.output.jsontexts import go_json
 from lab_helpers.tools.kubectl.printing import Reporter, add_dry_run_flag, add_output_flags, dry_run
 from lab_helpers.tools.kubectl.sessions import Session
-from lab_helpers.tools.rest import ApiError, kubectl_text
+from lab_helpers.tools.rest import ApiError
 from lab_helpers.tools.rest.clients import APPLY_PATCH, MERGE_PATCH, STRATEGIC_PATCH
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -82,23 +82,18 @@ def run(invocation: Invocation) -> int:
         raise KubectlError("must specify one of -f and -k")
     if dry_run(session) == "client" and flags["server-side"]:
         raise KubectlError("--dry-run=client doesn't work with --server-side (did you mean --dry-run=server instead?)")
-    found = [entry for entry in manifests(session) if matches(flags["selector"], entry.body)]
-    if not found:
+    entries, failures = read_manifests(session)
+    found = [entry for entry in entries if matches(flags["selector"], entry.body)]
+    if not found and not failures:
         raise KubectlError("no objects passed to apply")
     reporter = Reporter(session)
-    failed: list[Exception] = []
     for entry in found:
         try:
             apply_one(session, entry, reporter)
-        except ApiError as error:
-            failed.append(error)
-        except KubectlError as error:
-            if len(found) == 1:
-                raise
-            failed.append(error)
-    for failure in failed:
-        session.complain(failure.line if isinstance(failure, KubectlError) else kubectl_text(failure))
-    return 1 if failed else 0
+        except (ApiError, KubectlError) as error:
+            failures.append(error)
+    reporter.finish()
+    return report(session, failures)
 
 
 def matches(selector: str, body: dict[str, Any]) -> bool:
@@ -171,7 +166,7 @@ def apply_one(session: Session, entry: Manifest, reporter: Reporter) -> None:
             "kubectl create --save-config or kubectl apply. The missing annotation will be patched automatically."
         )
     if dry_run(session) == "client":
-        reporter.tell(entry.shown, "configured", modified)
+        reporter.tell(entry.shown, "configured", current)
         return
     strategic = built_in(entry.resource.group)
     patch = three_way(json.loads(last) if last else {}, modified, current, entry.resource.kind if strategic else "")

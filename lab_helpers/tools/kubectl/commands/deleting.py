@@ -5,11 +5,12 @@ from typing import Any
 
 from lab_helpers.tools.goflags import Command, Invocation
 from lab_helpers.tools.kubectl.errors import KubectlError
+from lab_helpers.tools.kubectl.manifests import Failures, read_manifests, report
 from lab_helpers.tools.kubectl.printing import add_dry_run_flag, dry_run
 from lab_helpers.tools.kubectl.selecting import NO_NAME, NOTHING_NAMED, Found, check_words, items_of, selectors, wanted
 from lab_helpers.tools.kubectl.sessions import Session
 from lab_helpers.tools.kubectl.vanishing import wait_until_gone
-from lab_helpers.tools.rest import ApiError, kubectl_text
+from lab_helpers.tools.rest import ApiError
 
 
 def build(_name: str) -> Command:
@@ -85,7 +86,7 @@ def run(invocation: Invocation) -> int:
         grace = 1
     if flags["force"] and grace < 0:
         grace = 0
-    errors: list[ApiError] = []
+    errors: Failures = []
     found = _found(session, errors)
     if flags["force"] and dry_run(session) == "none":
         session.complain(
@@ -104,24 +105,23 @@ def run(invocation: Invocation) -> int:
                 errors.append(error.about("deleting", item.source) if item.source else error)
     if not found and not errors:
         session.say("No resources found")
-    for failure in errors:
-        session.complain(kubectl_text(failure))
+    status = report(session, errors)
     if flags["wait"] and dry_run(session) == "none":
         session.out.flush()
         limit = flags["timeout"] / 1e9
         deadline = time.monotonic() + limit if limit > 0 else None
         for item, uid in gone:
             wait_until_gone(session.client, item.resource, item.namespace, item.name, uid, deadline)
-    return 1 if errors else 0
+    return status
 
 
-def _found(session: Session, errors: list[ApiError]) -> list[Found]:
+def _found(session: Session, errors: Failures) -> list[Found]:
     """What to delete: named objects without asking whether they exist, others by listing them."""
     flags = session.flags
     if flags["filename"] or flags["kustomize"]:
-        from lab_helpers.tools.kubectl.manifests import manifests
-
-        return [Found(entry.resource, entry.namespace, entry.name, None, entry.source) for entry in manifests(session)]
+        entries, failures = read_manifests(session)
+        errors += failures
+        return [Found(entry.resource, entry.namespace, entry.name, None, entry.source) for entry in entries]
     if not session.args:
         raise KubectlError(NOTHING_NAMED)
     check_words(session, session.args)

@@ -12,6 +12,7 @@ from lab_helpers.tools.kubectl.sessions import Session
 from lab_helpers.tools.rest import ApiError, NoResourceError, Resource, kubectl_text
 
 Body = dict[str, Any]
+_PREFIX = "found by the beginning of its name"
 
 
 def build(_name: str) -> Command:
@@ -53,7 +54,8 @@ def run(invocation: Invocation) -> int:
         )
     found, errors = _found(session)
     for index, item in enumerate(found):
-        session.out.write(("\n\n" if index else "") + page_text(session, item))
+        text = page_text(session, item)
+        session.out.write(f"{text}\n" if item.source == _PREFIX else ("\n\n" if index else "") + text)
     for error in errors:
         session.complain(kubectl_text(error))
     if not found and not errors:
@@ -100,7 +102,11 @@ def _beginning(session: Session, resource: Resource, namespace: str, prefix: str
     if any("/" in word for word in session.args):
         return []
     items = items_of(session.client.list_all(resource.path(namespace)), resource)
-    return [_as_found(resource, item) for item in items if item["metadata"]["name"].startswith(prefix)]
+    return [
+        _as_found(resource, item)._replace(source=_PREFIX)
+        for item in items
+        if item["metadata"]["name"].startswith(prefix)
+    ]
 
 
 def page_text(session: Session, item: Found) -> str:

@@ -108,7 +108,13 @@ def run(invocation: Invocation) -> int:
 def _tables(session: Session, asked: list[Asked], *, wide: bool) -> int:
     """Print tables; several types are separated by an empty line and name their kind."""
     flags = session.flags
-    several = len({resource for resource, _, _ in asked}) > 1
+    errors: list[ApiError] = []
+    tables = [
+        (resource, table)
+        for resource, names, namespace in asked
+        for table in _answers(session, resource, names, namespace, errors, flags["sort-by"])
+    ]
+    several = len({resource for resource, table in tables if table.get("rows", table.get("items", True))}) > 1
     printer = TablePrinter(
         session.out,
         wide=wide,
@@ -118,14 +124,12 @@ def _tables(session: Session, asked: list[Asked], *, wide: bool) -> int:
         labels=flags["label-columns"],
         all_labels=flags["show-labels"],
     )
-    errors: list[ApiError] = []
-    for resource, names, namespace in asked:
-        for table in _answers(session, resource, names, namespace, errors, flags["sort-by"]):
-            if flags["sort-by"]:
-                from lab_helpers.tools.kubectl.sorting import sort_rows
+    for resource, table in tables:
+        if flags["sort-by"]:
+            from lab_helpers.tools.kubectl.sorting import sort_rows
 
-                table["rows"] = sort_rows(table.get("rows") or [], flags["sort-by"])
-            printer.add(resource, table)
+            table["rows"] = sort_rows(table.get("rows") or [], flags["sort-by"])
+        printer.add(resource, table)
     printer.finish()
     if not printer.printed and not errors and not flags["ignore-not-found"]:
         where = (

@@ -339,9 +339,7 @@ def _sliced(step: Slice, value: Any, strict: bool) -> list[Any]:
         index = step.start or 0
         if -len(value) <= index < len(value):
             return [value[index]]
-        if strict:
-            raise JsonPathError(f"array index out of bounds: index {index}, length {len(value)}")
-        return []
+        raise JsonPathError(f"array index out of bounds: index {index}, length {len(value)}")
     return value[slice(step.start, step.stop, step.step)]
 
 

@@ -54,17 +54,17 @@ class Operator:
         self._settings = Settings()
         self._registry.listen(self._notice)
 
-    async def lead(self, log: AgentLog, holder: str, version: str) -> None:
+    async def lead(self, journal: AgentLog, holder: str, version: str) -> None:
         """Wait for the lead, then work. Raises ConfigError or LookupError when the configuration is unusable."""
         minor = ".".join(version.removeprefix("v").split(".")[:2])
         known = Version(minor) if minor in set(Version) else Version.V1_20
         settings = Settings.from_config_map(read_config(self._agents), version=known)
-        log.info(f"attempting to acquire leader lease kube-system/{_LEASE}...")
+        journal.info(f"attempting to acquire leader lease kube-system/{_LEASE}...")
         async with self._lock:
-            self._log, self._settings = log, settings
+            self._log, self._settings = journal, settings
             self._take_lease(holder)
-            log.info(f"successfully acquired lease kube-system/{_LEASE}")
-            log.info("Leading the operator HA deployment")
+            journal.info(f"successfully acquired lease kube-system/{_LEASE}")
+            journal.info("Leading the operator HA deployment")
             self._create_crds(version)
             self._leading = True
             timers = [

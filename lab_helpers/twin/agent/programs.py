@@ -41,19 +41,19 @@ def image_version(process: Process) -> str:
 
 
 @asynccontextmanager
-async def _written(process: Process, log: AgentLog) -> AsyncIterator[None]:
+async def _written(process: Process, journal: AgentLog) -> AsyncIterator[None]:
     """Write a log to the container's output while the body runs, and what is left at its end."""
 
     async def pump() -> None:
         while True:
-            await process.err(await log.next() + "\n")
+            await process.err(await journal.next() + "\n")
 
     task = asyncio.get_running_loop().create_task(pump())
     try:
         yield
     finally:
         task.cancel()
-        for line in log.drain():
+        for line in journal.drain():
             await process.err(line + "\n")
 
 
@@ -78,35 +78,35 @@ def agent_program(agents: Agents) -> Program:
 
     async def cilium_agent(process: Process) -> int:
         agent = agents.agent(process.node)
-        log = agent.log
+        journal = agent.log
         version = image_version(process)
-        async with _written(process, log):
-            log.info("Cilium Agent starting", version=version, nodeName=process.node)
+        async with _written(process, journal):
+            journal.info("Cilium Agent starting", version=version, nodeName=process.node)
             try:
                 data = read_config(agents)
                 agent.configure(data, version)
             except (ConfigError, LookupError, ValueError) as error:
-                log.error("Unable to initialize the daemon configuration", error=error)
+                journal.error("Unable to initialize the daemon configuration", error=error)
                 return 1
             for key in sorted(data):
-                log.info("Option from cilium-config", option=key, value=data[key])
-            log.info("Establishing connection to apiserver", ipAddr=api_url(process.env))
+                journal.info("Option from cilium-config", option=key, value=data[key])
+            journal.info("Establishing connection to apiserver", ipAddr=api_url(process.env))
             try:
                 await reach_api_server(agents, process.node, process.env, process.clock)
             except UnreachableError as error:
-                log.error("Unable to contact k8s api-server", ipAddr=api_url(process.env), error=error)
-                log.error("Start hook failed", error=error)
+                journal.error("Unable to contact k8s api-server", ipAddr=api_url(process.env), error=error)
+                journal.error("Start hook failed", error=error)
                 return 1
-            log.info("Connected to apiserver")
-            await _wait_for_kinds(agents, log, process)
+            journal.info("Connected to apiserver")
+            await _wait_for_kinds(agents, journal, process)
             agent.announce()
             if not agent.pod_cidrs():
-                log.info(
+                journal.info(
                     "Waiting for k8s node information", nodeName=process.node, waiting="podCIDRs from the operator"
                 )
             while not agent.pod_cidrs():
                 await process.clock.sleep(_POLL)
-            log.info("Received own node information from API server", nodeName=process.node, podCIDRs=agent.pod_cidrs())
+            journal.info("Received own node information from API server", nodeName=process.node, podCIDRs=agent.pod_cidrs())
             routes = {"/healthz": healthy()}
             agent.start()
             try:
@@ -123,19 +123,19 @@ def agent_program(agents: Agents) -> Program:
     return cilium_agent
 
 
-async def _wait_for_kinds(agents: Agents, log: AgentLog, process: Process) -> None:
+async def _wait_for_kinds(agents: Agents, journal: AgentLog, process: Process) -> None:
     missing = [resource for resource in REQUIRED_KINDS if agents.registry.kinds.get(resource) is None]
     if missing:
-        log.info("Waiting until all Cilium CRDs are available", missing=",".join(missing))
+        journal.info("Waiting until all Cilium CRDs are available", missing=",".join(missing))
     waited = 0.0
     while any(agents.registry.kinds.get(resource) is None for resource in REQUIRED_KINDS):
         await process.clock.sleep(_POLL)
         waited += _POLL
         if waited >= 60:
             waited = 0.0
-            log.info("Still waiting for Cilium Operator to register CRDs", missing=",".join(missing))
+            journal.info("Still waiting for Cilium Operator to register CRDs", missing=",".join(missing))
     if missing:
-        log.info("All Cilium CRDs have been found and are available")
+        journal.info("All Cilium CRDs have been found and are available")
     agents.allocator.start()
 
 
@@ -143,24 +143,24 @@ def operator_program(agents: Agents, operator: Operator) -> Program:
     """``cilium-operator-generic``."""
 
     async def cilium_operator(process: Process) -> int:
-        log = AgentLog(process.clock)
+        journal = AgentLog(process.clock)
         version = image_version(process)
         name = str(process.pod["metadata"]["name"])
-        async with _written(process, log):
-            log.info("Cilium Operator", version=version)
-            log.info("Establishing connection to apiserver", ipAddr=api_url(process.env))
+        async with _written(process, journal):
+            journal.info("Cilium Operator", version=version)
+            journal.info("Establishing connection to apiserver", ipAddr=api_url(process.env))
             try:
                 await reach_api_server(agents, process.node, process.env, process.clock)
             except UnreachableError as error:
-                log.error("Unable to contact k8s api-server", ipAddr=api_url(process.env), error=error)
+                journal.error("Unable to contact k8s api-server", ipAddr=api_url(process.env), error=error)
                 return 1
-            log.info("Connected to apiserver")
+            journal.info("Connected to apiserver")
             async with _serving(process, {OPERATOR_HEALTH: http_handler({"/healthz": healthy()})}):
                 process.ready()
                 try:
-                    await operator.lead(log, name, version)
+                    await operator.lead(journal, name, version)
                 except (ConfigError, LookupError) as error:
-                    log.error("Unable to start the operator", error=error)
+                    journal.error("Unable to start the operator", error=error)
                     return 1
         return 0
 
@@ -190,14 +190,14 @@ def relay_program(agents: Agents, relay: Relay) -> Program:
         if list(process.argv[1:2]) == ["version"]:
             await process.out(f"hubble-relay v{image_version(process)}\n")
             return 0
-        log = AgentLog(process.clock)
-        async with _written(process, log):
-            log.info("Starting gRPC health server...", addr=":4222")
-            log.info("Starting gRPC server...", addr=f":{RELAY_PORT}")
+        journal = AgentLog(process.clock)
+        async with _written(process, journal):
+            journal.info("Starting gRPC health server...", addr=":4222")
+            journal.info("Starting gRPC server...", addr=f":{RELAY_PORT}")
             told = False
             while not any(agent.hubble is not None for agent in agents.running()):
                 if not told:
-                    log.warning(
+                    journal.warning(
                         "Failed to create peer client for peers synchronization; will try again after the timeout has expired",
                         target="hubble-peer.kube-system.svc.cluster.local.:443",
                         error="context deadline exceeded",
@@ -210,7 +210,7 @@ def relay_program(agents: Agents, relay: Relay) -> Program:
                 ports: dict[int, StreamHandler] = {RELAY_PORT: relay.bridge, RELAY_HEALTH: relay.bridge}
                 async with _serving(process, ports):
                     for agent in agents.running():
-                        log.info("Connected", peer=agent.node, address=f"{agent.tables.ip}:4244")
+                        journal.info("Connected", peer=agent.node, address=f"{agent.tables.ip}:4244")
                     process.ready()
                     await asyncio.Event().wait()
             finally:

@@ -63,7 +63,12 @@ def _services(registry: Registry, pod: Mapping[str, Any]) -> dict[str, str]:
             url = f"{protocol.lower()}://{address}:{port['port']}"
             result.setdefault(f"{prefix}_PORT", url)
             base = f"{prefix}_PORT_{port['port']}_{protocol}"
-            result |= {base: url, f"{base}_PROTO": protocol.lower(), f"{base}_PORT": str(port["port"]), f"{base}_ADDR": address}
+            result |= {
+                base: url,
+                f"{base}_PROTO": protocol.lower(),
+                f"{base}_PORT": str(port["port"]),
+                f"{base}_ADDR": address,
+            }
     return result
 
 
@@ -103,7 +108,10 @@ def _value(
     if not source:
         return substitute(str(variable.get("value", "")), known)
     namespace = pod["metadata"]["namespace"]
-    for field, kind, resource in (("configMapKeyRef", "configmap", "configmaps"), ("secretKeyRef", "secret", "secrets")):
+    for field, kind, resource in (
+        ("configMapKeyRef", "configmap", "configmaps"),
+        ("secretKeyRef", "secret", "secrets"),
+    ):
         reference = source.get(field)
         if not reference:
             continue
@@ -117,7 +125,10 @@ def _value(
             if reference.get("optional"):
                 return None
             word = "ConfigMap" if kind == "configmap" else "Secret"
-            raise StartFailure("CreateContainerConfigError", f"couldn't find key {reference['key']} in {word} {namespace}/{reference['name']}")
+            raise StartFailure(
+                "CreateContainerConfigError",
+                f"couldn't find key {reference['key']} in {word} {namespace}/{reference['name']}",
+            )
         return data[reference["key"]].decode("utf-8", "replace")
     if "fieldRef" in source:
         return downward(pod, source["fieldRef"].get("fieldPath", ""), ip=ip)
@@ -134,7 +145,9 @@ def downward(pod: Mapping[str, Any], path: str, *, ip: str) -> str:
         return str((metadata.get(keyed.group(1)) or {}).get(keyed.group(2), ""))
     whole = re.fullmatch(r"metadata\.(labels|annotations)", path)
     if whole:
-        return "".join(f'{key}="{value}"\n' for key, value in sorted((metadata.get(whole.group(1)) or {}).items())).rstrip("\n")
+        return "".join(
+            f'{key}="{value}"\n' for key, value in sorted((metadata.get(whole.group(1)) or {}).items())
+        ).rstrip("\n")
     known: dict[str, Callable[[], object]] = {
         "metadata.name": lambda: metadata["name"],
         "metadata.namespace": lambda: metadata["namespace"],

@@ -67,6 +67,6 @@ async def execute(
 
 
 def _missing(name: str) -> ExecResult:
-    where = f'stat {name}: no such file or directory' if "/" in name else "executable file not found in $PATH"
+    where = f"stat {name}: no such file or directory" if "/" in name else "executable file not found in $PATH"
     text = f'OCI runtime exec failed: exec failed: unable to start container process: exec: "{name}": {where}: unknown'
     return ExecResult(127 if "/" in name else 126, text)

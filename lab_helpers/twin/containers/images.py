@@ -37,8 +37,12 @@ class ImageCatalogue:
 
     def find(self, reference: str) -> Image:
         """The image. Raises StartFailure(ErrImagePull | InvalidImageName) that says what is there instead."""
-        if not reference or any(char.isspace() or char.isupper() for char in reference.partition("@")[0].rpartition(":")[0] or reference):
-            raise StartFailure("InvalidImageName", f'Failed to apply default image tag "{reference}": couldn\'t parse image name')
+        if not reference or any(
+            char.isspace() or char.isupper() for char in reference.partition("@")[0].rpartition(":")[0] or reference
+        ):
+            raise StartFailure(
+                "InvalidImageName", f'Failed to apply default image tag "{reference}": couldn\'t parse image name'
+            )
         found = self._images.get(normalise_image(reference))
         if found is None:
             known = ", ".join(sorted(self._images))

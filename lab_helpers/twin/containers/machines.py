@@ -15,7 +15,17 @@ from lab_helpers.twin.interfaces import PodNetwork, Program
 
 __all__ = ["PATH_DIRECTORIES", "Machine"]
 
-PATH_DIRECTORIES = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+PATH_DIRECTORIES = (
+    "/usr/local/sbin",
+    "/usr/local/bin",
+    "/usr/sbin",
+    "/usr/bin",
+    "/sbin",
+    "/bin",
+    "/",
+    "/app",
+    "/opt/bin",
+)
 
 
 class Machine:
@@ -59,13 +69,11 @@ class Machine:
         return str(spec.get("hostname") or self.pod["metadata"]["name"])[:63]
 
     def lookup(self, name: str, cwd: str = "/") -> Program | None:
-        """The program ``name`` means: a base name, or a path into one of the usual directories."""
+        """The program ``name`` means: a base name, or a path into one of the usual directories (some images keep theirs in / or /app)."""
         if "/" not in name:
             return self.programs.get(name)
         directory, base = posixpath.split(posixpath.normpath(posixpath.join(cwd, name)))
-        if directory in PATH_DIRECTORIES or f"{directory}/{base}" in self.programs:
-            return self.programs.get(f"{directory}/{base}") or self.programs.get(base)
-        return self.programs.get(f"{directory.rstrip('/')}/{base}")
+        return self.programs.get(base) if directory in PATH_DIRECTORIES else None
 
     def spawn(
         self,

@@ -81,7 +81,12 @@ async def _http(
     names = {name.lower() for name, _ in given}
     headers = [
         (name, value)
-        for name, value in (("Host", f"{host}:{port}"), ("User-Agent", "kube-probe/1.34"), ("Accept", "*/*"), ("Connection", "close"))
+        for name, value in (
+            ("Host", f"{host}:{port}"),
+            ("User-Agent", "kube-probe/1.34"),
+            ("Accept", "*/*"),
+            ("Connection", "close"),
+        )
         if name.lower() not in names
     ] + given
     try:

@@ -231,7 +231,9 @@ async def run_program(body: Program, process: SimulatedProcess) -> int:
         return await _last_words(process, f"{process.name}: {text}\n", 1)
     except Exception as error:  # a defect of a simulated program must end that program, not the cluster
         log.exception("simulated program %s failed", " ".join(process.argv))
-        message = f"{process.name}: the embedded cluster failed while playing this program: {type(error).__name__}: {error}\n"
+        message = (
+            f"{process.name}: the embedded cluster failed while playing this program: {type(error).__name__}: {error}\n"
+        )
         return await _last_words(process, message, 70)
 
 

@@ -53,7 +53,9 @@ class ContainerRun:
         except FileNotFoundError:
             where = "no such file or directory" if "/" in argv[0] else "executable file not found in $PATH"
             form = f"stat {argv[0]}: {where}" if "/" in argv[0] else where
-            self.refuse(StartFailure("StartError", _runc(f'error during container init: exec: "{argv[0]}": {form}'), 128))
+            self.refuse(
+                StartFailure("StartError", _runc(f'error during container init: exec: "{argv[0]}": {form}'), 128)
+            )
             return
         assert self.main.task is not None
 

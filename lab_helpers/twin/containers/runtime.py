@@ -241,7 +241,9 @@ class Runtime:
         run = self._run(_key(pod), container)
         entry = self._pods[_key(pod)]
         network = self._networks.node(str(pod["spec"].get("nodeName", "")))
-        return await probe(run.machine, entry.network.ip, container_spec(pod, container), probe_spec, network, self._clock)
+        return await probe(
+            run.machine, entry.network.ip, container_spec(pod, container), probe_spec, network, self._clock
+        )
 
     async def port_forward(self, pod: PodKey, port: int) -> ByteStream:
         """A connection to the pod's own loopback. Raises ConnectionFailed; LookupError when the pod does not run."""

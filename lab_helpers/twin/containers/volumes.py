@@ -33,7 +33,9 @@ class Volumes:
         if name not in self._trees:
             spec = next((one for one in self._pod["spec"].get("volumes") or [] if one["name"] == name), None)
             if spec is None:
-                raise StartFailure("CreateContainerConfigError", f"volume {name!r} of the mount is not defined in the pod")
+                raise StartFailure(
+                    "CreateContainerConfigError", f"volume {name!r} of the mount is not defined in the pod"
+                )
             self._trees[name] = self._make(name, spec)
         return self._trees[name]
 
@@ -45,14 +47,18 @@ class Volumes:
             try:
                 source()
             except KeyError as error:
-                raise StartFailure("ContainerCreating", f'MountVolume.SetUp failed for volume "{name}" : {error.args[0]}') from None
+                raise StartFailure(
+                    "ContainerCreating", f'MountVolume.SetUp failed for volume "{name}" : {error.args[0]}'
+                ) from None
             return LiveTree(source)
         if kind == "hostPath":
             path = spec["hostPath"]["path"]
             return self._node_trees.setdefault(path, Tree())
         if kind in _SHARED:
             return Tree()
-        raise StartFailure("ContainerCreating", f'MountVolume.SetUp failed for volume "{name}" : {kind} volumes are not simulated')
+        raise StartFailure(
+            "ContainerCreating", f'MountVolume.SetUp failed for volume "{name}" : {kind} volumes are not simulated'
+        )
 
     def _source(self, sources: Sequence[Mapping[str, Any]]) -> Callable[[], Mapping[str, bytes]]:
         def read() -> Mapping[str, bytes]:
@@ -98,7 +104,11 @@ def hosts_file(pod: Mapping[str, Any], ip: str) -> bytes:
     """/etc/hosts as the kubelet writes it."""
     spec = pod["spec"]
     if spec.get("hostNetwork"):
-        lines = ["# Kubernetes-managed hosts file (host network).", "127.0.0.1\tlocalhost", f"{ip}\t{spec.get('nodeName', '')}"]
+        lines = [
+            "# Kubernetes-managed hosts file (host network).",
+            "127.0.0.1\tlocalhost",
+            f"{ip}\t{spec.get('nodeName', '')}",
+        ]
     else:
         name = spec.get("hostname") or pod["metadata"]["name"]
         if spec.get("subdomain"):
@@ -159,7 +169,23 @@ def build_files(
     """Everything mounted. Raises StartFailure."""
     root = Tree({path: content for path, content in image_files.items() if not path.endswith("/")})
     root.directories |= {path.strip("/") for path in image_files if path.endswith("/")}
-    root.directories |= {"tmp", "etc", "dev", "proc", "root", "var", "usr", "bin", "home", "srv", "opt", "run", "mnt", "sys", cwd.strip("/")}
+    root.directories |= {
+        "tmp",
+        "etc",
+        "dev",
+        "proc",
+        "root",
+        "var",
+        "usr",
+        "bin",
+        "home",
+        "srv",
+        "opt",
+        "run",
+        "mnt",
+        "sys",
+        cwd.strip("/"),
+    }
     for path, content in system_files.items():
         root.put(path.strip("/"), File(bytearray(content), modified=clock.now()))
     files = FileSystem(root, clock.now)

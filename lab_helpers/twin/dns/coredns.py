@@ -45,7 +45,22 @@ DEFAULT_COREFILE = """.:53 {
 }
 """
 
-KNOWN = frozenset({"errors", "health", "ready", "kubernetes", "prometheus", "forward", "cache", "loop", "reload", "loadbalance", "hosts", "log"})
+KNOWN = frozenset(
+    {
+        "errors",
+        "health",
+        "ready",
+        "kubernetes",
+        "prometheus",
+        "forward",
+        "cache",
+        "loop",
+        "reload",
+        "loadbalance",
+        "hosts",
+        "log",
+    }
+)
 CAPACITY = 9984
 FORWARD_TIMEOUT = 2.0
 
@@ -127,7 +142,9 @@ class _Server:
             process.network.listen(9153, serve(process.clock, {"/metrics": self._metrics}))
         for block in self._blocks:
             await process.out(f"{'.' if block.zones in ((), ('',)) else ' '.join(block.zones)}:{block.port}\n")
-        await process.out("[INFO] plugin/reload: Running configuration\nCoreDNS-1.12.1\nlinux/amd64, go1.24.1, 707c7c1\n")
+        await process.out(
+            "[INFO] plugin/reload: Running configuration\nCoreDNS-1.12.1\nlinux/amd64, go1.24.1, 707c7c1\n"
+        )
         unknown = sorted({plugin.name for block in self._blocks for plugin in block.plugins} - KNOWN)
         for name in unknown:
             await process.out(f"[WARNING] plugin/{name}: not played by the embedded cluster, ignored\n")
@@ -201,14 +218,18 @@ class _Server:
             return reply(query, "REFUSED", limit=limit)
         answer = await self._resolve(index, query, name, kind, limit)
         if self._blocks[index].plugin("log"):
-            await self._process.out(f'[INFO] {source[0]}:{source[1]} - {query.id} "{kind} IN {name} udp {len(wire)} false {limit}"\n')
+            await self._process.out(
+                f'[INFO] {source[0]}:{source[1]} - {query.id} "{kind} IN {name} udp {len(wire)} false {limit}"\n'
+            )
         return answer
 
     def _block_for(self, name: str) -> int | None:
         best, length = None, -1
         for index, block in enumerate(self._blocks):
             for zone in block.zones:
-                if (not zone or name.lower().rstrip(".") == zone or name.lower().endswith(f".{zone}.")) and len(zone) > length:
+                if (not zone or name.lower().rstrip(".") == zone or name.lower().endswith(f".{zone}.")) and len(
+                    zone
+                ) > length:
                     best, length = index, len(zone)
         return best
 
@@ -257,7 +278,10 @@ class _Server:
         ttl = options.get("ttl", ("5",))
         pods = options.get("pods", ("disabled",))
         return ClusterZone(
-            self._registry, domain.rstrip("."), int(ttl[0]) if ttl and ttl[0].isdigit() else 5, pods=pods[0] if pods else "disabled"
+            self._registry,
+            domain.rstrip("."),
+            int(ttl[0]) if ttl and ttl[0].isdigit() else 5,
+            pods=pods[0] if pods else "disabled",
         )
 
     async def _follow(self, index: int, target: str, kind: str) -> list[Record]:
@@ -324,9 +348,9 @@ class _Server:
 def _hosts(plugin: Plugin, name: str, kind: str) -> list[Record] | None:
     """Records of plugin/hosts' inline entries; None to fall through."""
     wanted = name.rstrip(".").lower()
-    addresses = [line[0] for line in plugin.lines if wanted in (word.lower() for word in line[1:]) and line[0][0].isdigit()]
+    addresses = [
+        line[0] for line in plugin.lines if wanted in (word.lower() for word in line[1:]) and line[0][0].isdigit()
+    ]
     ttl = next((int(line[1]) for line in plugin.lines if line[0] == "ttl" and line[1].isdigit()), 3600)
     found = [Record(name, kind, address, ttl) for address in addresses if (":" in address) == (kind == "AAAA")]
     return found if addresses else None
-
-

@@ -48,7 +48,9 @@ def parse_corefile(text: str) -> list[ServerBlock]:
         if words == ["}"]:
             depth -= 1
             if depth < 0:
-                raise CorefileError(f"Corefile:{number} - Error during parsing: Unexpected '}}' because no matching opening brace")
+                raise CorefileError(
+                    f"Corefile:{number} - Error during parsing: Unexpected '}}' because no matching opening brace"
+                )
             if depth == 1:
                 last = plugins[-1]
                 plugins[-1] = Plugin(last.name, last.arguments, tuple(inner))

@@ -158,7 +158,13 @@ class Resolver:
         return found, "TRY_AGAIN" if "TRY_AGAIN" in reasons and not found else reasons[0]
 
     async def query(
-        self, name: str, kind: str, *, servers: Sequence[str] = (), timeout: float | None = None, attempts: int | None = None  # noqa: ASYNC109 - clock seconds
+        self,
+        name: str,
+        kind: str,
+        *,
+        servers: Sequence[str] = (),
+        timeout: float | None = None,
+        attempts: int | None = None,  # noqa: ASYNC109 - clock seconds
     ) -> Message:
         """Ask for one name and type; the first answer of any server. Raises ConnectionFailed when there is none."""
         configuration = self.configuration
@@ -172,7 +178,9 @@ class Resolver:
                     failure = error
         raise failure
 
-    async def ask(self, server: str, name: str, kind: str, *, port: int = 53, timeout: float = 5.0, recursion: bool = True) -> Message:  # noqa: ASYNC109 - clock seconds
+    async def ask(
+        self, server: str, name: str, kind: str, *, port: int = 53, timeout: float = 5.0, recursion: bool = True
+    ) -> Message:  # noqa: ASYNC109 - clock seconds
         """One query to one server. Raises ConnectionFailed."""
         import dns.exception
         import dns.flags

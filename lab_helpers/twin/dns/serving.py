@@ -52,5 +52,7 @@ def reply(
         for record in items:
             grouped.setdefault((record.name, record.kind), []).append(record)
         for (name, kind), group in grouped.items():
-            section.append(dns.rrset.from_text(name, group[0].ttl, "IN", kind, *dict.fromkeys(one.value for one in group)))
+            section.append(
+                dns.rrset.from_text(name, group[0].ttl, "IN", kind, *dict.fromkeys(one.value for one in group))
+            )
     return message.to_wire(max_size=max(limit, 512), prefer_truncation=True)

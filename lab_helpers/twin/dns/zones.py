@@ -40,7 +40,9 @@ _NODATA = Answer("NOERROR")
 class ClusterZone:
     """Names under ``domain`` (``cluster.local``), and reverse names of Services and endpoints."""
 
-    def __init__(self, registry: Registry, domain: str = "cluster.local", ttl: int = 30, *, pods: str = "insecure") -> None:
+    def __init__(
+        self, registry: Registry, domain: str = "cluster.local", ttl: int = 30, *, pods: str = "insecure"
+    ) -> None:
         self._registry = registry
         self.domain = domain
         self._ttl = ttl
@@ -95,10 +97,16 @@ class ClusterZone:
             if rest:
                 return _NXDOMAIN
             target = spec.get("externalName", "").rstrip(".") + "."
-            return Answer("NOERROR", (self._record(name, "CNAME", target),)) if kind in ("A", "AAAA", "CNAME") else _NODATA
+            return (
+                Answer("NOERROR", (self._record(name, "CNAME", target),)) if kind in ("A", "AAAA", "CNAME") else _NODATA
+            )
         headless = spec.get("clusterIP") == "None"
         if not rest:
-            addresses = [e.address for e in self._endpoints(service)] if headless else list(spec.get("clusterIPs") or [spec.get("clusterIP")])
+            addresses = (
+                [e.address for e in self._endpoints(service)]
+                if headless
+                else list(spec.get("clusterIPs") or [spec.get("clusterIP")])
+            )
             addresses = [address for address in dict.fromkeys(addresses) if address]
             if not addresses:
                 return _NXDOMAIN if headless else _NODATA
@@ -125,7 +133,10 @@ class ClusterZone:
         for part in self._registry.list("endpointslices.discovery.k8s.io", metadata["namespace"]):
             if (part["metadata"].get("labels") or {}).get("kubernetes.io/service-name") != metadata["name"]:
                 continue
-            ports = [(port.get("name") or "", port.get("protocol", "TCP"), port.get("port") or 0) for port in part.get("ports") or []]
+            ports = [
+                (port.get("name") or "", port.get("protocol", "TCP"), port.get("port") or 0)
+                for port in part.get("ports") or []
+            ]
             for endpoint in part.get("endpoints") or []:
                 ready = (endpoint.get("conditions") or {}).get("ready", True)
                 if ready is False and not everything:
@@ -141,9 +152,17 @@ class ClusterZone:
                     yield port_name, protocol.lower(), port, endpoint.hostname or endpoint.dashed, endpoint.address
             return
         for one in service["spec"].get("ports") or []:
-            yield one.get("name") or "", one.get("protocol", "TCP").lower(), int(one["port"]), "", service["spec"]["clusterIP"]
+            yield (
+                one.get("name") or "",
+                one.get("protocol", "TCP").lower(),
+                int(one["port"]),
+                "",
+                service["spec"]["clusterIP"],
+            )
 
-    def _port(self, name: str, service: Mapping[str, Any], port: str, protocol: str, kind: str, *, headless: bool) -> Answer:
+    def _port(
+        self, name: str, service: Mapping[str, Any], port: str, protocol: str, kind: str, *, headless: bool
+    ) -> Answer:
         chosen = [p for p in self._ports(service, headless=headless) if p[0].lower() == port and p[1] == protocol]
         if not chosen:
             return _NXDOMAIN
@@ -195,10 +214,16 @@ class ClusterZone:
                 targets = [base]
                 break
             if spec.get("clusterIP") == "None" or any(e.hostname for e in self._endpoints(service)):
-                targets += [f"{e.hostname or e.dashed}.{base}" for e in self._endpoints(service) if e.address == address]
+                targets += [
+                    f"{e.hostname or e.dashed}.{base}" for e in self._endpoints(service) if e.address == address
+                ]
         if not targets:
             return None
-        return Answer("NOERROR", tuple(self._record(name, "PTR", target) for target in dict.fromkeys(targets))) if kind == "PTR" else _NODATA
+        return (
+            Answer("NOERROR", tuple(self._record(name, "PTR", target) for target in dict.fromkeys(targets)))
+            if kind == "PTR"
+            else _NODATA
+        )
 
     def _record(self, name: str, kind: str, value: str) -> Record:
         return Record(name, kind, value, self._ttl)

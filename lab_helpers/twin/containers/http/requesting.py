@@ -47,7 +47,11 @@ class HttpConnection:
         """May another request follow?"""
         import h11
 
-        return self._state.our_state is h11.DONE and self._state.their_state is h11.DONE or self._state.our_state is h11.IDLE
+        return (
+            self._state.our_state is h11.DONE
+            and self._state.their_state is h11.DONE
+            or self._state.our_state is h11.IDLE
+        )
 
     async def send(self, method: str, target: str, headers: Sequence[tuple[str, str]], body: bytes = b"") -> None:
         """Send a whole request. Raises ConnectionFailed."""
@@ -57,7 +61,12 @@ class HttpConnection:
             self._state.start_next_cycle()
         self.requests += 1
         encoded = [(key.encode("latin-1"), value.encode("latin-1")) for key, value in headers]
-        data = self._state.send(h11.Request(method=method.encode("ascii"), target=target.encode("latin-1"), headers=encoded)) or b""
+        data = (
+            self._state.send(
+                h11.Request(method=method.encode("ascii"), target=target.encode("latin-1"), headers=encoded)
+            )
+            or b""
+        )
         if body:
             data += self._state.send(h11.Data(data=body)) or b""
         await self.stream.write(data + (self._state.send(h11.EndOfMessage()) or b""))
@@ -78,7 +87,9 @@ class HttpConnection:
                 self._state.receive_data(data)
             elif isinstance(event, h11.Response):
                 headers = [(key.decode("latin-1"), value.decode("latin-1")) for key, value in event.headers.raw_items()]
-                return ResponseHead(event.http_version.decode("ascii"), event.status_code, event.reason.decode("latin-1"), headers)
+                return ResponseHead(
+                    event.http_version.decode("ascii"), event.status_code, event.reason.decode("latin-1"), headers
+                )
             elif isinstance(event, h11.ConnectionClosed):
                 raise HttpProblem("empty", "the server closed the connection without an answer")
 

@@ -32,7 +32,9 @@ def serve(clock: Clock, pages: Mapping[str, bytes | Callable[[], bytes]], *, ser
         page = pages.get(request.path)
         if page is None:
             return Response(404, [("Content-Type", "text/plain; charset=utf-8")], b"404 page not found\n")
-        return Response(200, [("Content-Type", "text/plain; charset=utf-8")], page if isinstance(page, bytes) else page())
+        return Response(
+            200, [("Content-Type", "text/plain; charset=utf-8")], page if isinstance(page, bytes) else page()
+        )
 
     return http_server(clock, handler, server=server)
 
@@ -72,7 +74,9 @@ async def _receive(state: h11.Connection, stream: ByteStream) -> Request | None:
         event = state.next_event()
         if event is h11.NEED_DATA:
             if head is not None and state.they_are_waiting_for_100_continue:
-                await _write(stream, state.send(h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue")))
+                await _write(
+                    stream, state.send(h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue"))
+                )
             state.receive_data(await stream.read())
         elif isinstance(event, h11.Request):
             head = event
@@ -84,7 +88,9 @@ async def _receive(state: h11.Connection, stream: ByteStream) -> Request | None:
             assert head is not None
             headers = [(key.decode("latin-1"), value.decode("latin-1")) for key, value in head.headers.raw_items()]
             version = head.http_version.decode("ascii")
-            return Request(head.method.decode("ascii"), head.target.decode("latin-1"), headers, bytes(body), version, stream.remote)
+            return Request(
+                head.method.decode("ascii"), head.target.decode("latin-1"), headers, bytes(body), version, stream.remote
+            )
         else:
             return None
 

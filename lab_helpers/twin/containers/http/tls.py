@@ -36,7 +36,8 @@ class Certificate(NamedTuple):
         """Does a name (``*`` for one label) fit?"""
         lower = host.lower().rstrip(".")
         return any(
-            name.lower() == lower or (name.startswith("*.") and lower.partition(".")[2] == name[2:].lower()) for name in self.names
+            name.lower() == lower or (name.startswith("*.") and lower.partition(".")[2] == name[2:].lower())
+            for name in self.names
         )
 
 
@@ -52,7 +53,9 @@ def client_hello(name: str, protocols: tuple[str, ...] = ("h2", "http/1.1")) -> 
     """The first record of a client: TLS 1.2 in the record, 1.3 among the supported versions, SNI unless ``name`` is an address."""
     extensions = b""
     if name and not name.replace(".", "").isdigit() and ":" not in name:
-        extensions += b"\x00\x00" + _vector(_vector(b"\x00" + _vector(name.encode("idna" if not name.isascii() else "ascii"), 2), 2), 2)
+        extensions += b"\x00\x00" + _vector(
+            _vector(b"\x00" + _vector(name.encode("idna" if not name.isascii() else "ascii"), 2), 2), 2
+        )
     alpn = b"".join(_vector(protocol.encode(), 1) for protocol in protocols)
     extensions += b"\x00\x10" + _vector(_vector(alpn, 2), 2)
     extensions += b"\x00\x2b" + _vector(_vector(b"\x03\x04\x03\x03", 1), 2)

@@ -88,7 +88,9 @@ async def _whole(shell: Shell, text: str) -> int:
 
 async def _syntax(shell: Shell, problem: SyntaxProblem) -> None:
     name = posixpath.basename(shell.name)
-    await shell.err(f"{name}: -c: line 1: syntax error: {problem}\n" if shell.extended else f"{name}: syntax error: {problem}\n")
+    await shell.err(
+        f"{name}: -c: line 1: syntax error: {problem}\n" if shell.extended else f"{name}: syntax error: {problem}\n"
+    )
 
 
 async def _signalled(shell: Shell) -> int:

@@ -112,7 +112,20 @@ async def date(process: SimulatedProcess) -> int:
 def _format(moment: datetime, form: str) -> str:
     """strftime without the C library's locale and platform differences."""
     days = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-    months = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
+    months = (
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    )
     day, month = days[moment.weekday()], months[moment.month - 1]
     values = {
         "a": day[:3], "A": day, "b": month[:3], "h": month[:3], "B": month, "d": f"{moment.day:02d}", "e": f"{moment.day:2d}",

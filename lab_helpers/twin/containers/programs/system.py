@@ -53,7 +53,9 @@ async def test(process: SimulatedProcess) -> int:
     arguments = list(process.argv[1:])
     if process.name == "[" and (not arguments or arguments.pop() != "]"):
         return await process.fail("missing ]", 2)
-    conditions = Conditions(process.files, process.cwd, lambda number: bool(getattr(process.descriptors.get(number), "tty", False)))
+    conditions = Conditions(
+        process.files, process.cwd, lambda number: bool(getattr(process.descriptors.get(number), "tty", False))
+    )
     try:
         return int(not holds(arguments, conditions))
     except ExpansionProblem as problem:
@@ -136,7 +138,9 @@ async def id_(process: SimulatedProcess) -> int:
         await process.out(f"{names.get(user, str(user))}\n")
     else:
         shown = f"({names[user]})" if user in names else ""
-        await process.out(f"uid={user}{shown} gid={group}{'(root)' if group == 0 else ''} groups={group}{'(root)' if group == 0 else ''}\n")
+        await process.out(
+            f"uid={user}{shown} gid={group}{'(root)' if group == 0 else ''} groups={group}{'(root)' if group == 0 else ''}\n"
+        )
     return 0
 
 

@@ -208,7 +208,9 @@ async def _source(shell: Shell, words: Sequence[str]) -> int:
     try:
         text = shell.files.read(normalise(words[1], shell.cwd)).decode("utf-8", "surrogateescape")
     except OSError as error:
-        await shell.complain(f"{words[1]}: {error.strerror}" if shell.extended else f".: can't open '{words[1]}': {error.strerror}")
+        await shell.complain(
+            f"{words[1]}: {error.strerror}" if shell.extended else f".: can't open '{words[1]}': {error.strerror}"
+        )
         raise ExitShell(2) from None
     before = shell.positional
     if len(words) > 2:
@@ -308,7 +310,11 @@ def _fields(text: str, separators: str, count: int) -> list[str]:
             break
         fields.append(rest[: found.start()])
         rest = rest[found.start() :]
-        skipped = re.match(f"[{re.escape(blanks)}]*([{re.escape(separators)}])?[{re.escape(blanks)}]*", rest) if blanks else None
+        skipped = (
+            re.match(f"[{re.escape(blanks)}]*([{re.escape(separators)}])?[{re.escape(blanks)}]*", rest)
+            if blanks
+            else None
+        )
         rest = rest[skipped.end() :] if skipped else rest[1:]
     fields.append(rest)
     return fields + [""] * (count - len(fields))

@@ -147,7 +147,9 @@ class Expander:
             char = value[position]
             if char in blanks or char in others:
                 seen_other = False
-                while position < len(value) and (value[position] in blanks or (value[position] in others and not seen_other)):
+                while position < len(value) and (
+                    value[position] in blanks or (value[position] in others and not seen_other)
+                ):
                     seen_other = seen_other or value[position] in others
                     position += 1
                 if current is None and seen_other:

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 __all__ = ["RedirectProblem", "redirect"]
 
 _NETWORK = re.compile(r"/dev/tcp/([^/]+)/(\d+)\Z")
-_REASONS = {"ECONNREFUSED": "Connection refused", "ETIMEDOUT": "Connection timed out", "EHOSTUNREACH": "No route to host"}
+_REASONS = {
+    "ECONNREFUSED": "Connection refused",
+    "ETIMEDOUT": "Connection timed out",
+    "EHOSTUNREACH": "No route to host",
+}
 
 
 class RedirectProblem(ShellError):
@@ -94,7 +98,9 @@ async def _open(shell: Shell, target: str, operator: str, descriptors: dict[int,
     except FileNotFoundError:
         if shell.extended:
             raise RedirectProblem(f"{target}: No such file or directory") from None
-        text = f"can't open {target}: no such file" if operator == "<" else f"can't create {target}: nonexistent directory"
+        text = (
+            f"can't open {target}: no such file" if operator == "<" else f"can't create {target}: nonexistent directory"
+        )
         raise RedirectProblem(text) from None
     except OSError as error:
         if shell.extended:

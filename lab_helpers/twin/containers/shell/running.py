@@ -192,7 +192,9 @@ class Shell:
 
     def conditions(self) -> Conditions:
         """For ``test``."""
-        return Conditions(self.files, self.cwd, lambda number: bool(getattr(self.descriptors.get(number), "tty", False)))
+        return Conditions(
+            self.files, self.cwd, lambda number: bool(getattr(self.descriptors.get(number), "tty", False))
+        )
 
     def clone(self) -> Shell:
         """A subshell: the same state, changes stay inside."""
@@ -277,7 +279,9 @@ class Shell:
             shell.process = process
             return await shell.contained(script)
 
-        child = self.process.spawn([self.name], body=body, env=self.environment, cwd=self.cwd, descriptors=self.descriptors)
+        child = self.process.spawn(
+            [self.name], body=body, env=self.environment, cwd=self.cwd, descriptors=self.descriptors
+        )
         self.jobs.append(child)
         self.background = child.pid
         return child
@@ -454,7 +458,9 @@ class Shell:
             return self.substituted or 0
         return await self.call(words, dict(assigned), outer)
 
-    async def call(self, words: Sequence[str], assigned: Mapping[str, str], outer: dict[int, Descriptor] | None = None) -> int:
+    async def call(
+        self, words: Sequence[str], assigned: Mapping[str, str], outer: dict[int, Descriptor] | None = None
+    ) -> int:
         """Run a function, a builtin or a program."""
         name = words[0]
         if name in self.functions:
@@ -504,7 +510,11 @@ class Shell:
                 return await self._not_found(argv[0])
             argv = [*script, *argv]
             if machine.lookup(argv[0], self.cwd) is None:
-                await self.complain(f"{words[0]}: not found" if not self.extended else f"{words[0]}: cannot execute: required file not found")
+                await self.complain(
+                    f"{words[0]}: not found"
+                    if not self.extended
+                    else f"{words[0]}: cannot execute: required file not found"
+                )
                 return 127
         child = self.process.spawn(argv, env=environment, cwd=self.cwd, descriptors=self.descriptors)
         return await self.process.run(child)
@@ -583,4 +593,3 @@ def _traced(word: str) -> str:
     if word and all(char.isalnum() or char in "_-./:=@%+," for char in word):
         return word
     return "'" + word.replace("'", "'\\''") + "'"
-

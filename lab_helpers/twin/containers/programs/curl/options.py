@@ -36,7 +36,9 @@ FLAGS = frozenset({
     "disable", "no-sessionid", "ssl", "fail-early", "styled-output", "no-styled-output", "no-location", "remote-time", "http0.9",
     "basic", "tcp-fastopen", "no-alpn", "buffer", "keepalive", "progress-meter", "alpn", "netrc", "post301", "post302", "post303",
 })  # fmt: skip
-REFUSED = frozenset({"proxy", "form", "upload-file", "config", "unix-socket", "continue-at", "http2-prior-knowledge", "netrc"})
+REFUSED = frozenset(
+    {"proxy", "form", "upload-file", "config", "unix-socket", "continue-at", "http2-prior-knowledge", "netrc"}
+)
 
 
 @dataclass(slots=True)

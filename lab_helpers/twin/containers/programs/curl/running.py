@@ -30,7 +30,6 @@ VERSION = "8.14.1"
 CONNECT_TIMEOUT = 300.0
 
 
-
 @program
 async def curl(process: SimulatedProcess) -> int:
     """curl [options...] <url>"""
@@ -42,7 +41,9 @@ async def curl(process: SimulatedProcess) -> int:
         )
         return 0
     if options.on("help"):
-        await process.out("Usage: curl [options...] <url>\nThe embedded cluster plays curl's HTTP and HTTPS options; see curl(1).\n")
+        await process.out(
+            "Usage: curl [options...] <url>\nThe embedded cluster plays curl's HTTP and HTTPS options; see curl(1).\n"
+        )
         return 0
     if not options.urls:
         raise ProgramExit(2, "curl: (2) no URL specified\n" + HINT)
@@ -92,12 +93,16 @@ class _Curl:
                 why = f"HTTP {transfer.http_code}" if transfer.exit_code in (0, 22) else self._why(transfer.exit_code)
                 await self._process.err(
                     f"curl: (0) Problem {why}. Will retry in {wait:.0f} second{'' if wait == 1 else 's'}. "
-                    f"{left - attempt + 1} retr{'y' if left - attempt + 1 == 1 else 'ies'} left.\n".replace("curl: (0)", "Warning:")
+                    f"{left - attempt + 1} retr{'y' if left - attempt + 1 == 1 else 'ies'} left.\n".replace(
+                        "curl: (0)", "Warning:"
+                    )
                 )
             await self._clock.sleep(wait)
 
     def _why(self, code: int) -> str:
-        return {28: ": timeout", 7: ": connection refused", 6: ": (retrying all errors)"}.get(code, "(retrying all errors)")
+        return {28: ": timeout", 7: ": connection refused", 6: ": (retrying all errors)"}.get(
+            code, "(retrying all errors)"
+        )
 
     def _transient(self, transfer: Transfer) -> bool:
         code = transfer.exit_code
@@ -181,7 +186,9 @@ class _Curl:
             transfer.redirect_url = ""
             transfer.time_redirect = self._elapsed()
             await self._note(f"Issue another request to this URL: '{following.text}'")
-            if (head.status == 303 or (head.status in (301, 302) and method == "POST")) and "request" not in self._options.values:
+            if (
+                head.status == 303 or (head.status in (301, 302) and method == "POST")
+            ) and "request" not in self._options.values:
                 method, body = ("HEAD" if method == "HEAD" else "GET"), b""
             url = following
 
@@ -203,7 +210,9 @@ class _Curl:
             kind, _, value = item.partition("\0")
             if kind == "data-urlencode":
                 name, sign, content = value.partition("=")
-                pieces.append(f"{name + '=' if name and sign else ''}{quote_plus(content if sign else value, safe='')}".encode())
+                pieces.append(
+                    f"{name + '=' if name and sign else ''}{quote_plus(content if sign else value, safe='')}".encode()
+                )
             elif value.startswith("@") and kind != "data-raw":
                 data = await self._read_data(value[1:])
                 pieces.append(data if kind in ("data-binary", "json") else data.replace(b"\n", b"").replace(b"\r", b""))
@@ -217,7 +226,9 @@ class _Curl:
         try:
             return self._process.read_file(name)
         except OSError:
-            raise ProgramExit(26, f"curl: option --data: error encountered when reading a file\ncurl: Failed to open {name}\n{HINT}") from None
+            raise ProgramExit(
+                26, f"curl: option --data: error encountered when reading a file\ncurl: Failed to open {name}\n{HINT}"
+            ) from None
 
     # --- one exchange ---
 
@@ -293,7 +304,9 @@ class _Curl:
             headers.append(("Cookie", self._options.values["cookie"]))
         if body or (method == "POST" and self._options.data):
             headers.append(("Content-Length", str(len(body))))
-            headers.append(("Content-Type", "application/json" if self._options.json else "application/x-www-form-urlencoded"))
+            headers.append(
+                ("Content-Type", "application/json" if self._options.json else "application/x-www-form-urlencoded")
+            )
         for given in self._options.headers:
             name, colon, value = given.partition(":")
             name = name.strip()
@@ -385,11 +398,15 @@ class _Curl:
                 return await self._process.network.connect(address, port)
             except ConnectionFailed as error:
                 reason = _SYSTEM.get(error.errno, "Connection failed")
-                await self._note(f"connect to {address} port {port} from {self._process.network.ip} port 0 failed: {reason}")
+                await self._note(
+                    f"connect to {address} port {port} from {self._process.network.ip} port 0 failed: {reason}"
+                )
                 failure = error if failure is None or ":" not in address else failure
         milliseconds = int(self._elapsed() * 1000)
         code = 28 if failure is not None and failure.errno == "ETIMEDOUT" else 7
-        raise CurlFailure(code, f"Failed to connect to {host} port {port} after {milliseconds} ms: Could not connect to server")
+        raise CurlFailure(
+            code, f"Failed to connect to {host} port {port} after {milliseconds} ms: Could not connect to server"
+        )
 
     async def _tls(self, stream: ByteStream, url: Url, transfer: Transfer) -> ByteStream:
         await self._note("TLSv1.3 (OUT), TLS handshake, Client hello (1):")
@@ -410,7 +427,9 @@ class _Curl:
                 text = f"SSL: no alternative certificate subject name matches target host name '{url.host}'\n"
                 raise CurlFailure(60, text + _MORE)
         await self._note("SSL connection using TLSv1.3 / TLS_AES_256_GCM_SHA384 / x25519 / id-ecPublicKey")
-        await self._note(f"Server certificate:\n*  subject: CN={certificate.subject}\n*  issuer: {certificate.issuer or certificate.subject}")
+        await self._note(
+            f"Server certificate:\n*  subject: CN={certificate.subject}\n*  issuer: {certificate.issuer or certificate.subject}"
+        )
         await self._note(f"Connected to {url.host} ({stream.remote[0]}) port {stream.remote[1]}")
         await self._note("using HTTP/1.x")
         return tls
@@ -423,14 +442,20 @@ class _Curl:
         transfer.http_code, transfer.http_version = head.status, head.version
         transfer.headers = list(head.headers)
         transfer.content_type = head.header("content-type") or ""
-        lines = [f"HTTP/{head.version} {head.status} {head.phrase}".rstrip() if not head.phrase else f"HTTP/{head.version} {head.status} {head.phrase}"]
+        lines = [
+            f"HTTP/{head.version} {head.status} {head.phrase}".rstrip()
+            if not head.phrase
+            else f"HTTP/{head.version} {head.status} {head.phrase}"
+        ]
         lines += [f"{key}: {value}" for key, value in head.headers]
         text = "".join(f"{line}\r\n" for line in lines) + "\r\n"
         transfer.header_size += len(text)
         if self._options.on("verbose"):
             await self._process.err("".join(f"< {line}\r\n" for line in [*lines, ""]))
         failing = self._options.on("fail") and head.status >= 400
-        following = self._options.on("location") and head.status in (301, 302, 303, 307, 308) and head.header("location")
+        following = (
+            self._options.on("location") and head.status in (301, 302, 303, 307, 308) and head.header("location")
+        )
         if (self._options.on("include") or self._options.on("head")) and not failing:
             await sink.write(text.encode("latin-1", "replace"))
         if "dump-header" in self._options.values:
@@ -442,7 +467,11 @@ class _Curl:
                     await sink.write(chunk)
         except HttpProblem:
             length = head.header("content-length")
-            remaining = f"end of response with {int(length) - transfer.downloaded} bytes missing" if length else "transfer closed with outstanding read data remaining"
+            remaining = (
+                f"end of response with {int(length) - transfer.downloaded} bytes missing"
+                if length
+                else "transfer closed with outstanding read data remaining"
+            )
             raise CurlFailure(18, remaining) from None
         except ConnectionFailed as error:
             raise CurlFailure(56, f"Recv failure: {_SYSTEM.get(error.errno, 'Connection reset by peer')}") from None

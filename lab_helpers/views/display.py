@@ -21,7 +21,7 @@ color:var(--jp-content-font-color1,#1f1f1f);margin:.3em 0;max-width:70em}
 .cl-view h4{margin:.2em 0 .4em;font-size:1.1em}
 .cl-view p{margin:.3em 0}
 .cl-view ul{margin:.2em 0 .4em;padding-left:1.4em}
-.cl-view table{border-collapse:collapse;margin:.4em 0;font-size:.93em}
+.cl-view table{color:inherit;border-collapse:collapse;margin:.4em 0;font-size:.93em}
 .cl-view th{text-align:left;font-weight:600;border-bottom:2px solid var(--jp-border-color1,#bdbdbd);padding:.2em .7em}
 .cl-view td{text-align:left;border-bottom:1px solid var(--jp-border-color2,#e0e0e0);padding:.2em .7em;
 vertical-align:top}

@@ -47,7 +47,7 @@ _TONES = {
     Outcome.ANSWERED: Tones.GOOD.value,
     Outcome.TIMEOUT: Tones.BAD.value,
     Outcome.REFUSED: Tone("⊘", "cl-bad"),
-    Outcome.FORBIDDEN: Tone("⛔", "cl-bad"),
+    Outcome.FORBIDDEN: Tone("⊗", "cl-bad"),
     Outcome.NO_NAME: Tone("?", "cl-note"),
     Outcome.FAILED: Tones.NOTE.value,
 }

@@ -150,7 +150,7 @@ def verdicts(input_: str, output: str) -> None:
         target: Any = nullcontext(sys.stdout)
         if output != "-":
             try:
-                target = Path(output).open("w", encoding="utf-8")
+                target = Path(output).open("w", encoding="utf-8")  # noqa: SIM115 - the with below closes it
             except OSError as error:
                 raise click.ClickException(f"{output}: {error.strerror or error}") from None
         with target as sink, _progress() as advance:

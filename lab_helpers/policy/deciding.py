@@ -114,11 +114,12 @@ def _length(group: Group, port: int, first: int, last: int) -> int:
 def hits_of(level: Level, group: Group, position: int, port: int, span: tuple[int, int]) -> Iterator[Hit]:
     """The rules of a group that match the peer at a position. ``span``: the ports the group covers."""
     length = _length(group, port, *span)
+    bit = 1 << position
     for item in group.items:
         state, l7 = item
         if state.wildcard:
             yield Hit(item, level, False, length, precedence_byte(state.rule.action, l7))
-        elif state.bits >> position & 1:
+        elif state.bits & bit:
             yield Hit(item, level, True, length, precedence_byte(state.rule.action, l7))
 
 

@@ -125,7 +125,7 @@ class LabelSet:
         return label in self._labels
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, LabelSet) and self._labels == other._labels
+        return self is other or (isinstance(other, LabelSet) and self._labels == other._labels)
 
     def __hash__(self) -> int:
         return self._hash

@@ -48,6 +48,7 @@ class SubjectView(NamedTuple):
     ports: tuple[NamedPort, ...]
 
 
+_REMEMBERED = 65536
 _DIRECTIONS = (Direction.INGRESS, Direction.EGRESS)
 
 
@@ -72,6 +73,8 @@ class Repository:
         self._blocks: dict[PolicyRef, dict[Direction, list[Block]]] = {}
         self._numbers = count(1)
         self._selecting: dict[Direction, dict[int, dict[int, Block]]] = {direction: {} for direction in _DIRECTIONS}
+        self._resolved_at: dict[Direction, dict[int, Resolved]] = {direction: {} for direction in _DIRECTIONS}
+        self._exemptions: dict[LabelSet, Why | None] = {}
         self._by_anchor: dict[tuple[str, str, str] | None, dict[int, tuple[Direction, Block]]] = {}
         self._classes: dict[Direction, dict[tuple[int, ...], Resolved]] = {direction: {} for direction in _DIRECTIONS}
         self._class_keys: dict[int, set[tuple[int, ...]]] = {}
@@ -158,11 +161,13 @@ class Repository:
         for anchor in anchors:
             for direction, block in self._by_anchor.get(anchor, {}).values():
                 if block.rules[0].rule.node == host and block.subject.selector.matches(labels):
+                    self._resolved_at[direction].pop(position, None)
                     self._selecting[direction].setdefault(position, {})[block.number] = block
 
     def _unselect(self, position: int) -> None:
         for direction in _DIRECTIONS:
             self._selecting[direction].pop(position, None)
+            self._resolved_at[direction].pop(position, None)
 
     def _position(self, party: Party) -> int:
         if isinstance(party, int):
@@ -283,6 +288,7 @@ class Repository:
             selecting = self._selecting[direction]
             for position in positions_of(self._subject_bits(selection, node)):
                 selecting.setdefault(position, {})[block.number] = block
+                self._resolved_at[direction].pop(position, None)
         self._blocks[policy.ref] = blocks
         if any(port.l7.parser for rule in policy.rules for port in rule.ports or ()):
             self._proxied.add(policy.ref)
@@ -308,6 +314,7 @@ class Repository:
                 node = block.rules[0].rule.node
                 for position in positions_of(self._subject_bits(block.subject, node)):
                     self._selecting[direction].get(position, {}).pop(block.number, None)
+                    self._resolved_at[direction].pop(position, None)
                 self._subjects.release(block.subject, block.rules[0].rule.ref)
                 for state in block.rules:
                     for selection in state.peers:
@@ -322,6 +329,9 @@ class Repository:
         """The policy of the endpoints at a position, shared with all that the same rules select; None when nothing
         selects them.
         """
+        known = self._resolved_at[direction].get(position)
+        if known is not None:
+            return known
         selecting = self._selecting[direction].get(position)
         if not selecting:
             return None
@@ -333,6 +343,7 @@ class Repository:
             classes[key] = found
             for number in key:
                 self._class_keys.setdefault(number, set()).add(key)
+        self._resolved_at[direction][position] = found
         return found
 
     def enforcement(self, subject: Party) -> Enforcement:
@@ -342,6 +353,15 @@ class Repository:
         return Enforcement(*(self._enforced(direction, position, labels) for direction in _DIRECTIONS))
 
     def _exempt(self, labels: LabelSet) -> Why | None:
+        try:
+            return self._exemptions[labels]
+        except KeyError:
+            if len(self._exemptions) > _REMEMBERED:
+                self._exemptions.clear()
+            found = self._exemptions[labels] = self._exemption(labels)
+            return found
+
+    def _exemption(self, labels: LabelSet) -> Why | None:
         if not runs_endpoint(labels, self.config.cluster_name):
             return Why.NOT_ENDPOINT
         if self.config.policy_mode is EnforcementMode.NEVER:

@@ -1,8 +1,8 @@
 """Messages to JSON as Go's protojson writes them for Hubble.
 
 Members come in the order of *declaration* in the schema (protobuf's own Python writer uses field numbers), with
-original names, defaults omitted, set but empty messages kept, 64-bit integers as strings, enums by name, ``<>&`` and U+2028/9
-escaped as Go's encoding/json does.
+original names, defaults omitted, set but empty messages kept, 64-bit integers as strings, enums by name, ``<>&`` and
+U+2028/9 escaped as Go's encoding/json does.
 """
 
 import base64

@@ -96,7 +96,7 @@ def _names(schemas: Schemas, schema: Schema, level: int, recursive: bool, seen: 
             allowed = _enum(schemas.resolved(field))
             if allowed:
                 out.append(f"{'  ' * level}{allowed}")
-            text = schemas.resolved(field).get("description") or "<no description>"
+            text = field.get("description") or "<no description>"
             out += wrapped(text, 2 * level + 2)
             out.append("")
     return out
@@ -117,32 +117,47 @@ def _required(schemas: Schemas, schema: Schema) -> Sequence[str]:
     return schema.get("required") or []
 
 
+class UnknownFieldError(KubectlError):
+    """A field the type has not; `head` is what is printed before the complaint."""
+
+    def __init__(self, head: str, name: str) -> None:
+        super().__init__(f'field "{name}" does not exist')
+        self.head = head
+
+
+def _descriptions(schemas: Schemas, schema: Schema) -> list[str]:
+    """A field's own description, then that of the type it refers to or holds."""
+    out = [schema.get("description")]
+    bare = {key: value for key, value in schema.items() if key != "description"}
+    full = schemas.resolved(bare)
+    out.append(full.get("description"))
+    inner = full.get("items") or full.get("additionalProperties")
+    if isinstance(inner, dict):
+        out.append(schemas.resolved(inner).get("description"))
+    return list(dict.fromkeys(text for text in out if text))
+
+
 def explain_text(schemas: Schemas, resource: Resource, path: Sequence[str], *, recursive: bool) -> str:
     """The page. Raises KubectlError for a field that does not exist."""
     schema = schemas.of(resource)
     field = ""
-    for name in path:
-        properties = schemas.fields(schema)
-        if name not in properties:
-            raise KubectlError(f'field "{name}" does not exist')
-        schema, field = properties[name], name
     lines = []
     if resource.group:
         lines.append(f"GROUP:      {resource.group}")
     lines += [f"KIND:       {resource.kind}", f"VERSION:    {resource.version}", ""]
+    for name in path:
+        properties = schemas.fields(schema)
+        if name not in properties:
+            raise UnknownFieldError("\n".join(lines) + "\n", name)
+        schema, field = properties[name], name
     if field:
-        lines += [f"FIELD: {field} <{schemas.type_of(schema)}>", ""]
+        lines += [f"FIELD: {field} <{schemas.type_of(schema)}>", "", ""]
     allowed = _enum(schemas.resolved(schema))
     if allowed:
-        lines += [f"ENUM:", *(f"    {value}" for value in schemas.resolved(schema)["enum"]), ""]
-    full = schemas.resolved(schema)
+        lines += ["ENUM:", *(f"    {value}" for value in schemas.resolved(schema)["enum"]), ""]
     lines.append("DESCRIPTION:")
-    lines += wrapped(full.get("description") or "<empty>", 4)
-    inner = full.get("items") or full.get("additionalProperties")
-    if field and isinstance(inner, dict):
-        own = schemas.resolved(inner).get("description")
-        if own and own != full.get("description"):
-            lines += wrapped(own, 4)
+    for text in _descriptions(schemas, schema) or ["<empty>"]:
+        lines += wrapped(text, 4)
     lines.append("    ")
     if schemas.fields(schema):
         lines.append("FIELDS:")

@@ -72,10 +72,10 @@ def _bare(template: Body) -> Body:
 
 
 def template_text(template: Body) -> str:
-    """A pod template as describe prints it."""
+    """A pod template as describe prints it, its tabs left as they are."""
     from lab_helpers.tools.kubectl.describing.containers import template as write
     from lab_helpers.tools.kubectl.describing.pages import Page
 
     page = Page()
     write(page, template)
-    return page.text()
+    return page.unaligned()

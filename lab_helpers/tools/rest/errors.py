@@ -118,4 +118,6 @@ def kubectl_text(error: BaseException) -> str:
     if isinstance(error, ConnectError):
         return f"Unable to connect to the server: {error}"
     text = str(error)
+    if text.startswith("Error in configuration: "):
+        return text
     return text if text.startswith("error: ") else f"error: {text}"

@@ -152,7 +152,7 @@ def entry(config: dict[str, Any], section: str, name: str) -> dict[str, Any] | N
     return None
 
 
-def _pem(settings: dict[str, Any], key: str, override: str = "") -> bytes:
+def _pem(settings: dict[str, Any], key: str, override: str, owner: str) -> bytes:
     """PEM bytes from an override's file, ``<key>-data`` (base64) or the file called ``<key>``."""
     encoded = settings.get(f"{key}-data")
     if encoded and not override:
@@ -167,7 +167,9 @@ def _pem(settings: dict[str, Any], key: str, override: str = "") -> bytes:
         with open(path, "rb") as file:
             return file.read()
     except OSError as error:
-        raise ConfigError(f"unable to read {key} {path}: {(error.strerror or str(error)).lower()}") from error
+        reason = f"open {path}: {(error.strerror or str(error)).lower()}"
+        shown = "client-cert" if key == "client-certificate" else key
+        raise ConfigError(f"unable to read {shown} {path} for {owner} due to {reason}") from error
 
 
 def _token(user: dict[str, Any], override: str) -> str:
@@ -188,14 +190,12 @@ def _chosen(config: dict[str, Any], overrides: Overrides) -> tuple[str, dict[str
     name = overrides.context or str(config.get("current-context") or "")
     context = entry(config, "contexts", name) if name else {}
     if context is None:
-        if overrides.context:
-            raise ConfigError(f'context "{name}" does not exist')
         raise ConfigError(f"Error in configuration: context was not found for specified context: {name}")
     cluster_name = overrides.cluster or str(context.get("cluster") or "")
     cluster = entry(config, "clusters", cluster_name) if cluster_name else {}
     if cluster is None:
         if overrides.cluster:
-            raise ConfigError(f'cluster "{cluster_name}" does not exist')
+            raise ConfigError(f'no server found for cluster "{cluster_name}"')
         raise ConfigError(f"Error in configuration: cluster was not found for specified context: {name}")
     user_name = overrides.user or str(context.get("user") or "")
     user = entry(config, "users", user_name) if user_name else {}
@@ -229,13 +229,15 @@ def resolve(overrides: Overrides) -> Target:
     return Target(
         server=server.rstrip("/"),
         namespace=overrides.namespace or str(context.get("namespace") or "") or "default",
-        ca=b"" if insecure else _pem(cluster, "certificate-authority", overrides.certificate_authority),
+        ca=b""
+        if insecure
+        else _pem(cluster, "certificate-authority", overrides.certificate_authority, str(context.get("cluster", ""))),
         insecure=insecure,
         server_name=overrides.tls_server_name or str(cluster.get("tls-server-name") or ""),
         token=_token(user, overrides.token),
         username=str(user.get("username") or ""),
         password=str(user.get("password") or ""),
-        certificate=_pem(user, "client-certificate", overrides.client_certificate),
-        key=_pem(user, "client-key", overrides.client_key),
+        certificate=_pem(user, "client-certificate", overrides.client_certificate, str(context.get("user", ""))),
+        key=_pem(user, "client-key", overrides.client_key, str(context.get("user", ""))),
         context=name,
     )

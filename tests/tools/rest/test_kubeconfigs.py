@@ -56,8 +56,8 @@ def test_options_stand_above_the_file(config: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "text"),
     [
-        (Overrides(context="none"), 'error: context "none" does not exist'),
-        (Overrides(cluster="none"), 'error: cluster "none" does not exist'),
+        (Overrides(context="none"), 'Error in configuration: context was not found for specified context: none'),
+        (Overrides(cluster="none"), 'error: no server found for cluster "none"'),
         (Overrides(user="none"), 'error: auth info "none" does not exist'),
         (Overrides(kubeconfig="/nowhere/at/all"), "error: stat /nowhere/at/all: no such file or directory"),
     ],

@@ -74,7 +74,7 @@ def _can_i(invocation: Invocation) -> int:
     status = session.client.post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review).get("status") or {}
     if not flags["quiet"]:
         answer = "yes" if status.get("allowed") else "no"
-        if status.get("reason"):
+        if status.get("reason") and answer == "no":
             answer += f" - {status['reason']}"
         session.say(answer)
     return 0 if status.get("allowed") else 1

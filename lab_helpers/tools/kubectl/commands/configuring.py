@@ -88,11 +88,34 @@ def _view(invocation: Invocation) -> int:
 
         session.out.write(yaml_text(config))
         return 0
-    text = object_text(session)
-    if text is None:
+    if session.flags["output"] == "json":
+        from lab_helpers.tools.kubectl.output.jsontexts import json_text
+
+        session.out.write(json_text(_ordered(config), sort=False) + "\n")
+        return 0
+    writer = object_text(session)
+    if writer is None:
         raise KubectlError("unable to match a printer suitable for the output format")
-    session.out.write(text(config))
+    session.out.write(writer(config))
     return 0
+
+
+_ORDER = (
+    "kind", "apiVersion", "preferences", "clusters", "users", "contexts", "current-context",
+    "name", "cluster", "user", "context", "server", "tls-server-name", "insecure-skip-tls-verify", "certificate-authority",
+    "certificate-authority-data", "proxy-url", "client-certificate", "client-certificate-data", "client-key",
+    "client-key-data", "token", "tokenFile", "username", "password", "namespace",
+)  # fmt: skip
+
+
+def _ordered(value: Any) -> Any:
+    """The order of fields in clientcmd's types, in which JSON is printed."""
+    if isinstance(value, list):
+        return [_ordered(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    keys = sorted(value, key=lambda key: (_ORDER.index(key) if key in _ORDER else len(_ORDER), key))
+    return {key: _ordered(value[key]) for key in keys}
 
 
 def _flatten(settings: dict[str, Any]) -> None:

@@ -3,10 +3,10 @@
 from typing import Any
 
 from lab_helpers.tools.goflags import Command, Invocation
-from lab_helpers.tools.kubectl.errors import KubectlError
-from lab_helpers.tools.kubectl.explaining import Schemas, explain_text
+from lab_helpers.tools.kubectl.errors import KubectlError, PlainError
+from lab_helpers.tools.kubectl.explaining import Schemas, UnknownFieldError, explain_text
 from lab_helpers.tools.kubectl.sessions import Session
-from lab_helpers.tools.rest import ApiError
+from lab_helpers.tools.rest import ApiError, NoResourceError
 
 
 def build(_name: str) -> Command:
@@ -37,7 +37,10 @@ def run(invocation: Invocation) -> int:
     if session.flags["output"] not in ("plaintext", "plaintext-openapiv2"):
         raise KubectlError(f"unrecognized format: {session.flags['output']}")
     word, *fields = session.args[0].rstrip(".").split(".")
-    resource = session.catalogue.find(word)
+    try:
+        resource = session.catalogue.find(word)
+    except NoResourceError as error:
+        raise PlainError(str(error)) from error
     wanted = session.flags["api-version"]
     if wanted:
         group, _, version = wanted.rpartition("/")
@@ -55,5 +58,9 @@ def run(invocation: Invocation) -> int:
         raise KubectlError(
             f'couldn\'t find resource for "{resource.api_version}, Kind={resource.kind}": the server offers no schema for it'
         ) from error
-    session.out.write(explain_text(Schemas(document), resource, fields, recursive=session.flags["recursive"]))
+    try:
+        session.out.write(explain_text(Schemas(document), resource, fields, recursive=session.flags["recursive"]))
+    except UnknownFieldError as error:
+        session.out.write(error.head)
+        raise
     return 0

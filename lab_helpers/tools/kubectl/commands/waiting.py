@@ -135,7 +135,7 @@ def run(invocation: Invocation) -> int:
     texts = flags["for"] or [""]
     tests = [_test(text) for text in texts]
     if not session.args and not flags["filename"]:
-        raise KubectlError(NOTHING_NAMED.replace("You must", "You must"))
+        raise KubectlError(NOTHING_NAMED)
     seconds = flags["timeout"] / 1e9
     if seconds < 0:
         seconds = 7 * 24 * 3600.0
@@ -159,9 +159,8 @@ def run(invocation: Invocation) -> int:
     reporter = Reporter(session)
     for item in found:
         try:
-            for test in tests:
-                _wait(session, item, test, deadline)
-            reporter.tell(item.shown, "created" if tests == ["create"] else "condition met", item.body or {})
+            if all([_wait(session, item, test, deadline) for test in tests]):
+                reporter.tell(item.shown, "condition met", item.body or {})
         except (KubectlError, ApiError) as error:
             failed.append(error)
     reporter.finish()
@@ -182,9 +181,9 @@ def _wait(session: Session, item: Found, test: "_Condition | _JsonPath | str", d
         except ApiError as error:
             if error.reason != "NotFound":
                 raise
-            return
+            return False
         wait_until_gone(session.client, item.resource, item.namespace, item.name, uid, deadline)
-        return
+        return True
     left = max(0.0, deadline - time.monotonic())
     for body in follow_object(session.client, collection, item.name, left):
         if body is None:
@@ -198,5 +197,5 @@ def _wait(session: Session, item: Found, test: "_Condition | _JsonPath | str", d
                 }
             )
         if test == "create" or (not isinstance(test, str) and test.met(body)):
-            return
+            return True
     raise late

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lab_helpers.tools.kubectl.describing.pages import Page
+from lab_helpers.tools.kubectl.describing.quantities import canonical
 from lab_helpers.tools.kubectl.output.ages import long_time
 
 Body = Mapping[str, Any]
@@ -82,7 +83,7 @@ def _resources(page: Page, resources: Body) -> None:
         if amounts:
             page.line(2, f"{name.capitalize()}:")
             for key in sorted(amounts):
-                page.line(3, f"{key}:\t{amounts[key]}")
+                page.line(3, f"{key}:\t{canonical(amounts[key])}")
 
 
 def _probe(probe: Body) -> str:
@@ -235,7 +236,7 @@ def _projected(page: Page, projected: Body) -> None:
             page.line(2, "DownwardAPI:\ttrue")
         elif source.get("configMap") is not None:
             page.line(2, f"ConfigMapName:\t{source['configMap'].get('name', '')}")
-            page.line(2, f"Optional:\t{_go(source['configMap'].get('optional', False))}")
+            page.line(2, f"ConfigMapOptional:\t{_go(source['configMap'].get('optional', '<nil>'))}")
         elif source.get("serviceAccountToken") is not None:
             page.line(2, f"TokenExpirationSeconds:\t{source['serviceAccountToken'].get('expirationSeconds', 3600)}")
 

@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 from lab_helpers.tools.kubectl.describing.pages import Page, created
-from lab_helpers.tools.kubectl.describing.quantities import binary, cpu_text, memory_text, parse
+from lab_helpers.tools.kubectl.describing.quantities import binary, canonical, cpu_text, memory_text, parse
 from lab_helpers.tools.kubectl.output.ages import age, long_time
 
 Body = Mapping[str, Any]
@@ -49,7 +49,7 @@ def node(page: Page, body: Body, lease: Body | str, pods: Sequence[Body] | None)
         if amounts:
             page.line(0, f"{title}:")
             for key in sorted(amounts):
-                page.line(1, f"{key}:\t{amounts[key]}")
+                page.line(1, f"{key}:\t{canonical(amounts[key])}")
     _system(page, status.get("nodeInfo") or {})
     if spec.get("podCIDR"):
         page.line(0, f"PodCIDR:\t{spec['podCIDR']}")

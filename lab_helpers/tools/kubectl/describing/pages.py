@@ -35,6 +35,10 @@ class Page:
         self.flush()
         return "".join(f"{line}\n" for line in self._done)
 
+    def unaligned(self) -> str:
+        """What was written since the last flush, tabs and all."""
+        return "".join(f"{line}\n" for line in self._lines)
+
     def labels(self, title: str, labels: Mapping[str, str] | None) -> None:
         """``key=value`` lines below each other."""
         if not labels:

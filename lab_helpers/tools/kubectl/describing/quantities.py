@@ -58,3 +58,16 @@ def memory_text(amount: Fraction, *, powers_of_two: bool = True) -> str:
         if whole % size == 0:
             return f"{whole // size}{unit}"
     return str(whole)
+
+
+def canonical(text: object) -> str:
+    """A quantity in its shortest form with the units it was written in: ``16384Mi`` is ``16Gi``."""
+    amount = parse(text)
+    if binary(text):
+        return memory_text(amount)
+    if amount == int(amount):
+        return memory_text(amount, powers_of_two=False)
+    for unit in ("m", "u", "n"):
+        if (amount / _UNITS[unit]).denominator == 1:
+            return f"{int(amount / _UNITS[unit])}{unit}"
+    return str(text)

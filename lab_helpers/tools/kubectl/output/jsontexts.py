@@ -12,10 +12,10 @@ def _escaped(text: str) -> str:
     return text
 
 
-def json_text(value: Any, indent: int | None = 4) -> str:
+def json_text(value: Any, indent: int | None = 4, *, sort: bool = True) -> str:
     """`value` as JSON; `indent` None is one line without spaces."""
     separators = (",", ": ") if indent else (",", ":")
-    return _escaped(json.dumps(value, indent=indent, sort_keys=True, ensure_ascii=False, separators=separators))
+    return _escaped(json.dumps(value, indent=indent, sort_keys=sort, ensure_ascii=False, separators=separators))
 
 
 def go_json(value: Any) -> str:

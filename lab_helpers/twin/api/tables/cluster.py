@@ -198,7 +198,7 @@ CLUSTER: Mapping[str, Printer] = {
     "serviceaccounts": Printer(columns("Name Secrets Age"), _service_account),
     "events": Printer(
         tuple(
-            column._replace(priority=column.name in ("Subobject", "Source", "First Seen", "Count", "Name"))
+            column._replace(priority=int(column.name in ("Subobject", "Source", "First Seen", "Count", "Name")))
             for column in columns("Last_Seen Type Reason Object Subobject Source Message First_Seen Count Name")
         ),
         _event,

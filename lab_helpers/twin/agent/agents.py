@@ -16,6 +16,8 @@ from lab_helpers.twin.agent.nodeagents import NOT_RUNNING as NOT_RUNNING
 from lab_helpers.twin.agent.nodeagents import AgentNotRunningError, NodeAgent
 from lab_helpers.twin.clock import Clock
 from lab_helpers.twin.datapath.datapaths import Datapath
+from lab_helpers.twin.datapath.proxies import Proxy
+from lab_helpers.twin.datapath.tables import NodeTables
 from lab_helpers.twin.interfaces import Attachment, NetworkReadiness, PodKey
 from lab_helpers.twin.objects.registry import Registry
 from lab_helpers.twin.objects.storage import Change
@@ -47,6 +49,8 @@ class Agents:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._scheduled = False
         registry.listen(self._notice)
+        for parser, make in (("dns", self._dns_proxy), ("http", self._http_proxy), ("tls", self._tls_proxy)):
+            datapath.offer_proxy(parser, make)
 
     async def start(self) -> None:
         """Learn nodes, identities and services."""
@@ -122,6 +126,23 @@ class Agents:
     def _hubble_changed(self) -> None:
         for callback in self._hubble_callbacks:
             callback()
+
+    # --- proxies, imported when the first connection needs them -----------------------------------------------------------------
+
+    def _dns_proxy(self, tables: NodeTables) -> Proxy:
+        from lab_helpers.twin.agent.dnsproxy import DnsProxy
+
+        return DnsProxy(self.agent(tables.name))
+
+    def _http_proxy(self, tables: NodeTables) -> Proxy:
+        from lab_helpers.twin.agent.httpproxy import HttpProxy
+
+        return HttpProxy(self.agent(tables.name))
+
+    def _tls_proxy(self, _: NodeTables) -> Proxy:
+        from lab_helpers.twin.agent.tlsproxy import TlsProxy
+
+        return TlsProxy()
 
     # --- following the API server ---------------------------------------------------------------------------------------------
 

@@ -42,11 +42,18 @@ def _shell(name: str) -> Program:
 
 def cilium_images(agents: Agents, relay: Relay) -> Iterator[Image]:
     """All images of a Cilium installation. One operator works for all replicas."""
-    from lab_helpers.twin.agent.dbg.hubble import hubble_program
-    from lab_helpers.twin.agent.dbg.main import dbg_program
-
     operator = Operator(agents)
-    dbg = dbg_program(agents)
+
+    async def dbg(process: Process) -> int:
+        from lab_helpers.twin.agent.dbg.main import dbg_program
+
+        return await dbg_program(agents)(process)
+
+    async def hubble(process: Process) -> int:
+        from lab_helpers.twin.agent.dbg.hubble import hubble_program
+
+        return await hubble_program(agents)(process)
+
     shells = {"sh": _shell("sh"), "bash": _shell("bash")}
     yield Image(
         "quay.io/cilium/cilium",
@@ -55,7 +62,7 @@ def cilium_images(agents: Agents, relay: Relay) -> Iterator[Image]:
             "cilium-agent": agent_program(agents),
             "cilium-dbg": dbg,
             "cilium": dbg,
-            "hubble": hubble_program(agents),
+            "hubble": hubble,
             "cilium-mount": _succeed,
             "cilium-sysctlfix": _succeed,
             "nsenter": _succeed,

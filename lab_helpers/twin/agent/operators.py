@@ -117,14 +117,9 @@ class Operator:
         self._registry.update("leases.coordination.k8s.io", draft)
 
     def _create_crds(self, version: str) -> None:
-        try:
-            from lab_helpers.twin import api
+        from lab_helpers.twin.api.crds.cilium import cilium_crds
 
-            wanted = api.cilium_crds(version)  # type: ignore[attr-defined, unused-ignore]
-        except (ImportError, AttributeError) as error:
-            self._log.error("Unable to find the definitions of cilium.io resources", error=error)
-            return
-        for crd in wanted:
+        for crd in cilium_crds(version):
             name = crd["metadata"]["name"]
             if self._registry.find("customresourcedefinitions.apiextensions.k8s.io", name) is None:
                 self._log.info("Creating CRD (CustomResourceDefinition)...", name=name)

@@ -34,7 +34,7 @@ from lab_helpers.views.verdicts import Outcome
 
 __all__ = ["SETTLING", "CheckResult", "Evidence", "check_task", "evaluate"]
 
-SETTLING: Final = 2.0
+SETTLING: Final = 1.5
 """Seconds after applying an answer during which failed checks are tried again."""
 
 

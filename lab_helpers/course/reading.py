@@ -21,7 +21,7 @@ __all__ = ["read_lab", "read_predictions", "read_task"]
 
 T = TypeVar("T")
 
-_CURL = "curl -s -o /dev/null --max-time 2 -w '%{{http_code}}' {url}"
+_CURL = "curl -s -o /dev/null --connect-timeout 1 --max-time 3 -w '%{{http_code}}' {url}"
 _MISSING = object()
 
 

@@ -21,8 +21,8 @@ from lab_helpers.views.panels import Panel
 __all__ = ["TARGETS", "agent_version", "flood", "flow_table", "identity_table", "reachability"]
 
 TARGETS: Final[Mapping[str, str]] = {
-    "backend:8080": "curl -s -o /dev/null --max-time 2 http://backend.shop:8080/api/v1/products",
-    "redis:6379": "nc -z -w 2 redis.shop 6379",
+    "backend:8080": "curl -s -o /dev/null --connect-timeout 1 http://backend.shop:8080/api/v1/products",
+    "redis:6379": "nc -z -w 1 redis.shop 6379",
 }
 """What the shop offers, and how a client tries it."""
 

@@ -65,7 +65,9 @@ def test_a_task_is_read(tmp_path: Path) -> None:
     assert (task.starter, task.solution) == ("kind: A\n", "kind: B\n")
     assert isinstance(works, ProbeCheck)
     assert works.output == "200"
-    assert works.probe.command == "curl -s -o /dev/null --max-time 2 -w '%{http_code}' http://backend/"
+    assert (
+        works.probe.command == "curl -s -o /dev/null --connect-timeout 1 --max-time 3 -w '%{http_code}' http://backend/"
+    )
     assert isinstance(silent, ProbeCheck)
     assert silent.expect == (Outcome.TIMEOUT, Outcome.REFUSED)
     assert isinstance(seen, FlowCheck)

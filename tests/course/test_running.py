@@ -38,6 +38,25 @@ def make_lab(folder: Path, number: str, name: str, cells: Sequence[str]) -> Path
     return lab
 
 
+INSIDE = (
+    """\
+from lab_helpers.course import notebooks
+from lab_helpers.views.panels import Panel
+failed = []
+notebooks.watch_shell_cells(lambda count, code, line: failed.append(f"[{code}] {line}"))
+notebooks.register_magic("say", lambda line, cell: Panel(f"magic of {line}: {cell.strip()}"))
+place = notebooks.place()
+place.show(Panel("first view"))
+place.show(Panel("second view"))
+found = notebooks.parameters()
+print("parameters", found.unattended and found.solved, found.predictions)""",
+    "%%say x\nbody",
+    "!exit 3",
+    "print('failed', *failed)",
+)
+"""Cells that use the course's way into IPython."""
+
+
 class Heard:
     """A listener that remembers."""
 
@@ -69,7 +88,7 @@ def runner(report: Path, clusters: list[FakeCluster], **settings: Any) -> tuple[
 
 
 def test_labs_are_run_and_reported(tmp_path: Path, clusters: list[FakeCluster]) -> None:
-    good = make_lab(tmp_path, "01", "good", ["print('hello', solved)", "!exit 0"])
+    good = make_lab(tmp_path, "01", "good", ["print('hello', solved)", "!exit 0", *INSIDE])
     bad = make_lab(tmp_path, "02", "bad", ["x = 1", "raise ValueError('no such policy')", "never = 1"])
     run_labs, heard = runner(tmp_path / "reports", clusters, jobs=2)
     results = run_labs.run([good, bad])
@@ -83,7 +102,7 @@ def test_labs_are_run_and_reported(tmp_path: Path, clusters: list[FakeCluster]) 
     )
     assert failure.cell > 0
     assert ("finished", "01-good", True) in heard.lines
-    assert ("cell", "01-good", 3, 3) in heard.lines
+    assert ("cell", "01-good", 7, 7) in heard.lines
     assert [cluster.downs for cluster in clusters] == [1, 1]
     assert not any(cluster.state_dir.exists() for cluster in clusters)
 
@@ -94,7 +113,14 @@ def test_labs_are_run_and_reported(tmp_path: Path, clusters: list[FakeCluster]) 
     assert document["labs"][1]["failures"][0]["source"] == "raise ValueError('no such policy')"
     executed = nbformat.read(tmp_path / "reports" / "01-good.ipynb", as_version=4)
     assert executed.metadata["cilium_labs"]["passed"] is True
-    assert "hello True" in str(executed.cells)
+    outputs = [output for cell in executed.cells for output in cell.get("outputs", ())]
+    said = "".join(str(output.get("text", "") or output.get("data", "")) for output in outputs)
+    assert "hello True" in said
+    assert "parameters True {}" in said
+    assert "magic of x: body" in said
+    assert "failed [3] !exit 3" in said
+    assert "second view" in said
+    assert "first view" not in said
 
     page = (tmp_path / "reports" / "01-good.html").read_text(encoding="utf-8")
     assert "Executed with solutions on backend twin, kubernetes v1.34.2, cilium 1.20.2" in page

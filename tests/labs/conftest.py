@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab_helpers.clusters import Cluster, start_twin
+from lab_helpers.course import sessions
 from lab_helpers.course.sessions import Lab
 
 LABS = Path(__file__).resolve().parents[2] / "labs"
@@ -25,16 +26,17 @@ def twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def at_start(twin: Cluster) -> Callable[[str], Lab]:
+def at_start(twin: Cluster) -> Iterator[Callable[[str], Lab]]:
     """The lab of that name at its start, by reset when it is the lab of the test before."""
     last: list[Lab] = []
 
     def bring(name: str) -> Lab:
-        if last and last[-1].outline.name == name:
-            last[-1].reset()
-        else:
+        if not last or last[-1].outline.name != name:
             last[:] = [Lab(name, cluster=twin, labs=LABS)]
-            last[-1].reset()
+        last[-1].reset()
         return last[-1]
 
-    return bring
+    with pytest.MonkeyPatch.context() as patch:
+        # the twin has a policy in place before kubectl returns
+        patch.setattr(sessions, "SETTLING", 0.3)
+        yield bring

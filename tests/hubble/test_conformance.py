@@ -1,7 +1,7 @@
 """The recorded behaviour of Cilium's Hubble CLI 1.19.4 and filters, judged by the scorers that come with it.
 
-The scorers run in this process, with their way of starting a command replaced by a call; the sweep that starts a process
-for each of the thousand cases is marked slow.
+The scorers run in this process, with their way of starting a command replaced by a call; the sweep that starts a
+process for each of the thousand cases is marked slow.
 """
 
 from __future__ import annotations
@@ -78,9 +78,7 @@ def score(tools: Path, stubs: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
             del sys.modules[name]
 
 
-@pytest.mark.parametrize(
-    "group", ["print", "filters", "config", pytest.param("semantics-cli", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("group", ["print", "filters", "config", pytest.param("semantics-cli", marks=pytest.mark.slow)])
 def test_command_line(score, group: str) -> None:
     assert score("check.py", "--cli", "hubble", "--only", group) == 0
 

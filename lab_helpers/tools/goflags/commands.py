@@ -157,6 +157,12 @@ class Command:
         command = self
         try:
             command, rest = self.find(words)
+        except FlagError as error:
+            self._complain(self, str(error), err, usage=False)
+            if not self.silent_errors:
+                err.write(f"Run '{self.path} --help' for usage.\n")
+            return 1
+        try:
             return command._invoke(rest, out, err)
         except HelpRequested:
             out.write(help_page(command))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 from collections.abc import Mapping
 
@@ -15,12 +16,17 @@ from lab_helpers.twin.api.calls import Call
 from lab_helpers.twin.api.requests import Query
 from lab_helpers.twin.api.responses import Response, failure
 from lab_helpers.twin.api.server import ApiServer
+from lab_helpers.twin.api.streams.commands import PROTOCOLS, run_attach, run_command
+from lab_helpers.twin.api.streams.forwarding import CHANNELS, TUNNEL, forward_channels, forward_tunnel, requested_ports
+from lab_helpers.twin.api.streams.sockets import WebSocket
 from lab_helpers.twin.interfaces import Workloads
 from lab_helpers.twin.objects.errors import StatusError
 from lab_helpers.twin.objects.registry import Registry
+from lab_helpers.twin.objects.storage import Object
 
 __all__ = ["VERSION", "build_app"]
 
+_BEARER = "base64url.bearer.authorization.k8s.io."
 BODY_LIMIT = 3 * 1024 * 1024
 VERSION: Mapping[str, str] = {
     "major": "1",
@@ -66,10 +72,11 @@ class _Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await self._http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        path = scope.get("raw_path", b"").decode("latin-1").partition("?")[0] or scope["path"]
+        headers, path = _headers(scope), _path(scope)
         user = self._server.tokens.authenticate(headers.get("authorization", ""), self._server.registry.clock.now())
         if user is None and self._server.public(path):
             user = ADMINISTRATOR
@@ -85,6 +92,64 @@ class _Endpoint:
         call = Call(scope["method"], path, query, headers, body, user)
         response = await self._server.respond(call)
         await _send(response, call.method, receive, send)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """exec, attach and port-forward."""
+        headers = _headers(scope)
+        socket = WebSocket(scope, receive, send)
+        server = self._server
+        now = server.registry.clock.now()
+        bearer = next((name for name in socket.offered if name.startswith(_BEARER)), "")
+        token = headers.get("authorization", "")
+        if bearer:
+            encoded = bearer.removeprefix(_BEARER)
+            token = "Bearer " + base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode("latin-1")
+        if server.tokens.authenticate(token, now) is None:
+            await socket.refuse(StatusError(401, "Unauthorized", "Unauthorized"))
+            return
+        target = server.locate(_path(scope))
+        query = Query(scope["query_string"].decode("latin-1"))
+        if target is None or target.kind.resource != "pods":
+            await socket.refuse(StatusError(404, "NotFound", "the server could not find the requested resource"))
+            return
+        try:
+            pod, container = server.connection(target, query)
+            await _connect(socket, target.subresource, query, pod, container, server.workloads)
+        except StatusError as error:
+            await socket.refuse(error)
+
+
+async def _connect(
+    socket: WebSocket, subresource: str, query: Query, pod: Object, container: str, workloads: Workloads
+) -> None:
+    if subresource == "portforward":
+        if TUNNEL in socket.offered:
+            await socket.accept(TUNNEL)
+            await forward_tunnel(socket, pod, workloads)
+            return
+        ports = requested_ports(query)
+        await socket.accept(CHANNELS if CHANNELS in socket.offered else None)
+        await forward_channels(socket, ports, pod, workloads)
+        return
+    if subresource not in ("exec", "attach"):
+        raise StatusError(404, "NotFound", "the server could not find the requested resource")
+    chosen = next((name for name in PROTOCOLS if name in socket.offered), None)
+    if chosen is None and socket.offered:
+        raise StatusError(
+            400, "BadRequest", f"unable to upgrade: none of {socket.offered} is supported, use {PROTOCOLS[0]}"
+        )
+    await socket.accept(chosen)
+    run = run_command if subresource == "exec" else run_attach
+    await run(socket, query, pod, container, workloads)
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def _path(scope: Scope) -> str:
+    raw: bytes = scope.get("raw_path", b"")
+    return raw.decode("latin-1").partition("?")[0] or str(scope["path"])
 
 
 async def _read_body(receive: Receive) -> bytes | None:

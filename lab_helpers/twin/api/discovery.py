@@ -218,17 +218,17 @@ class Discovery:
                     for sub in subs
                 ]
             entries.append(entry)
-        for review in REVIEWS:
-            if review.group == group and version == "v1":
-                entries.append(
-                    {
-                        "resource": review.plural,
-                        "responseKind": {"group": group, "version": version, "kind": review.kind},
-                        "scope": "Namespaced" if review.namespaced else "Cluster",
-                        "singularResource": review.kind.lower(),
-                        "verbs": ["create"],
-                    }
-                )
+        entries += [
+            {
+                "resource": review.plural,
+                "responseKind": {"group": group, "version": version, "kind": review.kind},
+                "scope": "Namespaced" if review.namespaced else "Cluster",
+                "singularResource": review.kind.lower(),
+                "verbs": ["create"],
+            }
+            for review in REVIEWS
+            if review.group == group and version == "v1"
+        ]
         return sorted(entries, key=lambda entry: str(entry["resource"]))
 
     def _group(self, name: str, versions: Sequence[str]) -> dict[str, Any]:

@@ -32,6 +32,7 @@ class Selection:
         self._name = target.name
 
     def __call__(self, item: Object) -> bool:
+        """Is the object selected?"""
         if self._name and item["metadata"]["name"] != self._name:
             return False
         if self._labels is not None and not self._labels(item["metadata"].get("labels") or {}):

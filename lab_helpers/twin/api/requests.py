@@ -33,6 +33,7 @@ class Query:
     """The query string of one request."""
 
     def __init__(self, raw: str) -> None:
+        self.raw = raw
         self._values = parse_qs(raw, keep_blank_values=True)
 
     def text(self, name: str, default: str = "") -> str:

@@ -7,7 +7,7 @@ attach, port-forward) come in through ``streams``.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -20,18 +20,23 @@ from lab_helpers.twin.api.discovery import Discovery
 from lab_helpers.twin.api.listing import Selection, list_page
 from lab_helpers.twin.api.openapi import OpenApi
 from lab_helpers.twin.api.presenting import Presenter
-from lab_helpers.twin.api.requests import Target, locate, media_types
+from lab_helpers.twin.api.requests import Query, Target, locate, media_types
 from lab_helpers.twin.api.responses import Response, encode, failure, json_response, text_response
 from lab_helpers.twin.api.reviews import answer_review, find_review
 from lab_helpers.twin.api.schemas.catalog import Catalog
+from lab_helpers.twin.api.streams.logs import log_response
+from lab_helpers.twin.api.streams.pods import choose_container, require_node
+from lab_helpers.twin.api.streams.proxying import proxy_response
+from lab_helpers.twin.api.subresources import Subresources
 from lab_helpers.twin.api.tables.columns import Printer
 from lab_helpers.twin.api.tables.rendering import custom_printer, printer_for
 from lab_helpers.twin.api.tracking import track_fields
 from lab_helpers.twin.api.watching import watch_response
 from lab_helpers.twin.api.writing import Writer, Written
 from lab_helpers.twin.interfaces import Workloads
-from lab_helpers.twin.objects.errors import StatusError, method_not_allowed
+from lab_helpers.twin.objects.errors import StatusError, bad_request, method_not_allowed
 from lab_helpers.twin.objects.registry import Registry
+from lab_helpers.twin.objects.storage import Object
 
 __all__ = ["ApiServer"]
 
@@ -55,6 +60,7 @@ class ApiServer:
         self._catalog = Catalog(registry)
         self._writer = Writer(registry, self._catalog)
         self._openapi = OpenApi(registry.kinds, self._catalog, self._discovery, version["gitVersion"])
+        self._subresources = Subresources(registry, self._catalog, tokens)
         install_admissions(registry)
         self._custom = CustomResources(registry, self._catalog)
         registry.admissions.append(self._custom.step)
@@ -72,7 +78,7 @@ class ApiServer:
             return await self._route(call)
         except StatusError as error:
             return failure(error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a bug must answer 500, not end the connection
             _LOG.exception("%s %s failed", call.method, call.path)
             message = f"Internal error occurred: {type(error).__name__}: {error}"
             return failure(StatusError(500, "InternalError", message))
@@ -93,10 +99,41 @@ class ApiServer:
         if target is None:
             return text_response(_NOT_FOUND, 404)
         if target.subresource not in ("", "status"):
-            return text_response(_NOT_FOUND, 404)
+            return await self._subresource(call, target)
         if target.subresource == "status" and not target.kind.has_status:
             return text_response(_NOT_FOUND, 404)
         return self._collection(call, target) if not target.name else self._object(call, target)
+
+    async def _subresource(self, call: Call, target: Target) -> Response:
+        registry = self.registry
+        match (target.kind.resource, target.subresource):
+            case ("pods", "log"):
+                pod = registry.get("pods", target.name, target.namespace)
+                return await log_response(call, pod, self.workloads, registry.clock)
+            case ("pods" | "services" | "nodes", "proxy"):
+                return await proxy_response(call, target, registry, self.workloads)
+            case ("pods", "exec" | "attach" | "portforward"):
+                self.connection(target, call.query)
+                raise bad_request(
+                    "Upgrade request required: this server takes WebSocket connections here, not SPDY ones"
+                )
+        found = self._subresources.handle(call, target)
+        return text_response(_NOT_FOUND, 404) if found is None else json_response(found[1], found[0])
+
+    def connection(self, target: Target, query: Query) -> tuple[Object, str]:
+        """The pod and container of an exec, attach or port-forward. Raises what the real server refuses before upgrading."""
+        pod = self.registry.get("pods", target.name, target.namespace)
+        container = ""
+        if target.subresource != "portforward":
+            container = choose_container(pod, query.text("container"))
+        require_node(pod)
+        if target.subresource == "exec" and not query.texts("command"):
+            raise bad_request("you must specify at least one command for the container")
+        return pod, container
+
+    def locate(self, path: str) -> Target | None:
+        """What a path leads to."""
+        return locate(self.registry.kinds, path)
 
     def _document(self, call: Call, path: str) -> Response | None:
         """Everything that is not about objects."""
@@ -218,6 +255,3 @@ class ApiServer:
             return printer_for(target.kind.stored_as or target.kind.resource)
         version = self._catalog.version(target.kind, target.version)
         return custom_printer((version or {}).get("additionalPrinterColumns"))
-
-
-Responder = Callable[[Call], Response]

@@ -66,7 +66,7 @@ def _merge_list(name: str, before: Any, patch: list[Any], around: Mapping[str, A
     if not shape.merge_key:
         left = [item for item in current if item not in deleted]
         merged = left + [item for item in patch if item not in left]
-        return merged if order is None else _arrange(merged, current, patch, order, lambda item: item)
+        return merged if order is None else _arrange(merged, current, order, lambda item: item)
     return _merge_keyed(current, patch, order, shape)
 
 
@@ -96,10 +96,10 @@ def _merge_keyed(current: list[Any], patch: list[Any], order: list[Any] | None, 
     if order is None:
         return merged
     wanted = [item.get(key) if isinstance(item, Mapping) else item for item in order]
-    return _arrange(merged, current, patch, wanted, lambda item: item.get(key))
+    return _arrange(merged, current, wanted, lambda item: item.get(key))
 
 
-def _arrange(merged: list[Any], current: list[Any], patch: list[Any], order: list[Any], key: Any) -> list[Any]:
+def _arrange(merged: list[Any], current: list[Any], order: list[Any], key: Any) -> list[Any]:
     """Patched elements in the wanted order, the server's own ones where they were relative to them."""
     server = [key(item) for item in current]
     ours = sorted((item for item in merged if key(item) in order), key=lambda item: order.index(key(item)))

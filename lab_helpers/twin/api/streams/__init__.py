@@ -1,0 +1,1 @@
+"""Connections into containers: logs, exec and attach, port-forward, proxy."""

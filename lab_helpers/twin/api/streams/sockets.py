@@ -1,0 +1,59 @@
+"""A WebSocket of the ASGI server as something to read and write bytes with."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from starlette.types import Message, Receive, Scope, Send
+
+from lab_helpers.twin.objects.errors import StatusError
+
+__all__ = ["WebSocket"]
+
+
+class WebSocket:
+    """One WebSocket, before and after it is accepted."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.offered: list[str] = list(scope.get("subprotocols") or ())
+        self._extensions = scope.get("extensions") or {}
+        self._receive = receive
+        self._send = send
+        self.closed = False
+
+    async def accept(self, subprotocol: str | None) -> None:
+        """Complete the handshake."""
+        await self._receive()
+        await self._send({"type": "websocket.accept", "subprotocol": subprotocol})
+
+    async def refuse(self, error: StatusError) -> None:
+        """Answer the handshake with an ordinary HTTP error."""
+        await self._receive()
+        if "websocket.http.response" not in self._extensions:
+            await self._send({"type": "websocket.close", "code": 1008, "reason": error.message[:120]})
+            return
+        headers = [(b"content-type", b"application/json")]
+        start: Message = {"type": "websocket.http.response.start", "status": error.code, "headers": headers}
+        await self._send(start)
+        await self._send({"type": "websocket.http.response.body", "body": json.dumps(error.status()).encode()})
+
+    async def read(self) -> bytes | None:
+        """The next message as bytes; None when the peer has gone."""
+        message: dict[str, Any] = dict(await self._receive())
+        if message["type"] != "websocket.receive":
+            self.closed = True
+            return None
+        data = message.get("bytes")
+        return bytes(data) if data is not None else str(message.get("text", "")).encode()
+
+    async def write(self, data: bytes) -> None:
+        """Send one binary message; silently dropped when the peer has gone."""
+        if not self.closed:
+            await self._send({"type": "websocket.send", "bytes": data})
+
+    async def close(self, code: int = 1000) -> None:
+        """Close it."""
+        if not self.closed:
+            self.closed = True
+            await self._send({"type": "websocket.close", "code": code})

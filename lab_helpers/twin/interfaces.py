@@ -164,15 +164,41 @@ class Workloads(Protocol):
 class Process(Protocol):
     """What a simulated program sees: arguments, environment, streams, files, network, time. Never the host."""
 
-    argv: Sequence[str]
-    env: Mapping[str, str]
-    pod: Mapping[str, Any]
-    container: str
-    node: str
-    network: PodNetwork
-    clock: Clock
-    stdin: AsyncIterator[bytes]
-    tty: bool
+    @property
+    def argv(self) -> Sequence[str]:
+        """The program's name and its arguments."""
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """The environment variables."""
+
+    @property
+    def pod(self) -> Mapping[str, Any]:
+        """The pod object, as it was when the container started."""
+
+    @property
+    def container(self) -> str:
+        """The container's name."""
+
+    @property
+    def node(self) -> str:
+        """The node's name."""
+
+    @property
+    def network(self) -> PodNetwork:
+        """The pod's sockets; what a program opens is closed when it ends."""
+
+    @property
+    def clock(self) -> Clock:
+        """The twin's clock."""
+
+    @property
+    def stdin(self) -> AsyncIterator[bytes]:
+        """Standard input, in chunks."""
+
+    @property
+    def tty(self) -> bool:
+        """Is standard output a terminal?"""
 
     async def out(self, text: str | bytes) -> None:
         """Write to standard output."""

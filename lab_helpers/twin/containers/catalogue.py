@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lab_helpers.twin.containers.images import ImageCatalogue
-from lab_helpers.twin.containers.programs import connecting, filing, lookups, network_state, redis, searching, servers, sh, sleeping, system, texts
+from lab_helpers.twin.containers.programs import (
+    connecting,
+    filing,
+    lookups,
+    network_state,
+    redis,
+    searching,
+    servers,
+    sh,
+    sleeping,
+    system,
+    texts,
+)
 from lab_helpers.twin.containers.programs.curl import curl
 from lab_helpers.twin.containers.programs.dig import dig
 from lab_helpers.twin.containers.programs.python import PYTHON_VERSION, python3
@@ -80,7 +92,10 @@ BUSYBOX: Mapping[str, Program] = {
     "ping": connecting.ping,
     "time": sleeping.time,
     "wget": wget,
-    **{name: filing.not_simulated(name) for name in ("telnet", "traceroute", "watch", "ifconfig", "route", "arping", "httpd")},
+    **{
+        name: filing.not_simulated(name)
+        for name in ("telnet", "traceroute", "watch", "ifconfig", "route", "arping", "httpd")
+    },
 }
 
 NETSHOOT: Mapping[str, Program] = {

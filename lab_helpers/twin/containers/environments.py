@@ -1,4 +1,5 @@
-"""A container's environment variables (kubelet's makeEnvironmentVariables): Services, ``envFrom``, ``env``, and ``$(NAME)``."""
+"""A container's environment variables (kubelet's makeEnvironmentVariables): Services, ``envFrom``, ``env``, and
+``$(NAME)``."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ def substitute(text: str, values: Mapping[str, str]) -> str:
 
 
 def environment(registry: Registry, pod: Mapping[str, Any], container: Mapping[str, Any], *, ip: str) -> dict[str, str]:
-    """All variables from the pod's objects. Raises StartFailure(CreateContainerConfigError) for a missing ConfigMap, Secret or key."""
+    """All variables from the pod's objects. Raises StartFailure(CreateContainerConfigError) for a missing ConfigMap,
+    Secret or key."""
     namespace = pod["metadata"]["namespace"]
     result = _services(registry, pod)
     for source in container.get("envFrom") or []:

@@ -18,15 +18,15 @@ class ContainersError(Exception):
     """Root of this package's exceptions."""
 
 
-class BrokenPipe(ContainersError):
+class BrokenPipe(ContainersError):  # noqa: N818 - a condition with a name of its own
     """The reading end is gone; the writer ends with 141, as by SIGPIPE."""
 
 
-class Deadline(ContainersError):
+class Deadline(ContainersError):  # noqa: N818 - a condition with a name of its own
     """The clock reached the end of the time allowed."""
 
 
-class ProgramExit(ContainersError):
+class ProgramExit(ContainersError):  # noqa: N818 - a condition with a name of its own
     """End the program now with ``code``; ``message`` (if any) goes to standard error first."""
 
     def __init__(self, code: int, message: str = "") -> None:
@@ -35,8 +35,9 @@ class ProgramExit(ContainersError):
         self.message = message
 
 
-class StartFailure(ContainersError):
-    """Not started. ``reason`` is what a ``ContainerState`` shows (``ErrImagePull``, ``StartError`` …), ``code`` the exit code if one is shown."""
+class StartFailure(ContainersError):  # noqa: N818 - a condition with a name of its own
+    """Not started. ``reason`` is what a ``ContainerState`` shows (``ErrImagePull``, ``StartError`` …), ``code`` the
+    exit code if one is shown."""
 
     def __init__(self, reason: str, message: str, code: int | None = None) -> None:
         super().__init__(message)

@@ -24,7 +24,8 @@ async def execute(
     stderr: Callable[[bytes], Awaitable[None]],
     resize: AsyncIterator[tuple[int, int]] | None = None,
 ) -> ExecResult:
-    """Run to the end. A command that is not there gives 126 (127 for a path) and the OCI runtime's message; nothing is printed then.
+    """Run to the end. A command that is not there gives 126 (127 for a path) and the OCI runtime's message; nothing is
+    printed then.
 
     Cancelling kills the command.
     """

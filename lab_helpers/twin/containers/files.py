@@ -1,6 +1,7 @@
 """The file system of a container: trees in memory, mounted on each other.
 
-Paths are POSIX and absolute inside this module. Errors are Python's own OSError subclasses, so programs can print ``strerror``.
+Paths are POSIX and absolute inside this module. Errors are Python's own OSError subclasses, so programs can print
+``strerror``.
 A container may hold :data:`CAPACITY` bytes of its own; more is "No space left on device".
 """
 

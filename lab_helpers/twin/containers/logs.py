@@ -1,4 +1,5 @@
-"""A container's output, kept in bounded memory, with the time of each line (the runtime's log file and the kubelet's reader)."""
+"""A container's output, kept in bounded memory, with the time of each line (the runtime's log file and the kubelet's
+reader)."""
 
 from __future__ import annotations
 
@@ -62,7 +63,8 @@ class Log:
         timestamps: bool = False,
         limit_bytes: int | None = None,
     ) -> AsyncIterator[bytes]:
-        """Lines, oldest first. ``since`` in clock seconds (``Clock.monotonic``); ``tail`` counts from the end of what is there now."""
+        """Lines, oldest first. ``since`` in clock seconds (``Clock.monotonic``); ``tail`` counts from the end of what
+        is there now."""
         start = 0 if tail is None else max(self._count - tail, 0)
         left = limit_bytes
         while True:

@@ -69,7 +69,8 @@ class Machine:
         return str(spec.get("hostname") or self.pod["metadata"]["name"])[:63]
 
     def lookup(self, name: str, cwd: str = "/") -> Program | None:
-        """The program ``name`` means: a base name, or a path into one of the usual directories (some images keep theirs in / or /app)."""
+        """The program ``name`` means: a base name, or a path into one of the usual directories (some images keep
+        theirs in / or /app)."""
         if "/" not in name:
             return self.programs.get(name)
         directory, base = posixpath.split(posixpath.normpath(posixpath.join(cwd, name)))
@@ -84,7 +85,8 @@ class Machine:
         cwd: str | None = None,
         descriptors: Mapping[int, Descriptor],
     ) -> Child:
-        """Start a process. Raises FileNotFoundError when there is no such program, ProcessLookupError when the container ends."""
+        """Start a process. Raises FileNotFoundError when there is no such program, ProcessLookupError when the
+        container ends."""
         found = body or self.lookup(argv[0], cwd or self.cwd)
         if found is None:
             raise FileNotFoundError(argv[0])

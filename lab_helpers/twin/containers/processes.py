@@ -1,6 +1,7 @@
 """Simulated processes: what a program of this package may use, beyond the seam's ``Process``.
 
-A process is an asyncio task. SIGTERM, SIGINT and SIGKILL cancel it; ``signal`` tells which one it was. Programs here are written as
+A process is an asyncio task. SIGTERM, SIGINT and SIGKILL cancel it; ``signal`` tells which one it was. Programs here
+are written as
 ``async def curl(process: SimulatedProcess) -> int`` and made fit for images by :func:`program`.
 """
 
@@ -146,7 +147,8 @@ class SimulatedProcess:
         cwd: str | None = None,
         descriptors: Mapping[int, Descriptor] | None = None,
     ) -> Child:
-        """Start a child; ``body`` instead of looking ``argv[0]`` up. Raises FileNotFoundError when there is no such program."""
+        """Start a child; ``body`` instead of looking ``argv[0]`` up. Raises FileNotFoundError when there is no such
+        program."""
         return self.machine.spawn(
             argv,
             body=body,

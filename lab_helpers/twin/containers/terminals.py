@@ -1,4 +1,5 @@
-"""A minimal line discipline for ``kubectl exec -it``: echo, erase, Ctrl-C, Ctrl-D, and CR/LF both ways (termios, canonical mode)."""
+"""A minimal line discipline for ``kubectl exec -it``: echo, erase, Ctrl-C, Ctrl-D, and CR/LF both ways (termios,
+canonical mode)."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ class _TerminalInput(Input):
 
 
 class Terminal:
-    """Between a client's raw bytes and the programs. ``on_interrupt`` is set by an interactive shell that runs something."""
+    """Between a client's raw bytes and the programs. ``on_interrupt`` is set by an interactive shell that runs
+    something."""
 
     def __init__(self, source: AsyncIterator[bytes] | None, send: Callable[[bytes], Awaitable[None]]) -> None:
         self._source = source
@@ -83,7 +85,7 @@ class Terminal:
             elif key in (0x0A, 0x0D):
                 await self._send(b"\r\n")
                 await self._flush(b"\n")
-            elif key == 0x1B or key < 0x20 and key != 0x09:
+            elif key == 0x1B or (key < 0x20 and key != 0x09):
                 continue
             else:
                 self._line.append(key)

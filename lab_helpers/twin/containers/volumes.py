@@ -1,4 +1,5 @@
-"""A container's file system: the image, the pod's volumes, and the files the kubelet writes (/etc/hosts, /etc/resolv.conf …)."""
+"""A container's file system: the image, the pod's volumes, and the files the kubelet writes (/etc/hosts,
+/etc/resolv.conf …)."""
 
 from __future__ import annotations
 
@@ -131,7 +132,8 @@ def hosts_file(pod: Mapping[str, Any], ip: str) -> bytes:
 
 
 def resolv_conf(pod: Mapping[str, Any], *, cluster_dns: str, upstream: Sequence[str]) -> bytes:
-    """/etc/resolv.conf by ``dnsPolicy`` and ``dnsConfig``. Host-network pods need ClusterFirstWithHostNet to use the cluster's DNS."""
+    """/etc/resolv.conf by ``dnsPolicy`` and ``dnsConfig``. Host-network pods need ClusterFirstWithHostNet to use the
+    cluster's DNS."""
     spec = pod["spec"]
     policy = spec.get("dnsPolicy", "ClusterFirst")
     cluster = policy == "ClusterFirstWithHostNet" or (policy == "ClusterFirst" and not spec.get("hostNetwork"))

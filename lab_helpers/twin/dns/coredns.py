@@ -1,14 +1,16 @@
 """CoreDNS as a simulated program: the plugins a cluster's Corefile uses.
 
-``kubernetes`` answers from the registry, ``hosts`` from the Corefile, ``forward`` asks the outside resolver through the pod's own
-network, ``cache`` keeps those answers on the twin's clock. ``errors health ready prometheus loop reload loadbalance log`` are
-understood; another plugin is reported once on standard output and otherwise left out. The Corefile is read again when it changes.
+``kubernetes`` answers from the registry, ``hosts`` from the Corefile, ``forward`` asks the outside resolver through
+the pod's own
+network, ``cache`` keeps those answers on the twin's clock. ``errors health ready prometheus loop reload loadbalance
+log`` are
+understood; another plugin is reported once on standard output and otherwise left out. The Corefile is read again when
+it changes.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from lab_helpers.twin.dns.corefiles import CorefileError, Plugin, ServerBlock, parse_corefile

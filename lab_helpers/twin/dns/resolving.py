@@ -1,7 +1,9 @@
 """The stub resolver: what ``getaddrinfo`` does in a container (resolv.conf(5), hosts(5)).
 
-A and AAAA are asked at the same time; every candidate of the search list is tried in turn. NXDOMAIN, an empty answer and REFUSED go
-on to the next candidate; a server that does not answer within 5 s is asked again (``attempts`` times in all), then everything ends,
+A and AAAA are asked at the same time; every candidate of the search list is tried in turn. NXDOMAIN, an empty answer
+and REFUSED go
+on to the next candidate; a server that does not answer within 5 s is asked again (``attempts`` times in all), then
+everything ends,
 because asking for other names would not be answered either. Times are on the twin's clock.
 """
 
@@ -24,12 +26,16 @@ class Client(Protocol):
     """What the resolver needs of a process."""
 
     @property
-    def network(self) -> PodNetwork: ...
-    def read_file(self, path: str) -> bytes: ...
+    def network(self) -> PodNetwork:
+        """Where to send questions."""
+
+    def read_file(self, path: str) -> bytes:
+        """/etc/resolv.conf and /etc/hosts."""
 
 
-class ResolutionFailed(Exception):
-    """No address. ``reason``: ``NXDOMAIN``, ``NODATA``, ``TRY_AGAIN`` (no server answered), ``REFUSED``, ``SERVFAIL``."""
+class ResolutionFailed(Exception):  # noqa: N818 - a condition with a name of its own
+    """No address. ``reason``: ``NXDOMAIN``, ``NODATA``, ``TRY_AGAIN`` (no server answered), ``REFUSED``,
+    ``SERVFAIL``."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"{name}: {reason}")
@@ -163,8 +169,8 @@ class Resolver:
         kind: str,
         *,
         servers: Sequence[str] = (),
-        timeout: float | None = None,
-        attempts: int | None = None,  # noqa: ASYNC109 - clock seconds
+        timeout: float | None = None,  # noqa: ASYNC109 - clock seconds, as in the seam
+        attempts: int | None = None,
     ) -> Message:
         """Ask for one name and type; the first answer of any server. Raises ConnectionFailed when there is none."""
         configuration = self.configuration
@@ -179,8 +185,8 @@ class Resolver:
         raise failure
 
     async def ask(
-        self, server: str, name: str, kind: str, *, port: int = 53, timeout: float = 5.0, recursion: bool = True
-    ) -> Message:  # noqa: ASYNC109 - clock seconds
+        self, server: str, name: str, kind: str, *, port: int = 53, timeout: float = 5.0, recursion: bool = True  # noqa: ASYNC109 - clock seconds, as in the seam
+    ) -> Message:
         """One query to one server. Raises ConnectionFailed."""
         import dns.exception
         import dns.flags

@@ -1,6 +1,7 @@
 """The cluster's zone, from Services and EndpointSlices (Kubernetes DNS specification 1.1.0; CoreDNS plugin/kubernetes).
 
-``ClusterZone.answer(name, type)`` is a pure function of the registry. Records are (owner, type, value) texts, with the zone's TTL.
+``ClusterZone.answer(name, type)`` is a pure function of the registry. Records are (owner, type, value) texts, with the
+zone's TTL.
 """
 
 from __future__ import annotations

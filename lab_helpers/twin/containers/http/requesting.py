@@ -1,4 +1,5 @@
-"""The client's side of one connection: send a request, read the response, use the connection again if it allows that."""
+"""The client's side of one connection: send a request, read the response, use the connection again if it allows
+that."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from lab_helpers.twin.interfaces import ByteStream
 __all__ = ["HttpConnection", "HttpProblem", "ResponseHead"]
 
 
-class HttpProblem(ContainersError):
+class HttpProblem(ContainersError):  # noqa: N818 - a condition with a name of its own
     """The answer is not HTTP, is cut short, or never came. ``kind``: ``empty``, ``partial``, ``malformed``."""
 
     def __init__(self, kind: str, message: str) -> None:
@@ -48,8 +49,8 @@ class HttpConnection:
         import h11
 
         return (
-            self._state.our_state is h11.DONE
-            and self._state.their_state is h11.DONE
+            (self._state.our_state is h11.DONE
+            and self._state.their_state is h11.DONE)
             or self._state.our_state is h11.IDLE
         )
 

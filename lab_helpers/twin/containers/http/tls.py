@@ -1,8 +1,11 @@
 """A model of TLS: the shape of the records is real, the cryptography is not there.
 
-A client opens with a genuine ClientHello record (RFC 8446 4.1.2) that carries SNI and ALPN, so that a datapath which inspects
-``serverNames`` finds what it would find on a real wire. The server answers with a handshake record whose body names its certificate
-(a JSON object: subject, names, issuer), and application data travels in application-data records as plain text. Nothing is encrypted,
+A client opens with a genuine ClientHello record (RFC 8446 4.1.2) that carries SNI and ALPN, so that a datapath which
+inspects
+``serverNames`` finds what it would find on a real wire. The server answers with a handshake record whose body names
+its certificate
+(a JSON object: subject, names, issuer), and application data travels in application-data records as plain text.
+Nothing is encrypted,
 and nothing ever leaves the simulated network, so nothing needs to be.
 """
 
@@ -21,7 +24,7 @@ CLIENT_HELLO, SERVER_HELLO = 1, 2
 _MAX = 16384
 
 
-class TlsProblem(ContainersError):
+class TlsProblem(ContainersError):  # noqa: N818 - a condition with a name of its own
     """No TLS at the other end (``wrong version number``), or it ended the handshake."""
 
 
@@ -50,7 +53,8 @@ def _record(kind: int, body: bytes) -> bytes:
 
 
 def client_hello(name: str, protocols: tuple[str, ...] = ("h2", "http/1.1")) -> bytes:
-    """The first record of a client: TLS 1.2 in the record, 1.3 among the supported versions, SNI unless ``name`` is an address."""
+    """The first record of a client: TLS 1.2 in the record, 1.3 among the supported versions, SNI unless ``name`` is an
+    address."""
     extensions = b""
     if name and not name.replace(".", "").isdigit() and ":" not in name:
         extensions += b"\x00\x00" + _vector(

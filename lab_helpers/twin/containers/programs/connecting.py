@@ -89,7 +89,11 @@ async def _connect(process: SimulatedProcess, options: _Nc, host: str, ports: st
             stream = await process.network.connect(address, port, timeout=options.wait)
         except ConnectionFailed as error:
             if options.verbose or not options.scan:
-                kind = "Operation in progress" if error.errno == "ETIMEDOUT" and options.wait else _REASONS.get(error.errno, str(error))
+                kind = (
+                    "Operation in progress"
+                    if error.errno == "ETIMEDOUT" and options.wait
+                    else _REASONS.get(error.errno, str(error))
+                )
                 await process.err(f"nc: connect to {host} ({address}) port {port} (tcp) failed: {kind}\n")
             continue
         status = 0
@@ -104,7 +108,8 @@ async def _connect(process: SimulatedProcess, options: _Nc, host: str, ports: st
 
 
 async def _talk(process: SimulatedProcess, stream: ByteStream, wait: float | None) -> None:
-    """Standard input to the peer, the peer's bytes to standard output, until the peer ends (or ``wait`` idle seconds)."""
+    """Standard input to the peer, the peer's bytes to standard output, until the peer ends (or ``wait`` idle
+    seconds)."""
 
     async def send() -> None:
         async for chunk in process.stdin:
@@ -212,7 +217,9 @@ async def ping(process: SimulatedProcess) -> int:
 
 
 class _Ping:
-    def __init__(self, process: SimulatedProcess, host: str, address: str, numbers: dict[str, float], quiet: bool) -> None:
+    def __init__(
+        self, process: SimulatedProcess, host: str, address: str, numbers: dict[str, float], quiet: bool
+    ) -> None:
         self._process, self._host, self._address, self._numbers, self._quiet = process, host, address, numbers, quiet
         self._sent = 0
         self._errors = 0
@@ -258,14 +265,18 @@ class _Ping:
         except ConnectionFailed as error:
             if error.errno in ("EHOSTUNREACH", "ENETUNREACH"):
                 self._errors += 1
-                await self._process.out(f"From {self._process.network.ip} icmp_seq={sequence} Destination Host Unreachable\n")
+                await self._process.out(
+                    f"From {self._process.network.ip} icmp_seq={sequence} Destination Host Unreachable\n"
+                )
             elif error.errno == "EPERM":
                 await self._process.err("ping: sendmsg: Operation not permitted\n")
             return
         self._times.append(seconds * 1000)
         if not self._quiet:
             size = int(self._numbers["s"]) + 8
-            await self._process.out(f"{size} bytes from {self._address}: icmp_seq={sequence} ttl=62 time={_milliseconds(seconds * 1000)} ms\n")
+            await self._process.out(
+                f"{size} bytes from {self._address}: icmp_seq={sequence} ttl=62 time={_milliseconds(seconds * 1000)} ms\n"
+            )
 
     async def _statistics(self) -> None:
         received = len(self._times)
@@ -273,14 +284,26 @@ class _Ping:
         elapsed = int((self._process.clock.monotonic() - self._began) * 1000)
         errors = f"+{self._errors} errors, " if self._errors else ""
         text = f"\n--- {self._host} ping statistics ---\n"
-        text += f"{self._sent} packets transmitted, {received} received, {errors}{loss:g}% packet loss, time {elapsed}ms\n"
+        text += (
+            f"{self._sent} packets transmitted, {received} received, {errors}{loss:g}% packet loss, time {elapsed}ms\n"
+        )
         if self._times:
             mean = sum(self._times) / received
             deviation = math.sqrt(max(sum(t * t for t in self._times) / received - mean * mean, 0))
-            text += f"rtt min/avg/max/mdev = {min(self._times):.3f}/{mean:.3f}/{max(self._times):.3f}/{deviation:.3f} ms\n"
+            text += (
+                f"rtt min/avg/max/mdev = {min(self._times):.3f}/{mean:.3f}/{max(self._times):.3f}/{deviation:.3f} ms\n"
+            )
         await self._process.out(text)
 
 
 def _milliseconds(value: float) -> str:
     """iputils' precision: fewer decimals for longer times."""
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 1 else f"{value:.3f}"
+    return (
+        f"{value:.0f}"
+        if value >= 100
+        else f"{value:.1f}"
+        if value >= 10
+        else f"{value:.2f}"
+        if value >= 1
+        else f"{value:.3f}"
+    )

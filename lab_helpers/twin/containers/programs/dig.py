@@ -86,7 +86,7 @@ def _parse(process: SimulatedProcess) -> list[_Query] | str:
                 return problem
         elif word.startswith("-"):
             return f"Invalid option: {word}\nUsage:  dig [@global-server] [domain] [q-type] [q-class] {{q-opt}}\n"
-        elif word.upper() in TYPES and word.upper() != "ANY" or word == "ANY":
+        elif (word.upper() in TYPES and word.upper() != "ANY") or word == "ANY":
             _type(query, names, word.upper())
         elif word.upper() not in ("IN",):
             names.append((word, ""))

@@ -18,7 +18,9 @@ def not_simulated(name: str) -> Program:
 
     @program
     async def refuse(process: SimulatedProcess) -> int:
-        await process.err(f"{name}: not simulated: the real image has this program, the embedded cluster does not play it\n")
+        await process.err(
+            f"{name}: not simulated: the real image has this program, the embedded cluster does not play it\n"
+        )
         return 127
 
     return refuse
@@ -30,7 +32,12 @@ async def ls(process: SimulatedProcess) -> int:
     given, _, rest = options_of(process, "la1dhAFRrtniS")
     status = 0
     names = rest or ["."]
-    files = [name for name in names if process.files.find(process.path(name)) is not None or ("d" in given and process.files.exists(process.path(name)))]
+    files = [
+        name
+        for name in names
+        if process.files.find(process.path(name)) is not None
+        or ("d" in given and process.files.exists(process.path(name)))
+    ]
     directories = [name for name in names if name not in files and process.files.is_directory(process.path(name))]
     for name in names:
         if name not in files and name not in directories:
@@ -44,7 +51,11 @@ async def ls(process: SimulatedProcess) -> int:
         path = process.path(name)
         if len(names) > 1:
             await process.out(("\n" if index or files else "") + f"{name}:\n")
-        entries = [(entry, posixpath.join(path, entry)) for entry in process.files.listing(path) if "a" in given or "A" in given or not entry.startswith(".")]
+        entries = [
+            (entry, posixpath.join(path, entry))
+            for entry in process.files.listing(path)
+            if "a" in given or "A" in given or not entry.startswith(".")
+        ]
         if "a" in given:
             entries = [(".", path), ("..", posixpath.dirname(path)), *entries]
         if "l" in given:
@@ -59,7 +70,12 @@ async def _entries(process: SimulatedProcess, given: set[str], entries: list[tup
     if "l" not in given:
         separator = "\n" if "1" in given or not process.tty else "  "
         if entries:
-            await process.out(separator.join(name + ("/" if "F" in given and process.files.is_directory(path) else "") for name, path in entries) + "\n")
+            await process.out(
+                separator.join(
+                    name + ("/" if "F" in given and process.files.is_directory(path) else "") for name, path in entries
+                )
+                + "\n"
+            )
         return
     for name, path in entries:
         found = process.files.find(path)
@@ -88,7 +104,9 @@ async def _each(process: SimulatedProcess, names: list[str], verb: str, action: 
 async def mkdir(process: SimulatedProcess) -> int:
     """mkdir [-p] DIR..."""
     given, _, rest = options_of(process, "pv", "m")
-    return await _each(process, rest, "can't create directory", lambda path: process.files.make_directory(path, parents="p" in given))
+    return await _each(
+        process, rest, "can't create directory", lambda path: process.files.make_directory(path, parents="p" in given)
+    )
 
 
 @program
@@ -97,7 +115,9 @@ async def rm(process: SimulatedProcess) -> int:
     given, _, rest = options_of(process, "rfRiv")
     if "f" in given:
         rest = [name for name in rest if process.files.exists(process.path(name))]
-    return await _each(process, rest, "can't remove", lambda path: process.files.remove(path, recursive=bool(given & {"r", "R"})))
+    return await _each(
+        process, rest, "can't remove", lambda path: process.files.remove(path, recursive=bool(given & {"r", "R"}))
+    )
 
 
 @program
@@ -134,7 +154,13 @@ async def chmod(process: SimulatedProcess) -> int:
             if process.files.is_directory(path):
                 return
             raise FileNotFoundError(2, "No such file or directory", path)
-        found.mode = int(mode, 8) if all(c in "01234567" for c in mode) else found.mode | 0o111 if mode.endswith("+x") else found.mode
+        found.mode = (
+            int(mode, 8)
+            if all(c in "01234567" for c in mode)
+            else found.mode | 0o111
+            if mode.endswith("+x")
+            else found.mode
+        )
 
     return await _each(process, words, "can't access", action)
 
@@ -162,7 +188,10 @@ async def _copy(process: SimulatedProcess, *, move: bool) -> int:
 
     def action(path: str) -> None:
         content = process.files.read(path)
-        process.files.write(posixpath.join(process.path(target), posixpath.basename(path)) if directory else process.path(target), content)
+        process.files.write(
+            posixpath.join(process.path(target), posixpath.basename(path)) if directory else process.path(target),
+            content,
+        )
         if move:
             process.files.remove(path)
 

@@ -106,9 +106,7 @@ async def _nslookup(
     assert answer is not None
     code = _rcode(answer)
     if code != "NOERROR":
-        await process.out(
-            f"{header}** server can't find {name.rstrip('.') if code != 'NXDOMAIN' else used.rstrip('.') if len(resolver.configuration.candidates(name)) == 1 else name}: {code}\n\n"
-        )
+        await process.out(f"{header}** server can't find {name.rstrip('.')}: {code}\n\n")
         return 1
     import dns.flags
 
@@ -151,7 +149,7 @@ async def _reverse(
         return 1
     found = _records(answer, "PTR")
     if not found:
-        await process.out(f"{header}** server can't find {name.rstrip('.')}: {code}\n\n")
+        await process.out(f"{header}** server can't find {name.rstrip('.')}: {_rcode(answer)}\n\n")
         return 1
     await process.out("".join(f"{owner.rstrip('.')}\tname = {value}\n" for owner, value in found) + "\n")
     return 0
@@ -159,7 +157,8 @@ async def _reverse(
 
 @program
 async def busybox_nslookup(process: SimulatedProcess) -> int:
-    """nslookup [-type=T] NAME [SERVER], as BusyBox has it: the search list only for names without a dot, and every attempt is shown."""
+    """nslookup [-type=T] NAME [SERVER], as BusyBox has it: the search list only for names without a dot, and every
+    attempt is shown."""
     kinds, rest = ["A", "AAAA"], []
     for word in process.argv[1:]:
         if word.startswith(("-type=", "-querytype=", "-t=", "-q=")):
@@ -235,12 +234,15 @@ async def host(process: SimulatedProcess) -> int:
         names, kinds = [reverse_name(name)], ["PTR"]
     else:
         names = resolver.configuration.candidates(name)
+    answer: Message | None = None
+    candidate = name
     for candidate in names:
         answer = await _ask(process, resolver, server, candidate, kinds[0])
         if answer is None:
             return 1
         if _rcode(answer) == "NOERROR":
             break
+    assert answer is not None
     if _rcode(answer) != "NOERROR":
         shown = candidate.rstrip(".") if is_address(name) else name
         await process.out(f"Host {shown} not found: {3 if _rcode(answer) == 'NXDOMAIN' else 5}({_rcode(answer)})\n")

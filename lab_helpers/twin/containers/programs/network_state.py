@@ -34,12 +34,18 @@ async def ip(process: SimulatedProcess) -> int:
     if what and "address".startswith(what):
         return await _addresses(process, address, host=host, brief="-br" in options or "-brief" in options)
     if what and "link".startswith(what):
-        await process.out(_link(1, "lo", "LOOPBACK,UP,LOWER_UP", 65536, "loopback", "00:00:00:00:00:00", "UNKNOWN", "noqueue"))
-        await process.out(_link(9, "eth0@if10", "BROADCAST,MULTICAST,UP,LOWER_UP", 1500, "ether", _mac(process), "UP", "noqueue"))
+        await process.out(
+            _link(1, "lo", "LOOPBACK,UP,LOWER_UP", 65536, "loopback", "00:00:00:00:00:00", "UNKNOWN", "noqueue")
+        )
+        await process.out(
+            _link(9, "eth0@if10", "BROADCAST,MULTICAST,UP,LOWER_UP", 1500, "ether", _mac(process), "UP", "noqueue")
+        )
         return 0
     if what and "route".startswith(what):
         if host:
-            await process.out(f"default via 172.18.0.1 dev eth0 \n172.18.0.0/16 dev eth0 proto kernel scope link src {address} \n")
+            await process.out(
+                f"default via 172.18.0.1 dev eth0 \n172.18.0.0/16 dev eth0 proto kernel scope link src {address} \n"
+            )
         else:
             router = _router(address)
             await process.out(f"default via {router} dev eth0 mtu 1450 \n{router} dev eth0 scope link \n")
@@ -47,7 +53,11 @@ async def ip(process: SimulatedProcess) -> int:
     if what and "neighbour".startswith(what):
         await process.out(f"{_router(address)} dev eth0 lladdr {_mac(process, 'lxc')} REACHABLE \n")
         return 0
-    await process.err('Usage: ip [ OPTIONS ] { address | link | route | neigh } [ show ]\n' if not what else f'Object "{what}" is unknown, try "ip help".\n')
+    await process.err(
+        "Usage: ip [ OPTIONS ] { address | link | route | neigh } [ show ]\n"
+        if not what
+        else f'Object "{what}" is unknown, try "ip help".\n'
+    )
     return 255 if not what else 1
 
 
@@ -99,11 +109,15 @@ async def ss(process: SimulatedProcess) -> int:
     """ss [-tulanp]"""
     letters = _letters(process)
     both = not ("t" in letters) ^ ("u" in letters)
-    lines = [f"{'Netid ' if both else ''}{'State':<7}{'Recv-Q':<7}{'Send-Q':<7}{'Local Address:Port':>19} {'Peer Address:Port':>19} Process"]
+    lines = [
+        f"{'Netid ' if both else ''}{'State':<7}{'Recv-Q':<7}{'Send-Q':<7}{'Local Address:Port':>19} {'Peer Address:Port':>19} Process"
+    ]
     for one in _chosen(process, letters):
         owner = f' users:(("{one.program}",pid={one.pid},fd=3))' if "p" in letters else ""
         netid = f"{one.protocol:<6}" if both else ""
-        lines.append(f"{netid}{one.state:<7}{0:<7}{4096 if one.state == 'LISTEN' else 0:<7}{_end(one.local):>19} {_end(one.remote):>19}{owner}")
+        lines.append(
+            f"{netid}{one.state:<7}{0:<7}{4096 if one.state == 'LISTEN' else 0:<7}{_end(one.local):>19} {_end(one.remote):>19}{owner}"
+        )
     await process.out("".join(line + "\n" for line in lines))
     return 0
 
@@ -129,5 +143,7 @@ async def netstat(process: SimulatedProcess) -> int:
     states = {"LISTEN": "LISTEN", "ESTAB": "ESTABLISHED", "UNCONN": ""}
     for one in _chosen(process, letters):
         owner = f"{one.pid}/{one.program}" if "p" in letters else ""
-        await process.out(f"{one.protocol:<5}{0:>7}{0:>7} {_end(one.local):<23} {_end(one.remote):<23} {states[one.state]:<11} {owner}\n")
+        await process.out(
+            f"{one.protocol:<5}{0:>7}{0:>7} {_end(one.local):<23} {_end(one.remote):<23} {states[one.state]:<11} {owner}\n"
+        )
     return 0

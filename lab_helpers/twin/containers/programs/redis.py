@@ -1,4 +1,5 @@
-"""redis-server and redis-cli: RESP2 with PING, ECHO, SET (EX, PX, NX, XX), GET, DEL, EXISTS, INCR, DECR, KEYS, TTL, EXPIRE, DBSIZE, FLUSHALL, INFO, QUIT.
+"""redis-server and redis-cli: RESP2 with PING, ECHO, SET (EX, PX, NX, XX), GET, DEL, EXISTS, INCR, DECR, KEYS, TTL,
+EXPIRE, DBSIZE, FLUSHALL, INFO, QUIT.
 
 Any other command gets the server's own "unknown command" error.
 """
@@ -21,7 +22,7 @@ VERSION = "7.4.6"
 LIMIT = 8 * 1024 * 1024
 
 
-class _Problem(Exception):
+class _Problem(Exception):  # noqa: N818 - a condition with a name of its own
     pass
 
 
@@ -215,8 +216,12 @@ async def redis_server(process: SimulatedProcess) -> int:
 
     process.network.listen(port, serve)
     stamp = f"{process.clock.now():%d %b %Y %H:%M:%S}.000"
-    await process.out(f"1:C {stamp} * oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo\n1:C {stamp} * Redis version={VERSION}, bits=64\n")
-    await process.out(f"1:M {stamp} * Running mode=standalone, port={port}.\n1:M {stamp} * Ready to accept connections tcp\n")
+    await process.out(
+        f"1:C {stamp} * oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo\n1:C {stamp} * Redis version={VERSION}, bits=64\n"
+    )
+    await process.out(
+        f"1:M {stamp} * Running mode=standalone, port={port}.\n1:M {stamp} * Ready to accept connections tcp\n"
+    )
     process.ready()
     await asyncio.Event().wait()
     return 0
@@ -236,11 +241,15 @@ async def redis_cli(process: SimulatedProcess) -> int:
     host, port = values["-h"], values["-p"]
     try:
         address = (await Resolver(process).addresses(host, ("A",)))[0]
-        stream = await process.network.connect(address, int(port), timeout=float(values["-t"]) if values["-t"] else None)
+        stream = await process.network.connect(
+            address, int(port), timeout=float(values["-t"]) if values["-t"] else None
+        )
     except ResolutionFailed:
         raise ProgramExit(1, f"Could not connect to Redis at {host}:{port}: Name does not resolve\n") from None
     except ConnectionFailed as error:
-        reason = {"ECONNREFUSED": "Connection refused", "ETIMEDOUT": "Connection timed out"}.get(error.errno, "Host is unreachable")
+        reason = {"ECONNREFUSED": "Connection refused", "ETIMEDOUT": "Connection timed out"}.get(
+            error.errno, "Host is unreachable"
+        )
         raise ProgramExit(1, f"Could not connect to Redis at {host}:{port}: {reason}\n") from None
     reader = _Reader(stream)
     if arguments:

@@ -14,8 +14,19 @@ __all__ = ["grep", "sed", "translate_basic", "xargs"]
 
 
 def translate_basic(pattern: str, *, extended: bool) -> str:
-    """A POSIX regular expression in Python's syntax; in the basic form ``\\( \\) \\{ \\} \\| \\+ \\?`` are the special ones."""
-    classes = {"alpha": "a-zA-Z", "digit": "0-9", "alnum": "a-zA-Z0-9", "space": r"\s", "upper": "A-Z", "lower": "a-z", "punct": r"!-/:-@\[-`{-~", "xdigit": "0-9A-Fa-f", "blank": r" \t"}
+    """A POSIX regular expression in Python's syntax; in the basic form ``\\( \\) \\{ \\} \\| \\+ \\?`` are the special
+    ones."""
+    classes = {
+        "alpha": "a-zA-Z",
+        "digit": "0-9",
+        "alnum": "a-zA-Z0-9",
+        "space": r"\s",
+        "upper": "A-Z",
+        "lower": "a-z",
+        "punct": r"!-/:-@\[-`{-~",
+        "xdigit": "0-9A-Fa-f",
+        "blank": r" \t",
+    }
     out: list[str] = []
     index = 0
     while index < len(pattern):
@@ -71,9 +82,15 @@ def _compile(process: SimulatedProcess, pattern: str, *, extended: bool, ignore_
 @program
 async def grep(process: SimulatedProcess) -> int:
     """grep [-EFivcnqolwxhHs] [-e PATTERN] [-m N] [-A N] [-B N] [-C N] PATTERN [FILE]..."""
-    if any(word.startswith("--") and word not in ("--", "--color", "--line-buffered", "--color=never", "--color=auto", "--color=always") for word in process.argv[1:]):
+    if any(
+        word.startswith("--")
+        and word not in ("--", "--color", "--line-buffered", "--color=never", "--color=auto", "--color=always")
+        for word in process.argv[1:]
+    ):
         pass
-    process.argv = [word for word in process.argv if word not in ("--color", "--line-buffered") and not word.startswith("--color=")]
+    process.argv = [
+        word for word in process.argv if word not in ("--color", "--line-buffered") and not word.startswith("--color=")
+    ]
     given, values, rest = options_of(process, "EFGPivcnqolLwxhHsr", "emABC")
     if "e" not in values and not rest:
         await process.err(f"Usage: {process.name} [-EFivcnqolwx] PATTERN [FILE]...\n")
@@ -94,7 +111,14 @@ async def grep(process: SimulatedProcess) -> int:
 
 
 class _Grep:
-    def __init__(self, process: SimulatedProcess, given: set[str], values: dict[str, str], names: list[str], pattern: re.Pattern[str]) -> None:
+    def __init__(
+        self,
+        process: SimulatedProcess,
+        given: set[str],
+        values: dict[str, str],
+        names: list[str],
+        pattern: re.Pattern[str],
+    ) -> None:
         self._process, self._given, self._names, self._pattern = process, given, names, pattern
         self._limit = int(values.get("m", "0") or 0)
         both = int(values.get("C", "0") or 0)
@@ -189,7 +213,10 @@ async def sed(process: SimulatedProcess) -> int:
         for name in rest:
             path = process.path(name)
             content = process.files.read(path).decode("utf-8", "surrogateescape")
-            process.files.write(path, "".join(_edit(commands, content.splitlines(), quiet="n" in options)).encode("utf-8", "surrogateescape"))
+            process.files.write(
+                path,
+                "".join(_edit(commands, content.splitlines(), quiet="n" in options)).encode("utf-8", "surrogateescape"),
+            )
         return 0
     collected: list[str] = []
     async for _, source in inputs(process, rest):
@@ -212,7 +239,7 @@ class _Script:
         return self._text[self._position : self._position + 1]
 
     def commands(self) -> list[_Command]:
-        found = []
+        found: list[_Command] = []
         while True:
             while self._peek() and self._peek() in " \t\n;":
                 self._position += 1
@@ -283,7 +310,9 @@ class _Script:
         flags = re.compile(r"[gpiI0-9]*").match(self._text, self._position)
         assert flags is not None
         self._position = flags.end()
-        compiled = _compile(self._process, pattern, extended=self._extended, ignore_case=bool(set(flags.group()) & {"i", "I"}))
+        compiled = _compile(
+            self._process, pattern, extended=self._extended, ignore_case=bool(set(flags.group()) & {"i", "I"})
+        )
         return compiled, replacement, flags.group()
 
 

@@ -1,4 +1,5 @@
-"""Servers of public images: nginx, hashicorp/http-echo, cilium/json-mock, and what keeps the control plane's ports open."""
+"""Servers of public images: nginx, hashicorp/http-echo, cilium/json-mock, and what keeps the control plane's ports
+open."""
 
 from __future__ import annotations
 
@@ -16,7 +17,13 @@ from lab_helpers.twin.interfaces import ByteStream, Program, StreamHandler
 __all__ = ["NGINX_VERSION", "control_plane", "http_echo", "json_mock", "nginx", "tls_server"]
 
 NGINX_VERSION = "1.29.3"
-_TYPES = {".html": "text/html", ".txt": "text/plain", ".json": "application/json", ".css": "text/css", ".js": "application/javascript"}
+_TYPES = {
+    ".html": "text/html",
+    ".txt": "text/plain",
+    ".json": "application/json",
+    ".css": "text/css",
+    ".js": "application/javascript",
+}
 
 
 def _option(arguments: Sequence[str], name: str, default: str) -> str:
@@ -50,7 +57,7 @@ async def nginx(process: SimulatedProcess) -> int:
         moment = process.clock.now()
         stamp = f"{moment:%d}/{('Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec')[moment.month - 1]}/{moment:%Y:%H:%M:%S} +0000"
         agent = request.header("User-Agent") or "-"
-        line = f'{request.method} {request.target} HTTP/{request.version}'
+        line = f"{request.method} {request.target} HTTP/{request.version}"
         await process.out(f'{request.peer[0]} - - [{stamp}] "{line}" {status} {len(body)} "-" "{agent}" "-"\n')
         return Response(status, [("Content-Type", kind)], body)
 
@@ -76,8 +83,14 @@ async def http_echo(process: SimulatedProcess) -> int:
 
     async def handle(request: Request) -> Response:
         stamp = f"{process.clock.now():%Y/%m/%d %H:%M:%S}"
-        await process.out(f'{stamp} {request.header("Host")} {request.peer[0]}:{request.peer[1]} "{request.method} {request.target} HTTP/{request.version}" {status} {len(text) + 1}\n')
-        return Response(int(status), [("X-App-Name", "http-echo"), ("X-App-Version", "1.0.0"), ("Content-Type", "text/plain; charset=utf-8")], text.encode() + b"\n")
+        await process.out(
+            f'{stamp} {request.header("Host")} {request.peer[0]}:{request.peer[1]} "{request.method} {request.target} HTTP/{request.version}" {status} {len(text) + 1}\n'
+        )
+        return Response(
+            int(status),
+            [("X-App-Name", "http-echo"), ("X-App-Version", "1.0.0"), ("Content-Type", "text/plain; charset=utf-8")],
+            text.encode() + b"\n",
+        )
 
     process.network.listen(int(port), http_server(process.clock, handle))
     await process.out(f"{process.clock.now():%Y/%m/%d %H:%M:%S} [INFO] server is listening on {listen}\n")
@@ -101,7 +114,9 @@ async def json_mock(process: SimulatedProcess) -> int:
         headers = [("X-Powered-By", "Express"), ("Content-Type", "application/json; charset=utf-8")]
         page = pages.get(request.path)
         await process.out(f"{request.method} {request.target} {200 if page is not None else 404}\n")
-        return Response(200 if page is not None else 404, headers, json.dumps(page if page is not None else {}, indent=2).encode())
+        return Response(
+            200 if page is not None else 404, headers, json.dumps(page if page is not None else {}, indent=2).encode()
+        )
 
     process.network.listen(int(port) if port.isdigit() else 8080, http_server(process.clock, handle))
     await process.out(f"  Home\n  http://localhost:{port}\n")
@@ -125,7 +140,8 @@ def tls_server(certificate: Certificate, plain: StreamHandler) -> StreamHandler:
 
 
 def control_plane(name: str, ports: Sequence[int]) -> Program:
-    """A control-plane component: it does nothing, but listens where the real one does and answers /healthz, /livez, /readyz.
+    """A control-plane component: it does nothing, but listens where the real one does and answers /healthz, /livez,
+    /readyz.
 
     The cluster's real API is served by the twin itself, outside the simulated network.
     """
@@ -133,20 +149,32 @@ def control_plane(name: str, ports: Sequence[int]) -> Program:
     async def answer(request: Request) -> Response:
         if request.path in ("/healthz", "/livez", "/readyz", "/health"):
             return Response(200, [("Content-Type", "text/plain; charset=utf-8")], b"ok")
-        message = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": "Unauthorized", "reason": "Unauthorized", "code": 401}
+        message = {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": "Unauthorized",
+            "reason": "Unauthorized",
+            "code": 401,
+        }
         return Response(401, [("Content-Type", "application/json")], json.dumps(message, indent=2).encode() + b"\n")
 
     handler: Handler = answer
 
     @program
     async def component(process: SimulatedProcess) -> int:
-        certificate = Certificate(name, (name, "kubernetes", "kubernetes.default", "kubernetes.default.svc", process.machine.node), "")
+        certificate = Certificate(
+            name, (name, "kubernetes", "kubernetes.default", "kubernetes.default.svc", process.machine.node), ""
+        )
         plain = http_server(process.clock, handler)
         for port in ports:
             secure = port not in (2381,)
             process.network.listen(port, tls_server(certificate, plain) if secure else plain)
         stamp = process.clock.now()
-        await process.err(f"I{stamp:%m%d %H:%M:%S}.000000       1 {name}] played by the embedded cluster; serving on {', '.join(map(str, ports))}\n")
+        await process.err(
+            f"I{stamp:%m%d %H:%M:%S}.000000       1 {name}] played by the embedded cluster; serving on {', '.join(map(str, ports))}\n"
+        )
         process.ready()
         await asyncio.Event().wait()
         return 0

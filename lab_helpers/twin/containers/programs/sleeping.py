@@ -38,7 +38,7 @@ async def sleep(process: SimulatedProcess) -> int:
 
 
 @program
-async def pause(process: SimulatedProcess) -> int:
+async def pause(process: SimulatedProcess) -> int:  # noqa: ARG001 - every program takes its process
     """Hold a pod's namespaces until told to end."""
     await asyncio.Event().wait()
     return 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Mapping
+from typing import Any
 
 from lab_helpers.twin.containers.files import normalise
 from lab_helpers.twin.containers.formatting import FormatProblem
@@ -17,13 +19,13 @@ __all__ = ["basename", "dirname", "echo", "env", "false", "hostname", "id_", "ki
 
 
 @program
-async def true(process: SimulatedProcess) -> int:
+async def true(process: SimulatedProcess) -> int:  # noqa: ARG001 - every program takes its process
     """Succeed."""
     return 0
 
 
 @program
-async def false(process: SimulatedProcess) -> int:
+async def false(process: SimulatedProcess) -> int:  # noqa: ARG001 - every program takes its process
     """Fail."""
     return 1
 
@@ -146,7 +148,7 @@ async def id_(process: SimulatedProcess) -> int:
 
 def _user(process: SimulatedProcess) -> tuple[int, int]:
     spec = process.pod.get("spec", {})
-    container = next((one for one in spec.get("containers") or [] if one["name"] == process.container), {})
+    container: Mapping[str, Any] = next((one for one in spec.get("containers") or [] if one["name"] == process.container), {})
     context = {**(spec.get("securityContext") or {}), **(container.get("securityContext") or {})}
     return int(context.get("runAsUser") or 0), int(context.get("runAsGroup") or 0)
 

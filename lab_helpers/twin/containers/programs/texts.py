@@ -11,7 +11,22 @@ from lab_helpers.twin.containers.errors import ProgramExit
 from lab_helpers.twin.containers.processes import SimulatedProcess, program
 from lab_helpers.twin.containers.streams import Input
 
-__all__ = ["base64", "cat", "cut", "head", "inputs", "options_of", "seq", "sort", "tail", "tee", "tr", "uniq", "wc", "yes"]
+__all__ = [
+    "base64",
+    "cat",
+    "cut",
+    "head",
+    "inputs",
+    "options_of",
+    "seq",
+    "sort",
+    "tail",
+    "tee",
+    "tr",
+    "uniq",
+    "wc",
+    "yes",
+]
 
 
 def options_of(process: SimulatedProcess, flags: str, values: str = "") -> tuple[set[str], dict[str, str], list[str]]:
@@ -62,14 +77,22 @@ async def inputs(process: SimulatedProcess, names: Sequence[str]) -> AsyncIterat
         try:
             yield name, process.files.open_input(path)
         except OSError as error:
-            text = f"can't open '{name}': {error.strerror}" if isinstance(error, FileNotFoundError) else f"read error: {error.strerror}"
+            text = (
+                f"can't open '{name}': {error.strerror}"
+                if isinstance(error, FileNotFoundError)
+                else f"read error: {error.strerror}"
+            )
             await process.err(f"{process.name}: {text}\n")
 
 
 def missing(process: SimulatedProcess, names: Sequence[str]) -> int:
     """1 when one of the files cannot be read."""
     for name in names:
-        if name != "-" and process.path(name) != "/dev/stdin" and (process.files.find(process.path(name)) is None and not process.path(name).startswith("/dev/")):
+        if (
+            name != "-"
+            and process.path(name) != "/dev/stdin"
+            and (process.files.find(process.path(name)) is None and not process.path(name).startswith("/dev/"))
+        ):
             return 1
     return 0
 
@@ -108,7 +131,10 @@ def _count(process: SimulatedProcess, text: str) -> int:
 def _old_style(process: SimulatedProcess) -> None:
     """``head -5`` means ``head -n 5``."""
     argv = list(process.argv)
-    process.argv = [argv[0], *(part for word in argv[1:] for part in (["-n", word[1:]] if re.fullmatch(r"-\d+", word) else [word]))]
+    process.argv = [
+        argv[0],
+        *(part for word in argv[1:] for part in (["-n", word[1:]] if re.fullmatch(r"-\d+", word) else [word])),
+    ]
 
 
 @program
@@ -147,8 +173,12 @@ async def tail(process: SimulatedProcess) -> int:
             data = await source.read_all()
             if len(rest) > 1 and "q" not in given:
                 await process.out(f"==> {name} <==\n")
-            pieces: Sequence[bytes] = [data[i : i + 1] for i in range(len(data))] if "c" in values else data.splitlines(keepends=True)
-            chosen = pieces[limit - 1 if limit else 0 :] if from_start else pieces[len(pieces) - min(limit, len(pieces)) :]
+            pieces: Sequence[bytes] = (
+                [data[i : i + 1] for i in range(len(data))] if "c" in values else data.splitlines(keepends=True)
+            )
+            chosen = (
+                pieces[limit - 1 if limit else 0 :] if from_start else pieces[len(pieces) - min(limit, len(pieces)) :]
+            )
             await process.out(b"".join(chosen))
     if given & {"f", "F"} and rest:
         await _follow(process, rest[-1])
@@ -215,7 +245,12 @@ async def sort(process: SimulatedProcess) -> int:
             text = (separator or " ").join(fields[first - 1 : last or None])
         if kinds & {"n", "h"}:
             found = re.match(r"\s*(-?\d+(?:\.\d+)?)([KMGT]?)", text)
-            number = float(found.group(1)) * {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}[found.group(2) if "h" in kinds else ""] if found else 0.0
+            number = (
+                float(found.group(1))
+                * {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}[found.group(2) if "h" in kinds else ""]
+                if found
+                else 0.0
+            )
             return (number, line)
         if "V" in kinds:
             return ([(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", text)], line)
@@ -299,7 +334,12 @@ def _set(text: str) -> str:
     from lab_helpers.twin.containers.formatting import unescape
 
     text = re.sub(r"\[:(\w+):\]", lambda found: _SETS.get(found.group(1), found.group()), unescape(text)[0])
-    return re.sub(r"(.)-(.)", lambda found: "".join(chr(code) for code in range(ord(found.group(1)), ord(found.group(2)) + 1)), text, flags=re.DOTALL)
+    return re.sub(
+        r"(.)-(.)",
+        lambda found: "".join(chr(code) for code in range(ord(found.group(1)), ord(found.group(2)) + 1)),
+        text,
+        flags=re.DOTALL,
+    )
 
 
 @program
@@ -323,7 +363,11 @@ async def tr(process: SimulatedProcess) -> int:
         text = "".join((second[-1] if inside(char) else char) if complement else table.get(char, char) for char in text)
     if "s" in given:
         squeezed = second or first
-        text = re.sub(f"([{re.escape(squeezed)}])\\1+", r"\1", text) if not complement or second else re.sub(f"([^{re.escape(squeezed)}])\\1+", r"\1", text)
+        text = (
+            re.sub(f"([{re.escape(squeezed)}])\\1+", r"\1", text)
+            if not complement or second
+            else re.sub(f"([^{re.escape(squeezed)}])\\1+", r"\1", text)
+        )
     await process.out(text)
     return 0
 
@@ -356,7 +400,9 @@ async def seq(process: SimulatedProcess) -> int:
         return await process.fail(f"invalid floating point argument: {' '.join(words)}")
     if not 1 <= len(numbers) <= 3:
         return await process.fail("missing operand")
-    first, step, last = (1, 1, numbers[0]) if len(numbers) == 1 else (numbers[0], 1, numbers[1]) if len(numbers) == 2 else numbers
+    first, step, last = (
+        (1, 1, numbers[0]) if len(numbers) == 1 else (numbers[0], 1, numbers[1]) if len(numbers) == 2 else numbers
+    )
     if step == 0 or (last - first) / step > 10_000_000:
         return await process.fail("the sequence is too long")
     count = int((last - first) / step + 1e-9) + 1 if (last - first) / step >= 0 else 0
@@ -391,5 +437,7 @@ async def base64(process: SimulatedProcess) -> int:
         return 0
     text = base64_module.b64encode(data).decode()
     width = int(values.get("w", "76")) or len(text) or 1
-    await process.out("".join(text[i : i + width] + ("\n" if values.get("w") != "0" else "") for i in range(0, len(text), width)))
+    await process.out(
+        "".join(text[i : i + width] + ("\n" if values.get("w") != "0" else "") for i in range(0, len(text), width))
+    )
     return 0

@@ -1,4 +1,5 @@
-"""``wget`` as BusyBox has it (alpine, busybox, netshoot): -q -S -O -T -t -c, --post-data, --header, -U, --spider, --no-check-certificate."""
+"""``wget`` as BusyBox has it (alpine, busybox, netshoot): -q -S -O -T -t -c, --post-data, --header, -U, --spider,
+--no-check-certificate."""
 
 from __future__ import annotations
 
@@ -124,7 +125,9 @@ class _Wget:
         try:
             url = parse_url(text)
         except BadUrl as error:
-            raise ProgramExit(1, f"wget: not an http or ftp url: {text}\n" if error.code == 1 else f"wget: bad address '{text}'\n") from None
+            raise ProgramExit(
+                1, f"wget: not an http or ftp url: {text}\n" if error.code == 1 else f"wget: bad address '{text}'\n"
+            ) from None
         for _ in range(20):
             connection, stream = await self._open(url)
             head = await self._request(url, connection)
@@ -136,7 +139,7 @@ class _Wget:
             if head.status >= 400:
                 await stream.close()
                 raise ProgramExit(1, f"wget: server returned error: HTTP/{head.version} {head.status} {head.phrase}\n")
-            await self._save(url, connection, head)
+            await self._save(url, connection)
             await stream.close()
             return
         raise ProgramExit(1, "wget: too many redirections\n")
@@ -145,10 +148,19 @@ class _Wget:
         try:
             addresses = await Resolver(self._process).addresses(url.host)
         except ResolutionFailed:
-            raise ProgramExit(1, f"wget: bad address '{url.host}'\n" if url.port in (80, 443) else f"wget: bad address '{url.host}:{url.port}'\n") from None
-        await self._say(f"Connecting to {url.host if url.port in (80, 443) else url.authority} ({addresses[0]}:{url.port})\n")
+            raise ProgramExit(
+                1,
+                f"wget: bad address '{url.host}'\n"
+                if url.port in (80, 443)
+                else f"wget: bad address '{url.host}:{url.port}'\n",
+            ) from None
+        await self._say(
+            f"Connecting to {url.host if url.port in (80, 443) else url.authority} ({addresses[0]}:{url.port})\n"
+        )
         try:
-            stream: ByteStream = await self._process.network.connect(addresses[0], url.port, timeout=self._options.timeout)
+            stream: ByteStream = await self._process.network.connect(
+                addresses[0], url.port, timeout=self._options.timeout
+            )
         except ConnectionFailed as error:
             if error.errno == "ETIMEDOUT" and self._options.timeout < TIMEOUT:
                 raise ProgramExit(1, "wget: download timed out\n") from None
@@ -180,13 +192,18 @@ class _Wget:
             raise ProgramExit(1, "wget: download timed out\n") from None
         except (HttpProblem, ConnectionFailed) as error:
             reason = _REASONS.get(getattr(error, "errno", ""), "error getting response")
-            raise ProgramExit(1, f"wget: {reason}\n" if "error" in reason else f"wget: error getting response: {reason}\n") from None
+            raise ProgramExit(
+                1, f"wget: {reason}\n" if "error" in reason else f"wget: error getting response: {reason}\n"
+            ) from None
         if options.server_response:
-            lines = [f"HTTP/{head.version} {head.status} {head.phrase}", *(f"{key}: {value}" for key, value in head.headers)]
+            lines = [
+                f"HTTP/{head.version} {head.status} {head.phrase}",
+                *(f"{key}: {value}" for key, value in head.headers),
+            ]
             await self._process.err("".join(f"  {line}\n" for line in lines) + "  \n")
         return head
 
-    async def _save(self, url: Url, connection: HttpConnection, head: ResponseHead) -> None:
+    async def _save(self, url: Url, connection: HttpConnection) -> None:
         if self._options.spider:
             await self._say("remote file exists\n")
             return

@@ -1,6 +1,7 @@
 """Shell arithmetic: 64-bit integers with C's operators, assignments included (POSIX.1 2.6.4).
 
-``evaluate(text, get, put)`` computes; variables are read as integers (unset or empty: 0) and may hold expressions themselves.
+``evaluate(text, get, put)`` computes; variables are read as integers (unset or empty: 0) and may hold expressions
+themselves.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ class _Expression:
             name = self._take()
             if not re.match(r"[A-Za-z_]", name):
                 raise ExpansionProblem("arithmetic syntax error")
-            return lambda: self._assign(name, "+=" if token == "++" else "-=", lambda: 1)
+            return lambda: self._assign(name, "+=" if token == "++" else "-=", lambda: 1)  # noqa: S105 - a lexical token
         if token in ("-", "+", "!", "~"):
             value = self._unary()
             return {
@@ -124,7 +125,7 @@ class _Expression:
                 "!": lambda: int(not value()),
                 "~": lambda: ~value(),
             }[token]
-        if token == "(":
+        if token == "(":  # noqa: S105 - a lexical token
             value = self._comma()
             if self._take() != ")":
                 raise ExpansionProblem("arithmetic syntax error")

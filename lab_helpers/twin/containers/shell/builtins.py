@@ -50,10 +50,9 @@ async def _printf(shell: Shell, words: Sequence[str]) -> int:
 
 async def _test(shell: Shell, words: Sequence[str]) -> int:
     arguments = list(words[1:])
-    if words[0] == "[":
-        if not arguments or arguments.pop() != "]":
-            await shell.complain("[: missing ]")
-            return 2
+    if words[0] == "[" and (not arguments or arguments.pop() != "]"):
+        await shell.complain("[: missing ]")
+        return 2
     try:
         return int(not holds(arguments, shell.conditions()))
     except ExpansionProblem as problem:
@@ -335,12 +334,12 @@ async def _wait(shell: Shell, words: Sequence[str]) -> int:
         return 0
     status = 0
     for name in words[1:]:
-        child = _job(shell, name)
-        if child is None:
+        job = _job(shell, name)
+        if job is None:
             await shell.complain(f"wait: pid {name} is not a child of this shell")
             status = 127
         else:
-            status = await child.wait()
+            status = await job.wait()
     return status
 
 

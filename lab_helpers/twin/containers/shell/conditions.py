@@ -55,7 +55,7 @@ class Conditions:
             return bool(found and found.content) or directory
         if operator == "-x":
             return directory or bool(found and found.mode & 0o111)
-        if operator in ("-c",):
+        if operator == "-c":
             return posixpath.dirname(path) == "/dev" and self._files.exists(path)
         if operator in ("-e", "-r", "-w", "-O", "-G"):
             return self._files.exists(path)
@@ -202,9 +202,9 @@ class Extended:
             self._words.pop(0)
             return value
         if first in UNARY and len(self._words) >= 2:
-            operator = first
+            unary = first
             self._words.pop(0)
-            return self._conditions.unary(operator or "", await self._expander.single(self._words.pop(0)))
+            return self._conditions.unary(unary, await self._expander.single(self._words.pop(0)))
         left = await self._expander.single(self._words.pop(0))
         operator = self._peek()
         if operator == "=~" or operator in BINARY:

@@ -277,7 +277,8 @@ def _strip(text: str, pattern: str, operator: str) -> str:
 
 
 def _cut(word: Word, separator: str) -> tuple[Word, Word]:
-    """The word before and after the first unquoted separator (inside double quotes everything counts as unquoted here)."""
+    """The word before and after the first unquoted separator (inside double quotes everything counts as unquoted
+    here)."""
     before: list[object] = []
     for index, part in enumerate(word.parts):
         if isinstance(part, Text) and separator in part.text:

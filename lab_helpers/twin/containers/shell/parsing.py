@@ -234,7 +234,7 @@ class _Parser(WordReader):
         self.position += len(closing)
 
     def _if(self) -> If:
-        branches = []
+        branches: list[tuple[Script, Script]] = []
         while True:
             condition = self._body("then")
             body = self.script()
@@ -295,7 +295,7 @@ class _Parser(WordReader):
         if word is None:
             raise self._unexpected()
         self._expect("in")
-        branches = []
+        branches: list[tuple[tuple[Word, ...], Script]] = []
         while True:
             self._newlines()
             if self._word_here() == "esac":

@@ -100,7 +100,8 @@ def matches(pattern: str, text: str) -> bool:
 
 
 def expand_path(pattern: str, system: FileSystem, cwd: str) -> list[str]:
-    """Existing paths that match, sorted, in the form the pattern was written; [] when there are none. Hidden files need a dot."""
+    """Existing paths that match, sorted, in the form the pattern was written; [] when there are none. Hidden files
+    need a dot."""
     absolute = pattern.startswith("/")
     found = ["/"] if absolute else [""]
     for piece in [p for p in pattern.split("/") if p]:

@@ -24,7 +24,7 @@ _REASONS = {
 }
 
 
-class RedirectProblem(ShellError):
+class RedirectProblem(ShellError):  # noqa: N818 - a condition with a name of its own
     """A redirection cannot be made; the command is not run."""
 
 

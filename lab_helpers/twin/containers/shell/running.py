@@ -127,7 +127,7 @@ class Shell:
             if number == 0:
                 return self.name
             return self.positional[number - 1] if number <= len(self.positional) else None
-        special = {
+        special: dict[str, Callable[[], str]] = {
             "#": lambda: str(len(self.positional)),
             "?": lambda: str(self.status),
             "$": lambda: str(self.process.pid),
@@ -136,8 +136,8 @@ class Shell:
             "RANDOM": self._random,
             "SECONDS": lambda: str(int(self.process.clock.monotonic() - self.process.started)),
             "HOSTNAME": lambda: self.process.machine.hostname,
-        }.get(name)
-        return special() if special else None
+        }
+        return special[name]() if name in special else None
 
     def _random(self) -> str:
         seed = (hash((self.process.pid, self.process.machine.name)) + self.turns * 7919) & 0xFFFFFFFF
@@ -343,7 +343,7 @@ class Shell:
         try:
             self.descriptors = await redirect(self, command.redirects)
             if isinstance(command, Simple):
-                return await self._simple(command, before)
+                return await self._simple(command)
             return await self._structure(command.body, checked)
         except RedirectProblem as problem:
             await self.complain(str(problem))
@@ -441,7 +441,7 @@ class Shell:
         self.turns += 1
         await asyncio.sleep(0.001 if self.turns % 64 == 0 else 0)
 
-    async def _simple(self, command: Simple, outer: dict[int, Descriptor]) -> int:
+    async def _simple(self, command: Simple) -> int:
         self.substituted = None
         try:
             words = await self.expander.words(command.words)
@@ -456,10 +456,10 @@ class Shell:
             for name, value in assigned:
                 self.put(name, value)
             return self.substituted or 0
-        return await self.call(words, dict(assigned), outer)
+        return await self.call(words, dict(assigned))
 
     async def call(
-        self, words: Sequence[str], assigned: Mapping[str, str], outer: dict[int, Descriptor] | None = None
+        self, words: Sequence[str], assigned: Mapping[str, str]
     ) -> int:
         """Run a function, a builtin or a program."""
         name = words[0]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 __all__ = [
     "AndOr",
     "Arithmetic",
-    "ArithmeticFor",
     "ArithmeticCommand",
+    "ArithmeticFor",
     "Case",
     "Command",
     "Compound",
@@ -43,7 +43,8 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """``$name`` or ``${name<operator>operand}``; ``operator`` is "" or one of ``# - :- = := ? :? + :+ % %% # ## / // : ^ ,``;
+    """``$name`` or ``${name<operator>operand}``; ``operator`` is "" or one of ``# - :- = := ? :? + :+ % %% # ## / // :
+    ^ ,``;
     the length form ``${#name}`` has operator ``length``."""
 
     name: str
@@ -86,7 +87,8 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """``descriptor`` ``operator`` ``target``. Operators: ``< > >> <> >| <& >& << <<- <<< &> &>>``. Here-documents carry their body in ``target``."""
+    """``descriptor`` ``operator`` ``target``. Operators: ``< > >> <> >| <& >& << <<- <<< &> &>>``. Here-documents
+    carry their body in ``target``."""
 
     descriptor: int
     operator: str

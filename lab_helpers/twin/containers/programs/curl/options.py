@@ -43,7 +43,8 @@ REFUSED = frozenset(
 
 @dataclass(slots=True)
 class Options:
-    """What was asked for. ``outputs`` go with ``urls`` in order: a file name, "-O" for the remote name, or None for standard output."""
+    """What was asked for. ``outputs`` go with ``urls`` in order: a file name, "-O" for the remote name, or None for
+    standard output."""
 
     urls: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)

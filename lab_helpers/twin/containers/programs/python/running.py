@@ -1,4 +1,5 @@
-"""``python3 script.py``: a script whose text contains ``# simulated-as: <name>/<version>`` is played by the program of that name.
+"""``python3 script.py``: a script whose text contains ``# simulated-as: <name>/<version>`` is played by the program of
+that name.
 
 The twin has no interpreter for containers, by design: nothing of theirs may run on the host.
 """

@@ -1,4 +1,5 @@
-"""The shop's backend as the twin plays it: the same answers, headers and log lines as lab_helpers/course/shop/server.py.
+"""The shop's backend as the twin plays it: the same answers, headers and log lines as
+lab_helpers/course/shop/server.py.
 
 A test runs the real script beside this and compares.
 """

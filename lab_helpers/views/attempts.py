@@ -86,10 +86,12 @@ class Attempt(View):
 def explaining(flows: tuple[FlowRow, ...], limit: int = 6) -> tuple[FlowRow, ...]:
     """The flows that explain an outcome: decisions and drops first, else how the connection began; at most ``limit``.
 
-    Repetitions (each SYN is sent again) count once.
+    Looking up the name is left out unless that is what failed. Repetitions (each SYN is sent again) count once.
     """
-    decisive = [row for row in flows if row.verdict == "DROPPED" or row.kind.startswith(("policy-verdict", "http"))]
-    chosen = decisive or [row for row in flows if row.kind.startswith(("to-", "pre-", "post-"))]
+    own = [row for row in flows if not _is_lookup(row)] or list(flows)
+    decisive = [row for row in own if row.verdict == "DROPPED" or row.kind.startswith(("policy-verdict", "http"))]
+    denied = any(row.verdict == "DROPPED" for row in decisive)
+    chosen = decisive if denied else [row for row in own if _begins(row)]
     seen: set[tuple[str, ...]] = set()
     kept = []
     for row in chosen:
@@ -98,6 +100,17 @@ def explaining(flows: tuple[FlowRow, ...], limit: int = 6) -> tuple[FlowRow, ...
             seen.add(key)
             kept.append(row)
     return tuple(kept[:limit])
+
+
+def _is_lookup(row: FlowRow) -> bool:
+    return row.verdict != "DROPPED" and 53 in (row.source.port, row.destination.port)
+
+
+def _begins(row: FlowRow) -> bool:
+    """Translation, decision, first packet, its answer."""
+    if row.kind.startswith(("policy-verdict", "http", "pre-xlate-fwd", "post-xlate-fwd")):
+        return True
+    return row.kind.startswith("to-") and "FIN" not in row.summary and not row.summary.endswith((": ACK", "PSH"))
 
 
 def _policed(row: FlowRow) -> str:

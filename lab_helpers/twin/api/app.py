@@ -17,7 +17,14 @@ from lab_helpers.twin.api.requests import Query
 from lab_helpers.twin.api.responses import Response, failure
 from lab_helpers.twin.api.server import ApiServer
 from lab_helpers.twin.api.streams.commands import PROTOCOLS, run_attach, run_command
-from lab_helpers.twin.api.streams.forwarding import CHANNELS, TUNNEL, forward_channels, forward_tunnel, requested_ports
+from lab_helpers.twin.api.streams.forwarding import (
+    CHANNELS,
+    TUNNEL,
+    TUNNEL_TOKEN,
+    forward_channels,
+    forward_tunnel,
+    requested_ports,
+)
 from lab_helpers.twin.api.streams.sockets import WebSocket
 from lab_helpers.twin.interfaces import Workloads
 from lab_helpers.twin.objects.errors import StatusError
@@ -123,7 +130,7 @@ async def _connect(
     socket: WebSocket, subresource: str, query: Query, pod: Object, container: str, workloads: Workloads
 ) -> None:
     if subresource == "portforward":
-        if TUNNEL in socket.offered:
+        if TUNNEL in socket.offered or TUNNEL_TOKEN in socket.offered:
             await socket.accept(TUNNEL)
             await forward_tunnel(socket, pod, workloads)
             return

@@ -49,6 +49,8 @@ def serve(
 
     import uvicorn
 
+    from lab_helpers.twin.api.upgrades import WebSocketUpgrade
+
     class Quiet(uvicorn.Server):
         """Leaves signals to the twin."""
 
@@ -70,7 +72,7 @@ def serve(
         ssl_certfile=str(certfile) if certfile else None,
         ssl_keyfile=str(keyfile) if keyfile else None,
         http="h11",
-        ws="websockets-sansio",
+        ws=WebSocketUpgrade,
         ws_per_message_deflate=False,
         ws_max_size=64 * 1024 * 1024,
         lifespan="off",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -50,10 +51,14 @@ class WebSocket:
     async def write(self, data: bytes) -> None:
         """Send one binary message; silently dropped when the peer has gone."""
         if not self.closed:
-            await self._send({"type": "websocket.send", "bytes": data})
+            try:
+                await self._send({"type": "websocket.send", "bytes": data})
+            except OSError:
+                self.closed = True
 
     async def close(self, code: int = 1000) -> None:
         """Close it."""
         if not self.closed:
             self.closed = True
-            await self._send({"type": "websocket.close", "code": code})
+            with contextlib.suppress(OSError):
+                await self._send({"type": "websocket.close", "code": code})

@@ -127,7 +127,11 @@ class _Connection:
             await self._local(403, head, _DENIED)
             self._log(record.response(403, 0, {"content-length": str(len(_DENIED)), "content-type": "text/plain"}))
             return True
-        sent = [(name, value) for name, value in headers if name not in (*_HOP_BY_HOP, b"transfer-encoding", b"content-length")]
+        sent = [
+            (name, value)
+            for name, value in headers
+            if name not in (*_HOP_BY_HOP, b"transfer-encoding", b"content-length")
+        ]
         sent = _mutated(sent, rules)
         sent += [
             (b"x-forwarded-proto", b"http"),
@@ -138,13 +142,17 @@ class _Connection:
         if body or any(name == b"content-length" for name, _ in headers):
             sent.append((b"content-length", str(len(body)).encode()))
         try:
-            code, answer_headers = await self._forward(h11.Request(method=method, target=target, headers=sent), body, started)
+            code, answer_headers = await self._forward(
+                h11.Request(method=method, target=target, headers=sent), body, started
+            )
         except (ConnectionFailed, h11.RemoteProtocolError) as error:
             why = _NO_UPSTREAM.get(getattr(error, "errno", ""), "connection termination")
             text = f"upstream connect error or disconnect/reset before headers. reset reason: {why}".encode()
             await self._drop_upstream()
             if self._down.our_state is h11.SEND_RESPONSE:
-                await self._local(503, [(b"content-length", str(len(text)).encode()), (b"content-type", b"text/plain")], text)
+                await self._local(
+                    503, [(b"content-length", str(len(text)).encode()), (b"content-type", b"text/plain")], text
+                )
             code, answer_headers = 503, {}
         latency = int((self._agent.clock.monotonic() - started) * 1e9)
         self._log(record.response(code, latency, answer_headers))
@@ -157,7 +165,9 @@ class _Connection:
             return False, ()
         if redirect is None:
             return True, ()
-        return redirect.unrestricted or http_allows(redirect.http, asked), [rule for rule in redirect.http if rule.matches(asked)]
+        return redirect.unrestricted or http_allows(redirect.http, asked), [
+            rule for rule in redirect.http if rule.matches(asked)
+        ]
 
     async def _forward(self, request: Any, body: bytes, started: float) -> tuple[int, dict[str, str]]:
         """Send upstream and pass the response on. Raises ConnectionFailed or RemoteProtocolError."""
@@ -166,7 +176,9 @@ class _Connection:
             self._server = await self._open()
             self._up = h11.Connection(h11.CLIENT)
         server, up = self._server, self._up
-        await server.write(up.send(request) + (up.send(h11.Data(data=body)) if body else b"") + up.send(h11.EndOfMessage()))
+        await server.write(
+            up.send(request) + (up.send(h11.Data(data=body)) if body else b"") + up.send(h11.EndOfMessage())
+        )
         code, shown = 0, {}
         while True:
             event = up.next_event()
@@ -203,7 +215,11 @@ class _Connection:
         """Envoy's own answer."""
         h11 = self._h11
         date = self._agent.clock.now().strftime("%a, %d %b %Y %H:%M:%S GMT").encode()
-        await self._reply(h11.Response(status_code=status, headers=[*headers, (b"date", date), (b"server", b"envoy")], reason=_reason(status)))
+        await self._reply(
+            h11.Response(
+                status_code=status, headers=[*headers, (b"date", date), (b"server", b"envoy")], reason=_reason(status)
+            )
+        )
         await self._reply(h11.Data(data=body))
         await self._reply(h11.EndOfMessage())
 
@@ -211,7 +227,11 @@ class _Connection:
         """What is no HTTP gets Envoy's 400 and the end of the connection."""
         if self._down.our_state in (self._h11.IDLE, self._h11.SEND_RESPONSE):
             text = b"Bad Request"
-            head: Headers = [(b"content-length", str(len(text)).encode()), (b"content-type", b"text/plain"), (b"connection", b"close")]
+            head: Headers = [
+                (b"content-length", str(len(text)).encode()),
+                (b"content-type", b"text/plain"),
+                (b"connection", b"close"),
+            ]
             await self._local(getattr(error, "error_status_hint", 400), head, text)
 
     async def _reply(self, event: Any) -> None:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["AgentNotRunningError", "NodeAgent"]
 
 NOT_RUNNING: Final = (
-    'plugin type="cilium-cni" failed (add): unable to connect to Cilium agent: failed to create cilium agent client after '
+    "unable to connect to Cilium agent: failed to create cilium agent client after "
     '30.000000 seconds timeout: Get "http://localhost/v1/config": dial unix /var/run/cilium/cilium.sock: connect: no such '
     "file or directory\nIs the agent running?"
 )
@@ -261,13 +261,15 @@ class NodeAgent:
         if not self.running or self.pool is None:
             raise AgentNotRunningError(NOT_RUNNING)
         owner = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
+        restored = self._restore_pod(pod)
+        if restored is not None:
+            return Attachment(restored.datapath.ip)
         try:
             ip = self.pool.allocate(owner)
             number = self._ids.allocate()
         except PoolExhaustedError as error:
             raise RuntimeError(
-                'plugin type="cilium-cni" failed (add): unable to allocate IP via local cilium agent: '
-                f'[POST /ipam][502] postIpamFailure "{error}"'
+                f'unable to allocate IP via local cilium agent: [POST /ipam][502] postIpamFailure "{error}"'
             ) from error
         endpoint = self._create(pod, ip, number)
         self.log.info(
@@ -393,18 +395,22 @@ class NodeAgent:
                 self.datapath.detach(endpoint.uid)
                 self._remove(endpoint)
         for uid, pod in pods.items():
-            ip = (pod.get("status") or {}).get("podIP")
-            if ip and self.endpoint_of(uid) is None:
-                self._restore_pod(pod, ip)
+            if self.endpoint_of(uid) is None:
+                self._restore_pod(pod)
 
-    def _restore_pod(self, pod: Mapping[str, Any], ip: str) -> None:
+    def _restore_pod(self, pod: Mapping[str, Any]) -> ManagedEndpoint | None:
+        """The endpoint that the pod's CiliumEndpoint describes; None when there is none, or its address belongs to another."""
         metadata = pod["metadata"]
-        owner = f"{metadata['namespace']}/{metadata['name']}"
-        if self.pool is None or not self.pool.claim(ip, owner):
-            return
         known = self.registry.find(ENDPOINTS, metadata["name"], metadata["namespace"]) or {}
-        number = self._ids.allocate(int((known.get("status") or {}).get("id") or 0))
-        self._create(pod, ip, number)
+        owners = (known.get("metadata") or {}).get("ownerReferences") or [{}]
+        status = known.get("status") or {}
+        networking = status.get("networking") or {}
+        ip = next((entry["ipv4"] for entry in networking.get("addressing") or () if entry.get("ipv4")), "")
+        if not ip or owners[0].get("uid") != metadata["uid"] or networking.get("node") != self.tables.ip:
+            return None
+        if self.pool is None or not self.pool.claim(ip, f"{metadata['namespace']}/{metadata['name']}"):
+            return None
+        return self._create(pod, ip, self._ids.allocate(int(status.get("id") or 0)))
 
     # --- policy ---------------------------------------------------------------------------------------------------------------
 

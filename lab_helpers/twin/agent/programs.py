@@ -106,7 +106,9 @@ def agent_program(agents: Agents) -> Program:
                 )
             while not agent.pod_cidrs():
                 await process.clock.sleep(_POLL)
-            journal.info("Received own node information from API server", nodeName=process.node, podCIDRs=agent.pod_cidrs())
+            journal.info(
+                "Received own node information from API server", nodeName=process.node, podCIDRs=agent.pod_cidrs()
+            )
             routes = {"/healthz": healthy()}
             agent.start()
             try:

@@ -78,7 +78,10 @@ class Kubelet:
         self._prober.hurry(uid)
 
     def waiting_for_network(self) -> list[Key]:
-        """Pods that could not get an address yet."""
+        """Pods that could not get an address yet; they may try again at once."""
+        for key in self._no_network:
+            if key in self._records:
+                self._records[key].retry_at = 0.0
         return list(self._no_network)
 
     def waiting_for_volumes(self, namespace: str) -> list[Key]:

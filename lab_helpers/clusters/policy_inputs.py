@@ -177,17 +177,17 @@ def flows_of_text(text: str, inventory: Inventory | None = None) -> list[FlowRec
     from lab_helpers.hubble.protos import flow_pb2, observer_pb2
 
     ports = _named_ports(inventory)
-    found = []
-    for number, document in enumerate(jsonpb.documents(text), start=1):
-        try:
+    found, number = [], 1
+    try:
+        for number, document in enumerate(jsonpb.documents(text), start=1):
             if '"flow"' in document:
                 response = jsonpb.loads(document, observer_pb2.GetFlowsResponse(), discard_unknown=True)
                 flow = response.flow
             else:
                 flow = jsonpb.loads(document, flow_pb2.Flow(), discard_unknown=True)
-        except (JsonError, ValueError) as error:
-            raise ClusterError(f"flow {number} cannot be read: {error}", try_="hubble observe -o jsonpb") from error
-        record = flow_record(flow, ports)
-        if record is not None:
-            found.append(record)
+            record = flow_record(flow, ports)
+            if record is not None:
+                found.append(record)
+    except (JsonError, ValueError) as error:
+        raise ClusterError(f"flow {number} cannot be read: {error}", try_="hubble observe -o jsonpb") from error
     return found

@@ -36,7 +36,7 @@ class OutOfScopeError(ChartError):
 
     def __init__(self, value: str) -> None:
         super().__init__(
-            f"{value}: the chart bundled with cilium-labs does not render this feature; leave the value at its default, "
-            "or use the real helm on a real cluster (CILIUM_LABS_TOOLS=system)"
+            f"{value}: the chart bundled with cilium-labs does not render this feature; leave the value at its "
+            "default, or use the real helm on a real cluster (CILIUM_LABS_TOOLS=system)"
         )
         self.value = value

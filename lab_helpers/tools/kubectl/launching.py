@@ -13,8 +13,8 @@ from lab_helpers.tools.kubectl.verbs import VERBS, Verb, verb
 from lab_helpers.tools.rest.errors import RestError, kubectl_text
 
 
-def _first_word(words: list[str], root: Command) -> int:
-    """Where the command's name stands among the words (-1: there is none)."""
+def _first_word(words: list[str], flags: FlagSet) -> int:
+    """Where the first word that is no flag and no flag's value stands (-1: there is none)."""
     index = 0
     while index < len(words):
         word = words[index]
@@ -22,7 +22,7 @@ def _first_word(words: list[str], root: Command) -> int:
             return -1
         if not word.startswith("-") or word == "-":
             return index
-        flag = root.persistent.get(word[2:]) if word.startswith("--") else root.persistent.short(word[1:2])
+        flag = flags.get(word[2:]) if word.startswith("--") else flags.short(word[1:2])
         takes_next = (
             "=" not in word and flag is not None and not flag.implied and (word.startswith("--") or len(word) == 2)
         )
@@ -39,10 +39,8 @@ def _build(chosen: Verb) -> Command:
 def _descend(command: Command, words: list[str]) -> tuple[Command, list[str]]:
     """Follow sub-commands: the first word that is no flag names one, if there is one of that name."""
     while command.commands:
-        at = next((i for i, word in enumerate(words) if not word.startswith("-")), -1)
-        if at < 0 or "--" in words[:at]:
-            break
-        child = command.child(words[at])
+        at = _first_word(words, command.all_flags())
+        child = command.child(words[at]) if at >= 0 else None
         if child is None:
             break
         command, words = child, words[:at] + words[at + 1 :]
@@ -65,7 +63,7 @@ def _run(words: list[str], out: TextIO, err: TextIO) -> int:
 
     root = Command("kubectl")
     add_options(root.persistent)
-    at = _first_word(words, root)
+    at = _first_word(words, root.persistent)
     if at < 0:
         helper = root.all_flags()
         helper.add(Flag("help", BoolValue(False), "", "h", implied="true"))

@@ -92,7 +92,7 @@ def parse_documents(text: str, source: str) -> Iterator[Any]:
 
     from lab_helpers.tools.kubectl.yamlreading import LOADER
 
-    for document in re.split(r"^---(?:[ \t].*)?$", text, flags=re.MULTILINE):
+    for document in re.split(r"^---(?:[ \t].*)?(?:\n|\Z)", text, flags=re.MULTILINE):
         if not document.strip():
             continue
         try:
@@ -140,6 +140,23 @@ def _unfolded(value: Any, source: str) -> Iterator[dict[str, Any]]:
 Failures = list[Exception]
 
 
+def _validated(session: Session, source: str, value: Any) -> None:
+    """kubectl's check of what it is about to write. Raises KubectlError."""
+    if str(session.flag("validate", "ignore")) in ("ignore", "false"):
+        return
+    if not isinstance(value, dict):
+        reason = "invalid object to validate"
+    else:
+        missing = [f"{key} not set" for key in ("apiVersion", "kind") if not value.get(key)]
+        if not missing:
+            return
+        reason = missing[0] if len(missing) == 1 else f"[{', '.join(missing)}]"
+    raise KubectlError(
+        f'error validating "{source}": error validating data: {reason}; if you choose to ignore these errors, turn '
+        "validation off with --validate=false"
+    )
+
+
 def documents(session: Session) -> tuple[list[tuple[str, dict[str, Any]]], Failures]:
     """What ``-f`` (and ``-R``) of the session name, as (source, object), and what could not be read. ``-k`` is refused."""
     if session.flag("kustomize"):
@@ -150,6 +167,7 @@ def documents(session: Session) -> tuple[list[tuple[str, dict[str, Any]]], Failu
     for source, text in texts:
         try:
             for value in parse_documents(text, source):
+                _validated(session, source, value)
                 out += [(source, body) for body in _unfolded(value, source)]
         except KubectlError as error:
             failures.append(error)

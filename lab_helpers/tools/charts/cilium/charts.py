@@ -79,10 +79,10 @@ class CiliumChart:
         context = Context(values, self._version, values.get("namespaceOverride") or namespace)
         if at(values, "preflight.enabled"):
             found = preflight(context)
-            if values.get("agent"):
-                found += [*agent_accounts(context), agent(context)]
             if at(values, "operator.enabled"):
                 found += [*operator_accounts(context), operator(context)]
+            if values.get("agent") and at(values, "hubble.enabled"):
+                found += [*certificates(context, lookup), *hubble_services(context)]
         else:
             found = _installation(context, lookup)
         return Rendered(found, self._notes(values))

@@ -171,13 +171,19 @@ def _contradictions(values: Values) -> Iterator[str]:
     if on("hubble.relay.enabled") and not on("hubble.enabled"):
         yield "Hubble Relay requires .Values.hubble.enabled=true"
     if at(values, "hubble.tls.auto.method") == "certmanager" and not on("hubble.tls.auto.certManagerIssuerRef"):
-        yield "Hubble TLS certgen method=certmanager requires that user specifies .Values.hubble.tls.auto.certManagerIssuerRef"
+        yield (
+            "Hubble TLS certgen method=certmanager requires that user specifies "
+            ".Values.hubble.tls.auto.certManagerIssuerRef"
+        )
     if on("hubble.redact.http.headers.allow") and on("hubble.redact.http.headers.deny"):
         yield (
-            "Only one of .Values.hubble.redact.http.headers.allow, .Values.hubble.redact.http.headers.deny can be specified"
+            "Only one of .Values.hubble.redact.http.headers.allow, "
+            ".Values.hubble.redact.http.headers.deny can be specified"
         )
     if at(values, "loadBalancer.l7.backend") == "envoy" and not on("l7Proxy"):
-        yield "Ingress or Gateway API controller or Envoy L7 Load Balancer  requires .Values.l7Proxy to be set to 'true'"
+        yield (
+            "Ingress or Gateway API controller or Envoy L7 Load Balancer  requires .Values.l7Proxy to be set to 'true'"
+        )
     if on("ciliumEndpointSlice.enabled") and on("disableEndpointCRD"):
         yield (
             "if Cilium Endpoint Slice is enabled (.Values.ciliumEndpointSlice.enabled=true), "
@@ -189,7 +195,10 @@ def _contradictions(values: Values) -> Iterator[str]:
     if not 0 <= int(at(values, "envoy.baseID") or 0) <= 4294967295:
         yield "envoy.baseID must be an int. Supported values 0 - 4294967295"
     if on("bpf.tproxy") and at(values, "bpf.datapathMode") in ("netkit", "netkit-l2"):
-        yield ".Values.bpf.tproxy cannot be enabled with .Values.bpf.datapathMode=netkit or .Values.bpf.datapathMode=netkit-l2"
+        yield (
+            ".Values.bpf.tproxy cannot be enabled with .Values.bpf.datapathMode=netkit or "
+            ".Values.bpf.datapathMode=netkit-l2"
+        )
     if at(values, "ipam.mode") == "eni":
         yield "ipam.mode=eni requires eni.enabled=true"
 

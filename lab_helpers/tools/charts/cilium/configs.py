@@ -11,251 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from lab_helpers.tools.charts.cilium.checks import at
+from lab_helpers.tools.charts.cilium.config_keys import ALWAYS, DURATIONS, EXPORT, HUBBLE, IF_TRUE
 from lab_helpers.tools.charts.cilium.versions import Version
 
 __all__ = ["config_data", "envoy_runs_apart", "kube_proxy_replacement", "shown"]
 
 Values = Mapping[str, Any]
-Pairs = tuple[tuple[str, str], ...]
-
-_ALWAYS: Pairs = (
-    ("identity-allocation-mode", "identityAllocationMode"),
-    ("debug", "debug.enabled"),
-    ("metrics-sampling-interval", "debug.metricsSamplingInterval"),
-    ("enable-ipv4", "ipv4.enabled"),
-    ("enable-ipv6", "ipv6.enabled"),
-    ("custom-cni-conf", "cni.customConf"),
-    ("enable-bpf-clock-probe", "bpfClockProbe"),
-    ("monitor-aggregation", "bpf.monitorAggregation"),
-    ("monitor-aggregation-interval", "bpf.monitorInterval"),
-    ("monitor-aggregation-flags", "bpf.monitorFlags"),
-    ("bpf-policy-map-max", "bpf.policyMapMax"),
-    ("bpf-policy-stats-map-max", "bpf.policyStatsMapMax"),
-    ("bpf-lb-map-max", "bpf.lbMapMax"),
-    ("bpf-lb-external-clusterip", "bpf.lbExternalClusterIP"),
-    ("bpf-lb-source-range-all-types", "bpf.lbSourceRangeAllTypes"),
-    ("bpf-lb-algorithm-annotation", "bpf.lbAlgorithmAnnotation"),
-    ("bpf-lb-mode-annotation", "bpf.lbModeAnnotation"),
-    ("bpf-distributed-lru", "bpf.distributedLRU.enabled"),
-    ("bpf-events-drop-enabled", "bpf.events.drop.enabled"),
-    ("bpf-events-policy-verdict-enabled", "bpf.events.policyVerdict.enabled"),
-    ("bpf-events-trace-enabled", "bpf.events.trace.enabled"),
-    ("preallocate-bpf-maps", "bpf.preallocateMaps"),
-    ("cluster-name", "cluster.name"),
-    ("cluster-id", "cluster.id"),
-    ("enable-l7-proxy", "l7Proxy"),
-    ("enable-ipv4-big-tcp", "enableIPv4BIGTCP"),
-    ("enable-ipv6-big-tcp", "enableIPv6BIGTCP"),
-    ("enable-ipv6-masquerade", "enableIPv6Masquerade"),
-    ("enable-tcx", "bpf.enableTCX"),
-    ("datapath-mode", "bpf.datapathMode"),
-    ("enable-masquerade-to-route-source", "enableMasqueradeRouteSource"),
-    ("enable-xt-socket-fallback", "enableXTSocketFallback"),
-    ("install-no-conntrack-iptables-rules", "installNoConntrackIptablesRules"),
-    ("iptables-random-fully", "iptablesRandomFully"),
-    ("auto-direct-node-routes", "autoDirectNodeRoutes"),
-    ("direct-routing-skip-unreachable", "directRoutingSkipUnreachable"),
-    ("enable-host-firewall", "hostFirewall.enabled"),
-    ("enable-no-service-endpoints-routable", "enableNoServiceEndpointsRoutable"),
-    ("bpf-lb-sock", "socketLB.enabled"),
-    ("enable-health-check-nodeport", "nodePort.enableHealthCheck"),
-    ("enable-dynamic-source-lookup-nodeport", "nodePort.enableDynamicSourceLookup"),
-    ("enable-health-check-loadbalancer-ip", "nodePort.enableHealthCheckLoadBalancerIP"),
-    ("node-port-bind-protection", "nodePort.bindProtection"),
-    ("enable-auto-protect-node-port-range", "nodePort.autoProtectPortRange"),
-    ("bpf-lb-acceleration", "loadBalancer.acceleration"),
-    ("enable-service-topology", "loadBalancer.serviceTopology"),
-    ("enable-l2-neigh-discovery", "l2NeighDiscovery.enabled"),
-    ("k8s-require-ipv4-pod-cidr", "k8s.requireIPv4PodCIDR"),
-    ("k8s-require-ipv6-pod-cidr", "k8s.requireIPv6PodCIDR"),
-    ("enable-k8s-networkpolicy", "k8sNetworkPolicy.enabled"),
-    ("enable-endpoint-lockdown-on-policy-overflow", "endpointLockdownOnMapOverflow"),
-    ("enable-health-checking", "healthChecking"),
-    ("health-check-icmp-failure-threshold", "healthCheckICMPFailureThreshold"),
-    ("enable-well-known-identities", "wellKnownIdentities.enabled"),
-    ("enable-node-selector-labels", "nodeSelectorLabels"),
-    ("synchronize-k8s-nodes", "synchronizeK8sNodes"),
-    ("enable-hubble", "hubble.enabled"),
-    ("ipam", "ipam.mode"),
-    ("ipam-cilium-node-update-rate", "ipam.ciliumNodeUpdateRate"),
-    ("default-lb-service-ipam", "defaultLBServiceIPAM"),
-    ("egress-gateway-reconciliation-trigger-interval", "egressGateway.reconciliationTriggerInterval"),
-    ("packetization-layer-pmtud-mode", "pmtuDiscovery.packetizationLayerPMTUDMode"),
-    ("bpf-root", "bpf.root"),
-    ("cgroup-root", "cgroup.hostRoot"),
-    ("identity-management-mode", "identityManagementMode"),
-    ("enable-sctp", "sctp.enabled"),
-    ("agent-not-ready-taint-key", "agentNotReadyTaintKey"),
-    ("mesh-auth-enabled", "authentication.enabled"),
-    ("mesh-auth-queue-size", "authentication.queueSize"),
-    ("mesh-auth-rotated-identities-queue-size", "authentication.rotatedIdentitiesQueueSize"),
-    ("mesh-auth-gc-interval", "authentication.gcInterval"),
-    ("proxy-xff-num-trusted-hops-ingress", "envoy.xffNumTrustedHopsL7PolicyIngress"),
-    ("proxy-xff-num-trusted-hops-egress", "envoy.xffNumTrustedHopsL7PolicyEgress"),
-    ("proxy-connect-timeout", "envoy.connectTimeoutSeconds"),
-    ("proxy-initial-fetch-timeout", "envoy.initialFetchTimeoutSeconds"),
-    ("proxy-max-active-downstream-connections", "envoy.maxGlobalDownstreamConnections"),
-    ("proxy-max-requests-per-connection", "envoy.maxRequestsPerConnection"),
-    ("proxy-max-connection-duration-seconds", "envoy.maxConnectionDurationSeconds"),
-    ("proxy-idle-timeout-seconds", "envoy.idleTimeoutDurationSeconds"),
-    ("proxy-max-concurrent-retries", "envoy.maxConcurrentRetries"),
-    ("proxy-use-original-source-address", "envoy.useOriginalSourceAddress"),
-    ("proxy-cluster-max-connections", "envoy.clusterMaxConnections"),
-    ("proxy-cluster-max-pending-requests", "envoy.clusterMaxPendingRequests"),
-    ("proxy-cluster-max-requests", "envoy.clusterMaxRequests"),
-    ("http-retry-count", "envoy.httpRetryCount"),
-    ("http-stream-idle-timeout", "envoy.streamIdleTimeoutDurationSeconds"),
-    ("envoy-node-locality-enabled", "envoy.nodeLocality.enabled"),
-    ("envoy-base-id", "envoy.baseID"),
-    ("envoy-access-log-enabled", "envoy.log.accessLogEnabled"),
-    ("envoy-access-log-buffer-size", "envoy.log.accessLogBufferSize"),
-    ("envoy-keep-cap-netbindservice", "envoy.securityContext.capabilities.keepCapNetBindService"),
-    ("max-connected-clusters", "clustermesh.maxConnectedClusters"),
-    ("clustermesh-cache-ttl", "clustermesh.cacheTTL"),
-    ("clustermesh-enable-endpoint-sync", "clustermesh.enableEndpointSliceSynchronization"),
-    ("clustermesh-enable-mcs-api", "clustermesh.mcsapi.enabled"),
-    ("clustermesh-mcs-api-install-crds", "clustermesh.mcsapi.installCRDs"),
-    ("clustermesh-default-global-namespace", "clustermesh.defaultGlobalNamespace"),
-    ("policy-default-local-cluster", "clustermesh.policyDefaultLocalCluster"),
-    ("nat-map-stats-entries", "nat.mapStatsEntries"),
-    ("nat-map-stats-interval", "nat.mapStatsInterval"),
-    ("enable-lb-ipam", "enableLBIPAM"),
-    ("enable-non-default-deny-policies", "enableNonDefaultDenyPolicies"),
-    ("enable-source-ip-verification", "daemon.enableSourceIPVerification"),
-    ("enable-dynamic-config", "configDriftDetection.enabled"),
-    ("enable-drift-checker", "configDriftDetection.driftChecker"),
-    ("enable-datapath-plugins", "datapathPlugins.enabled"),
-    ("datapath-plugins-state-dir", "datapathPlugins.stateDir"),
-    ("tofqdns-enable-dns-compression", "dnsProxy.enableDnsCompression"),
-    ("tofqdns-preallocate-identities", "dnsProxy.preAllocateIdentities"),
-    ("dnsproxy-socket-linger-timeout", "dnsProxy.socketLingerTimeout"),
-    # written only when the user set them, because the chart has no default
-    ("labels", "labels"),
-    ("node-labels", "nodeLabels"),
-    ("policy-audit-mode", "policyAuditMode"),
-    ("cluster-health-port", "clusterHealthPort"),
-    ("disable-envoy-version-check", "disableEnvoyVersionCheck"),
-    ("enable-identity-mark", "enableIdentityMark"),
-    ("egress-masquerade-interfaces", "egressMasqueradeInterfaces"),
-    ("iptables-lock-timeout", "iptablesLockTimeout"),
-    ("enable-ipv4-fragment-tracking", "fragmentTracking"),
-    ("bpf-lb-sock-hostns-only", "socketLB.hostNamespaceOnly"),
-    ("bpf-lb-sock-terminate-pod-connections", "socketLB.terminatePodConnections"),
-    ("trace-sock", "socketLB.tracing"),
-    ("node-port-range", "nodePort.range"),
-    ("direct-routing-device", "nodePort.directRoutingDevice"),
-    ("bpf-lb-mode", "loadBalancer.mode"),
-    ("bpf-lb-algorithm", "loadBalancer.algorithm"),
-    ("bpf-lb-dsr-dispatch", "loadBalancer.dsrDispatch"),
-    ("bpf-lb-maglev-table-size", "maglev.tableSize"),
-    ("bpf-lb-maglev-hash-seed", "maglev.hashSeed"),
-    ("k8s-service-proxy-name", "k8s.serviceProxyName"),
-    ("dns-policy-unload-on-shutdown", "dnsPolicyUnloadOnShutdown"),
-    ("enable-bpf-tproxy", "bpf.tproxy"),
-    ("enable-bpf-masquerade", "bpf.masquerade"),
-    ("enable-host-legacy-routing", "bpf.hostLegacyRouting"),
-    ("connectivity-probe-frequency-ratio", "connectivityProbeFrequencyRatio"),
-    ("pod-restart-selector", "operator.unmanagedPodWatcher.selector"),
-    ("cni-chaining-target", "cni.chainingTarget"),
-    ("cni-external-routing", "cni.externalRouting"),
-    ("debug-verbose", "debug.verbose"),
-)
-"""Key and value path; written whenever the value is not null."""
-
-_DURATIONS: Pairs = (
-    ("identity-heartbeat-timeout", "operator.identityHeartbeatTimeout"),
-    ("identity-gc-interval", "operator.identityGCInterval"),
-    ("cilium-endpoint-gc-interval", "operator.endpointGCInterval"),
-    ("nodes-gc-interval", "operator.nodeGCInterval"),
-)
-
-_IF_TRUE: Pairs = (
-    ("conntrack-gc-interval", "conntrackGCInterval"),
-    ("conntrack-gc-max-interval", "conntrackGCMaxInterval"),
-    ("disable-endpoint-crd", "disableEndpointCRD"),
-    ("identity-change-grace-period", "identityChangeGracePeriod"),
-    ("skip-crd-creation", "operator.skipCRDCreation"),
-    ("prefer-ipv6", "preferIpv6"),
-    ("clean-cilium-state", "cleanState"),
-    ("clean-cilium-bpf-state", "cleanBpfState"),
-    ("bpf-events-default-rate-limit", "bpf.events.default.rateLimit"),
-    ("bpf-events-default-burst-limit", "bpf.events.default.burstLimit"),
-    ("bpf-node-map-max", "bpf.nodeMapMax"),
-    ("bpf-auth-map-max", "bpf.authMapMax"),
-    ("bpf-ct-global-tcp-max", "bpf.ctTcpMax"),
-    ("bpf-ct-global-any-max", "bpf.ctAnyMax"),
-    ("bpf-nat-global-max", "bpf.natMax"),
-    ("bpf-neigh-global-max", "bpf.neighMax"),
-    ("bpf-policy-map-pressure-metrics-threshold", "bpf.policyMapPressureMetricsThreshold"),
-    ("endpoint-policy-update-timeout", "endpointPolicyUpdateTimeoutDuration"),
-    ("tunnel-port", "tunnelPort"),
-    ("tunnel-source-port-range", "tunnelSourcePortRange"),
-    ("underlay-protocol", "underlayProtocol"),
-    ("service-no-backend-response", "serviceNoBackendResponse"),
-    ("policy-deny-response", "policyDenyResponse"),
-    ("mtu", "MTU"),
-    ("ipv4-native-routing-cidr", "ipv4NativeRoutingCIDR"),
-    ("ipv6-native-routing-cidr", "ipv6NativeRoutingCIDR"),
-    ("force-device-detection", "forceDeviceDetection"),
-    ("ip-tracing-option-type", "bpf.monitorTraceIPOption"),
-    ("log-system-load", "logSystemLoad"),
-    ("enable-endpoint-routes", "endpointRoutes.enabled"),
-    ("cni-uninstall", "cni.uninstall"),
-    ("k8s-kubeconfig-path", "kubeConfigPath"),
-    ("enable-node-ipam", "nodeIPAM.enabled"),
-    ("api-rate-limit", "apiRateLimit"),
-    ("enable-egress-gateway", "egressGateway.enabled"),
-    ("egress-gateway-policy-map-max", "egressGateway.maxPolicyEntries"),
-    ("crd-wait-timeout", "crdWaitTimeout"),
-    ("enable-l2-announcements", "l2announcements.enabled"),
-    ("enable-pmtu-discovery", "pmtuDiscovery.enabled"),
-    ("disable-external-ip-mitigation", "bpf.disableExternalIPMitigation"),
-    ("annotate-k8s-node", "annotateK8sNode"),
-    ("k8s-client-qps", "k8sClientRateLimit.qps"),
-    ("k8s-client-burst", "k8sClientRateLimit.burst"),
-    ("operator-k8s-client-qps", "k8sClientRateLimit.operator.qps"),
-    ("operator-k8s-client-burst", "k8sClientRateLimit.operator.burst"),
-    ("remove-cilium-node-taints", "operator.removeNodeTaints"),
-    ("set-cilium-is-up-condition", "operator.setNodeNetworkStatus"),
-    ("tofqdns-dns-reject-response-code", "dnsProxy.dnsRejectResponseCode"),
-    ("tofqdns-endpoint-max-ip-per-hostname", "dnsProxy.endpointMaxIpPerHostname"),
-    ("tofqdns-idle-connection-grace-period", "dnsProxy.idleConnectionGracePeriod"),
-    ("tofqdns-max-deferred-connection-deletes", "dnsProxy.maxDeferredConnectionDeletes"),
-    ("tofqdns-min-ttl", "dnsProxy.minTtl"),
-    ("tofqdns-pre-cache", "dnsProxy.preCache"),
-    ("tofqdns-proxy-port", "dnsProxy.proxyPort"),
-    ("tofqdns-proxy-response-max-delay", "dnsProxy.proxyResponseMaxDelay"),
-    ("envoy-http-upstream-linger-timeout", "envoy.httpUpstreamLingerTimeout"),
-    ("envoy-policy-restore-timeout", "envoy.policyRestoreTimeoutDuration"),
-    ("envoy-log", "envoy.log.path"),
-    ("envoy-default-log-level", "envoy.log.defaultLevel"),
-    ("ipam-multi-pool-pre-allocation", "ipam.multiPoolPreAllocation"),
-    ("enable-k8s-cluster-network-policy", "k8sClusterNetworkPolicy.enabled"),
-    ("limit-ipam-api-burst", "ipam.operator.externalAPILimitBurstSize"),
-    ("limit-ipam-api-qps", "ipam.operator.externalAPILimitQPS"),
-)
-"""Key and value path; written when the value is neither null, false, zero nor empty."""
-
-_HUBBLE: Pairs = (
-    ("hubble-socket-path", "hubble.socketPath"),
-    ("hubble-event-queue-size", "hubble.eventQueueSize"),
-    ("hubble-event-buffer-capacity", "hubble.eventBufferCapacity"),
-    ("hubble-lost-event-send-interval", "hubble.lostEventSendInterval"),
-    ("hubble-network-policy-correlation-enabled", "hubble.networkPolicyCorrelation.enabled"),
-    ("hubble-listen-address", "hubble.listenAddress"),
-    ("hubble-skip-unknown-cgroup-ids", "hubble.skipUnknownCGroupIDs"),
-)
-_EXPORT: Pairs = (
-    ("hubble-export-file-max-size-mb", "fileMaxSizeMb"),
-    ("hubble-export-file-max-backups", "fileMaxBackups"),
-    ("hubble-export-file-compress", "fileCompress"),
-    ("hubble-export-aggregation-interval", "aggregationInterval"),
-    ("hubble-export-file-path", "filePath"),
-    ("hubble-export-fieldmask", "fieldMask"),
-    ("hubble-export-fieldaggregate", "fieldAggregate"),
-    ("hubble-export-allowlist", "allowList"),
-    ("hubble-export-denylist", "denyList"),
-)
 
 
 def shown(value: Any) -> str:
@@ -294,13 +55,13 @@ def _newer(values: Values, series: tuple[int, int]) -> bool:
 def config_data(values: Values, version: Version) -> dict[str, str]:
     """``data`` of the ConfigMap; values are text, ``extraConfig`` has the last word."""
     data: dict[str, str] = {}
-    for key, path in _ALWAYS:
+    for key, path in ALWAYS:
         value = at(values, path)
         if value is not None:
             data[key] = shown(value)
-    for key, path in _DURATIONS:
+    for key, path in DURATIONS:
         data[key] = shown(at(values, path)) or "0s"
-    for key, path in _IF_TRUE:
+    for key, path in IF_TRUE:
         value = at(values, path)
         if value not in (None, False, 0, "", [], {}):
             data[key] = shown(value)
@@ -456,7 +217,7 @@ def _encryption(values: Values, data: dict[str, str]) -> None:
 
 def _hubble(values: Values, data: dict[str, str]) -> None:
     hubble = values["hubble"]
-    for key, path in _HUBBLE:
+    for key, path in HUBBLE:
         value = at(values, path)
         if value is not None:
             data[key] = shown(value)
@@ -484,7 +245,7 @@ def _hubble(values: Values, data: dict[str, str]) -> None:
             data["hubble-redact-kafka-apikey"] = shown(redact["kafka"]["apiKey"])
     if at(hubble, "export.static.enabled"):
         static = hubble["export"]["static"]
-        data.update({key: shown(static[name]) for key, name in _EXPORT if name in static})
+        data.update({key: shown(static[name]) for key, name in EXPORT if name in static})
     emitter = hubble["dropEventEmitter"]
     if emitter["enabled"]:
         data["hubble-drop-events"] = "true"

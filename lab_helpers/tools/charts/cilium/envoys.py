@@ -72,7 +72,7 @@ def _xds() -> Body:
 
 
 def _daemonset(context: Context) -> Body:
-    values, settings = context.values, context.values["envoy"]
+    settings = context.values["envoy"]
     labels = {**context.labels("cilium-envoy", k8s_app="cilium-envoy"), "name": "cilium-envoy"}
     template: Body = {"metadata": {"labels": {**labels, **(settings.get("podLabels") or {})}}, "spec": _pod(context)}
     if settings.get("podAnnotations"):

@@ -69,8 +69,8 @@ def _pod(context: Context) -> Body:
 
 
 def _container(context: Context) -> Body:
-    values, settings = context.values, context.values["operator"]
-    host = {"host": context.loopback} if settings["hostNetwork"] else {}
+    settings = context.values["operator"]
+    host = context.loopback if settings["hostNetwork"] else ""
     image = settings["image"]
     repository = f"{image['repository']}-generic{image.get('suffix') or ''}"
     container: Body = {
@@ -95,10 +95,16 @@ def _container(context: Context) -> Body:
         ],
         "ports": _ports(context),
         "livenessProbe": http_probe(
-            "/healthz", "health", **host, initialDelaySeconds=60, periodSeconds=10, timeoutSeconds=3
+            "/healthz", "health", host=host, initialDelaySeconds=60, periodSeconds=10, timeoutSeconds=3
         ),
         "readinessProbe": http_probe(
-            "/healthz", "health", **host, initialDelaySeconds=0, periodSeconds=5, timeoutSeconds=3, failureThreshold=5
+            "/healthz",
+            "health",
+            host=host,
+            initialDelaySeconds=0,
+            periodSeconds=5,
+            timeoutSeconds=3,
+            failureThreshold=5,
         ),
         "volumeMounts": [
             mount("cilium-config-path", "/tmp/cilium/config-map", read_only=True),  # noqa: S108 - inside the container

@@ -9,7 +9,7 @@ from typing import Any
 from lab_helpers.tools.goflags import Command, FlagSet, Invocation
 from lab_helpers.tools.kubectl.commands.applying import LAST_APPLIED, matches, with_annotation, write_query
 from lab_helpers.tools.kubectl.errors import KubectlError, UsageFault, not_bundled
-from lab_helpers.tools.kubectl.manifests import manifests, read_manifests, report
+from lab_helpers.tools.kubectl.manifests import Failures, manifests, read_manifests, report
 from lab_helpers.tools.kubectl.printing import Reporter, add_dry_run_flag, add_output_flags, dry_run
 from lab_helpers.tools.kubectl.sessions import Session
 from lab_helpers.tools.rest import ApiError
@@ -85,6 +85,7 @@ def run(invocation: Invocation) -> int:
     if not found and not failures:
         raise KubectlError("no objects passed to create")
     reporter = Reporter(session)
+    refused: Failures = []
     for entry in found:
         body = with_annotation(entry.body) if flags["save-config"] else entry.body
         try:
@@ -93,14 +94,17 @@ def run(invocation: Invocation) -> int:
             name = (body.get("metadata") or {}).get("name") or ""
             reporter.tell(f"{entry.resource.singular_name}/{name}", "created", body)
         except ApiError as error:
-            failures.append(error.about("creating", entry.source))
+            refused.append(error.about("creating", entry.source))
     reporter.finish()
-    return report(session, failures)
+    return report(session, refused + failures)
 
 
 def create_object(session: Session, body: Body, operation: str = "created") -> Body:
     """Create one object made from flags, in the session's namespace, and report it."""
-    resource = session.catalogue.of_kind(body["apiVersion"], body["kind"]) if dry_run(session) != "client" else None
+    client_only = dry_run(session) == "client"
+    resource = None if client_only else session.catalogue.of_kind(body["apiVersion"], body["kind"])
+    if client_only:
+        body = unborn(body)
     namespaced = resource.namespaced if resource else body["kind"] != "Namespace"
     shown_namespace = session.namespace if namespaced and session.namespace_given else ""
     if shown_namespace or (resource is not None and namespaced):
@@ -121,6 +125,16 @@ def create_object(session: Session, body: Body, operation: str = "created") -> B
     )
     reporter.finish()
     return body
+
+
+def unborn(body: Body) -> Body:
+    """The object as kubectl prints it before it exists: creation times are null."""
+    out = {**body, "metadata": {"creationTimestamp": None, **body["metadata"]}}
+    template = (body.get("spec") or {}).get("template")
+    if template:
+        template = {**template, "metadata": {"creationTimestamp": None, **(template.get("metadata") or {})}}
+        out["spec"] = {**body["spec"], "template": template}
+    return out
 
 
 def failed_to_create(error: ApiError, kind: str) -> Exception:
@@ -279,8 +293,6 @@ def _deployment() -> Command:
     def make(session: Session, name: str) -> Body:
         flags = session.flags
         images = flags["image"]
-        if not images:
-            raise KubectlError('required flag(s) "image" not set')
         words = session.flags.dash >= 0 and session.args[session.flags.dash :]
         labels = {"app": name}
         containers: list[Body] = []
@@ -322,6 +334,8 @@ def _deployment() -> Command:
 def _run_with_command(invocation: Invocation, make: Callable[[Session, str], Body]) -> int:
     """Creations whose command line ends in ``-- COMMAND``."""
     session = Session(invocation)
+    if invocation.command.name == "deployment" and not session.flags["image"]:
+        raise KubectlError('required flag(s) "image" not set')
     names = session.args if session.flags.dash < 0 else session.args[: session.flags.dash]
     if len(names) != 1:
         raise UsageFault(session.path, f"exactly one NAME is required, got {len(names)}")

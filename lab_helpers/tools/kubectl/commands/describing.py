@@ -131,7 +131,8 @@ def events_of(session: Session, item: Found) -> list[Body]:
     fields = {"involvedObject.name": item.name, "involvedObject.namespace": item.namespace}
     fields["involvedObject.kind"] = item.resource.kind
     if item.resource.kind != "Node":
-        fields["involvedObject.uid"] = str(meta.get("uid", ""))
+        mirrored = (meta.get("annotations") or {}).get("kubernetes.io/config.mirror")
+        fields["involvedObject.uid"] = str(mirrored or meta.get("uid", ""))
     query = {"fieldSelector": ",".join(f"{key}={value}" for key, value in fields.items())}
     try:
         resource = session.catalogue.find("events")

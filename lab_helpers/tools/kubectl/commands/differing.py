@@ -1,6 +1,11 @@
 """``kubectl diff`` (kubectl pkg/cmd/diff): a unified difference made here, no diff program needed."""
 
+import datetime
 import difflib
+import json
+import os
+import random
+import tempfile
 from typing import Any
 
 from lab_helpers.tools.goflags import Command, Invocation
@@ -62,8 +67,6 @@ def _show(session: Session, entry: Manifest) -> bool:
     elif not before:
         after = session.client.post(entry.collection, with_annotation(entry.body), **query)
     else:
-        import json
-
         strategic = built_in(entry.resource.group)
         last = (before["metadata"].get("annotations") or {}).get(LAST_APPLIED)
         kind = entry.resource.kind if strategic else ""
@@ -76,11 +79,15 @@ def _show(session: Session, entry: Manifest) -> bool:
         for part in (entry.resource.group, entry.resource.version, entry.resource.kind, entry.namespace, entry.name)
         if part or part is entry.namespace
     )
-    lines = list(
-        difflib.unified_diff(_lines(session, before), _lines(session, after), f"live/{name}", f"merged/{name}", n=3)
-    )
+    folders = [
+        f"{tempfile.gettempdir()}{os.sep}{word}-{random.randrange(10**8, 10**10)}" for word in ("LIVE", "MERGED")
+    ]
+    old, new = (f"{folder}{os.sep}{name}" for folder in folders)
+    now = datetime.datetime.now().astimezone()
+    stamp = f"\t{now:%Y-%m-%d %H:%M:%S}.{now.microsecond:06}000 {now:%z}"
+    lines = list(difflib.unified_diff(_lines(session, before), _lines(session, after), old, new, stamp[1:], stamp[1:]))
     if lines:
-        session.say(f"diff -u -N live/{name} merged/{name}")
+        session.say(f"diff -u -N {old} {new}")
         session.out.write("".join(lines))
     return bool(lines)
 
@@ -89,9 +96,4 @@ def _lines(session: Session, body: dict[str, Any]) -> list[str]:
     if not body:
         return []
     shown = body if session.flags["show-managed-fields"] else without_managed_fields(body)
-    annotations = dict(shown["metadata"].get("annotations") or {})
-    annotations.pop(LAST_APPLIED, None)
-    shown = {**shown, "metadata": {**shown["metadata"], "annotations": annotations}}
-    if not annotations:
-        del shown["metadata"]["annotations"]
     return yaml_text(shown).splitlines(keepends=True)

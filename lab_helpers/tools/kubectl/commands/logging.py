@@ -93,7 +93,12 @@ def _pods(session: Session) -> list[dict[str, Any]]:
         if flags["container"]:
             raise UsageFault(session.path, "only one of -c or an inline [CONTAINER] arg is allowed")
         flags.get("container").value.value = rest[0]  # type: ignore[union-attr]
-    resource, body = named(session, word)
+    try:
+        resource, body = named(session, word)
+    except ApiError as error:
+        if error.reason != "NotFound":
+            raise
+        raise KubectlError(f'error from server (NotFound): {error} in namespace "{session.namespace}"') from error
     pods_found = pods_of(session, resource, body)
     if not pods_found:
         raise KubectlError("timed out waiting for the condition")

@@ -3,7 +3,7 @@
 from lab_helpers.tools.goflags import Command, Invocation
 from lab_helpers.tools.kubectl.commands.applying import write_query
 from lab_helpers.tools.kubectl.errors import KubectlError
-from lab_helpers.tools.kubectl.manifests import Manifest, read_manifests, report
+from lab_helpers.tools.kubectl.manifests import Failures, Manifest, read_manifests, report
 from lab_helpers.tools.kubectl.printing import Reporter, add_dry_run_flag, add_output_flags, dry_run
 from lab_helpers.tools.kubectl.sessions import Session
 from lab_helpers.tools.rest import ApiError
@@ -36,13 +36,14 @@ def run(invocation: Invocation) -> int:
         raise KubectlError("must specify one of -f and -k")
     entries, failures = read_manifests(session)
     reporter = Reporter(session)
+    refused: Failures = []
     for entry in entries:
         try:
             _replace(session, entry, reporter)
         except ApiError as error:
-            failures.append(error.about("replacing", entry.source))
+            refused.append(error.about("replacing", entry.source))
     reporter.finish()
-    return report(session, failures)
+    return report(session, refused + failures)
 
 
 def _replace(session: Session, entry: Manifest, reporter: Reporter) -> None:

@@ -126,9 +126,9 @@ def _history(invocation: Invocation) -> int:
         if wanted:
             found = next((entry for entry in history if entry.number == wanted), None)
             if found is None:
-                raise KubectlError(f"unable to find the specified revision")
+                raise KubectlError("unable to find the specified revision")
             session.say(f"{item.shown} with revision #{wanted}")
-            session.out.write(template_text(found.template))
+            session.out.write(template_text(found.template) + "\n")
             continue
         session.say(f"{item.shown} ")
         from lab_helpers.tools.kubectl.output.tables import aligned
@@ -148,7 +148,7 @@ def _undo(invocation: Invocation) -> int:
         body = item.body or {}
         if body["spec"].get("paused"):
             raise KubectlError(
-                f'you cannot rollback a paused deployment; resume it first with "kubectl rollout resume deployment/{item.name}" and try again'
+                "you cannot rollback a paused deployment; resume it first with 'kubectl rollout resume' and try again"
             )
         history = history_of(item.resource.kind, _owned(session, item))
         number = session.flags["to-revision"]
@@ -192,9 +192,12 @@ def _patch(invocation: Invocation, operation: str, patch: dict[str, Any]) -> int
                     f'{item.resource.full_name} "{item.name}" is {"already paused" if operation == "paused" else "not paused"}'
                 )
         else:
-            _kind_checked(item, "restarter")
+            if item.resource.kind not in _KINDS:
+                raise KubectlError(f'{item.resource.full_name} "{item.name}" restarting is not supported')
             if body["spec"].get("paused"):
-                raise KubectlError(f"can't restart paused deployment (run rollout resume first): {item.name}")
+                raise KubectlError(
+                    f'{item.resource.full_name} "{item.name}" can\'t restart paused deployment (run rollout resume first)'
+                )
         if dry_run(session) != "client":
             query = {"fieldManager": session.flags["field-manager"]}
             if dry_run(session) == "server":

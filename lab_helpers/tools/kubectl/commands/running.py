@@ -4,7 +4,7 @@ from typing import Any
 
 from lab_helpers.tools.goflags import Command, Invocation
 from lab_helpers.tools.kubectl.commands.applying import write_query
-from lab_helpers.tools.kubectl.commands.creating import add_create_flags
+from lab_helpers.tools.kubectl.commands.creating import add_create_flags, unborn
 from lab_helpers.tools.kubectl.errors import Finished, KubectlError, PlainError, UsageFault
 from lab_helpers.tools.kubectl.printing import Reporter, dry_run
 from lab_helpers.tools.kubectl.sessions import Session
@@ -106,14 +106,10 @@ def run(invocation: Invocation) -> int:
     """Do it."""
     session = Session(invocation)
     flags = session.flags
-    if not session.args or flags.dash == 0:
-        raise UsageFault(session.path, "NAME is required for run")
     if not flags["image"]:
         raise KubectlError('required flag(s) "image" not set')
-    if len(session.args) > 1 and flags.dash < 0 and not flags["command"]:
-        pass_on = session.args[1:]
-    else:
-        pass_on = session.args[1:]
+    if not session.args or flags.dash == 0:
+        raise UsageFault(session.path, "NAME is required for run")
     if flags["restart"] not in ("Always", "OnFailure", "Never"):
         raise KubectlError(f"invalid restart policy: {flags['restart']}")
     attach = flags["attach"] or flags["stdin"] or flags["tty"]
@@ -129,9 +125,11 @@ def run(invocation: Invocation) -> int:
             "run -t is not part of the bundled kubectl; start the pod without it and use kubectl exec -it"
         )
     name = session.args[0]
-    body = _pod(session, name, pass_on)
+    body = _pod(session, name, session.args[1:])
     path = session.catalogue.find("pods").path(session.namespace) if dry_run(session) != "client" else ""
-    if path:
+    if not path:
+        body = unborn(body)
+    else:
         body = session.client.post(path, body, **write_query(session, "kubectl-run"))
     if not attach:
         reporter = Reporter(session)

@@ -5,6 +5,7 @@ from lab_helpers.tools.kubectl.errors import KubectlError
 from lab_helpers.tools.kubectl.printing import Reporter, add_dry_run_flag, add_output_flags, dry_run
 from lab_helpers.tools.kubectl.selecting import find
 from lab_helpers.tools.kubectl.sessions import Session
+from lab_helpers.tools.rest import ApiError
 from lab_helpers.tools.rest.clients import MERGE_PATCH
 
 
@@ -40,7 +41,12 @@ def run(invocation: Invocation) -> int:
     if flags["replicas"] < 0:
         raise KubectlError("The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0")
     reporter = Reporter(session)
-    found = find(session, session.args)
+    try:
+        found = find(session, session.args)
+    except ApiError as error:
+        if error.reason != "NotFound":
+            raise
+        raise KubectlError(f"no objects passed to scale {error}") from error
     if not found:
         raise KubectlError("no objects passed to scale")
     for item in found:

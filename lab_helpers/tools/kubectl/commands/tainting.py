@@ -3,7 +3,7 @@
 from typing import Any
 
 from lab_helpers.tools.goflags import Command, Invocation
-from lab_helpers.tools.kubectl.errors import KubectlError
+from lab_helpers.tools.kubectl.errors import KubectlError, UsageFault
 from lab_helpers.tools.kubectl.printing import Reporter, add_dry_run_flag, add_output_flags, dry_run
 from lab_helpers.tools.kubectl.selecting import Found, find
 from lab_helpers.tools.kubectl.sessions import Session
@@ -44,7 +44,7 @@ def _parse(words: list[str]) -> tuple[list[dict[str, str]], list[tuple[str, str]
         if not colon or not key:
             raise KubectlError(f"invalid taint spec: {word}")
         if effect not in _EFFECTS:
-            raise KubectlError(f"invalid taint effect: {effect}, unsupported taint effect")
+            raise UsageFault("kubectl taint", f"invalid taint effect: {effect}, unsupported taint effect")
         new.append({"key": key, "effect": effect, **({"value": value} if equals and value else {})})
     return new, gone
 

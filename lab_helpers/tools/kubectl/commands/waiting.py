@@ -170,10 +170,13 @@ def run(invocation: Invocation) -> int:
     return 1 if failed else 0
 
 
-def _wait(session: Session, item: Found, test: "_Condition | _JsonPath | str", deadline: float) -> None:
-    late = KubectlError(
-        f"timed out waiting for the condition on {item.resource.full_name.partition('.')[0]}/{item.name}"
-    )
+def _wait(session: Session, item: Found, test: "_Condition | _JsonPath | str", deadline: float) -> bool:
+    """Wait for one object; False when it was to vanish and was not there. Raises KubectlError when time is over."""
+    shown = f"{item.resource.plural}/{item.name}"
+    once = session.flags["timeout"] == 0
+    late = KubectlError(f"condition not met for {shown}" if once else f"timed out waiting for the condition on {shown}")
+    if not once and time.monotonic() >= deadline:
+        raise late
     collection = item.resource.path(item.namespace)
     if test == "delete":
         try:

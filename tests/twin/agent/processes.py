@@ -24,7 +24,9 @@ class FakeProcess:
         name: str = "cilium-x",
     ) -> None:
         self.argv = list(argv)
-        self.env = dict(env or {"KUBERNETES_SERVICE_HOST": NODES["cilium-labs-control-plane"], "KUBERNETES_SERVICE_PORT": "6443"})
+        self.env = dict(
+            env or {"KUBERNETES_SERVICE_HOST": NODES["cilium-labs-control-plane"], "KUBERNETES_SERVICE_PORT": "6443"}
+        )
         self.container = "main"
         self.pod: dict[str, Any] = {
             "metadata": {"name": name, "namespace": "kube-system", "uid": f"{name}-uid"},

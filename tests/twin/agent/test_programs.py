@@ -27,7 +27,9 @@ async def end(*tasks: asyncio.Task[int]) -> None:
             await task
 
 
-async def installed(config: dict[str, str]) -> tuple[Cluster, dict[str, Image], dict[str, asyncio.Task[int]], dict[str, FakeProcess]]:
+async def installed(
+    config: dict[str, str],
+) -> tuple[Cluster, dict[str, Image], dict[str, asyncio.Task[int]], dict[str, FakeProcess]]:
     cluster = await Cluster().start(cilium=False)
     cluster.registry.create(
         "configmaps", {"metadata": {"name": "cilium-config", "namespace": "kube-system"}, "data": config}
@@ -50,7 +52,8 @@ async def test_agents_wait_for_the_operator_and_then_give_pods_a_network() -> No
     assert all(processes[node].serving for node in NODES)
     assert all(cluster.agents.readiness(node).ready for node in NODES)
     cidrs = {
-        item["metadata"]["name"]: item["spec"]["ipam"]["podCIDRs"] for item in cluster.registry.list("ciliumnodes.cilium.io")
+        item["metadata"]["name"]: item["spec"]["ipam"]["podCIDRs"]
+        for item in cluster.registry.list("ciliumnodes.cilium.io")
     }
     assert cidrs == {CONTROL: ["10.0.0.0/24"], N1: ["10.0.1.0/24"], N2: ["10.0.2.0/24"]}
     client, server = cluster.pod("client", N1), cluster.pod("server", N2)
@@ -58,7 +61,7 @@ async def test_agents_wait_for_the_operator_and_then_give_pods_a_network() -> No
     await cluster.settle()
     server.listen(80, echo)
     assert await request(client, server.ip, 80) == b"request"
-    assert "level=info msg=\"Cilium Agent starting\" version=1.20.2" in processes[N1].errors
+    assert 'level=info msg="Cilium Agent starting" version=1.20.2' in processes[N1].errors
     await end(*tasks.values())
 
 
@@ -79,7 +82,9 @@ async def test_without_a_network_plug_in_nodes_are_not_ready() -> None:
 )
 async def test_an_agent_that_cannot_reach_the_api_server_says_so_and_ends(env: dict[str, str], message: str) -> None:
     cluster = await Cluster().start(cilium=False)
-    cluster.registry.create("configmaps", {"metadata": {"name": "cilium-config", "namespace": "kube-system"}, "data": {}})
+    cluster.registry.create(
+        "configmaps", {"metadata": {"name": "cilium-config", "namespace": "kube-system"}, "data": {}}
+    )
     process = FakeProcess(cluster, N1, ["cilium-agent"], env={"X": "y", **env})
     task = process.start(images(cluster)["cilium"].programs["cilium-agent"])
     assert await cluster.within(task) == 1
@@ -90,7 +95,9 @@ async def test_an_agent_that_cannot_reach_the_api_server_says_so_and_ends(env: d
 async def test_a_bad_option_ends_the_agent_with_its_name() -> None:
     cluster = await Cluster().start(cilium=False)
     data = {"kube-proxy-replacement": "strict"}
-    cluster.registry.create("configmaps", {"metadata": {"name": "cilium-config", "namespace": "kube-system"}, "data": data})
+    cluster.registry.create(
+        "configmaps", {"metadata": {"name": "cilium-config", "namespace": "kube-system"}, "data": data}
+    )
     process = FakeProcess(cluster, N1, ["cilium-agent"])
     assert await cluster.within(process.start(images(cluster)["cilium"].programs["cilium-agent"])) == 1
     assert "kube-proxy-replacement" in process.errors
@@ -164,7 +171,9 @@ async def test_the_operator_marks_nodes_whose_agent_is_ready() -> None:
     node = cluster.registry.get("nodes", N1)
     assert "taints" not in node["spec"]
     assert node["status"]["conditions"][0]["reason"] == "CiliumIsUp"
-    assert not any(item.get("reason") == "CiliumIsUp" for item in cluster.registry.get("nodes", N2)["status"].get("conditions", []))
+    assert not any(
+        item.get("reason") == "CiliumIsUp" for item in cluster.registry.get("nodes", N2)["status"].get("conditions", [])
+    )
     await end(*tasks.values())
 
 

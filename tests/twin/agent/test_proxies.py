@@ -59,7 +59,9 @@ async def ask(stream: ByteStream, method: str, path: str) -> tuple[int, bytes]:
     while b"\r\n\r\n" not in buffer:
         buffer += await stream.read()
     head, _, body = buffer.partition(b"\r\n\r\n")
-    length = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length"))
+    length = next(
+        int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")
+    )
     while len(body) < length:
         body += await stream.read()
     return int(head.split(b" ")[1]), body
@@ -108,7 +110,15 @@ async def test_a_policy_change_reaches_requests_of_an_open_connection() -> None:
     await cluster.settle()
     stream = await client.connect(server.ip, 80)
     assert (await ask(stream, "GET", "/admin"))[0] == 403
-    wider = {**HTTP, "ingress": [{**HTTP["ingress"][0], "toPorts": [{**HTTP["ingress"][0]["toPorts"][0], "rules": {"http": [{"path": "/admin"}]}}]}]}  # type: ignore[index]
+    wider = {
+        **HTTP,
+        "ingress": [
+            {
+                **HTTP["ingress"][0],
+                "toPorts": [{**HTTP["ingress"][0]["toPorts"][0], "rules": {"http": [{"path": "/admin"}]}}],
+            }
+        ],
+    }  # type: ignore[index]
     cluster.cnp("http", wider)
     await cluster.settle()
     assert (await ask(stream, "GET", "/admin"))[0] == 200
@@ -200,7 +210,10 @@ async def test_a_name_must_be_asked_for_before_its_address_is_open() -> None:
         "[n1] client -> dns:53 l7 EGRESS FORWARDED (DNS Query api.stripe.com. A)",
         "[n1] client <> dns:53 to-overlay FORWARDED (UDP)",
     ]
-    assert '[n1] client <- dns:53 l7 EGRESS FORWARDED (DNS Answer "203.0.113.10" TTL: 30 (Proxy api.stripe.com. A))' in found
+    assert (
+        '[n1] client <- dns:53 l7 EGRESS FORWARDED (DNS Answer "203.0.113.10" TTL: 30 (Proxy api.stripe.com. A))'
+        in found
+    )
     assert await connects(cluster)
     flow = next(flow for flow in cluster.flows if flow.event_type.type == 5)
     assert flow.destination.identity >= 16777217

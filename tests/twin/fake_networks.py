@@ -1,6 +1,7 @@
 """An in-memory network for tests of simulated programs: no policy, no flows, only delivery.
 
-``FakeNetworks`` implements ``Networks``. ``services`` maps (cluster IP, port) to (pod IP, port); ``blocked`` swallows what goes to an
+``FakeNetworks`` implements ``Networks``. ``services`` maps (cluster IP, port) to (pod IP, port); ``blocked`` swallows
+what goes to an
 address and port (SYN and datagrams vanish); ``delay`` is seconds of the clock per packet (0: at once).
 """
 
@@ -67,13 +68,16 @@ class FakeNetwork:
         self.udp: dict[int, DatagramHandler] = {}
         self._port = 40000
 
-    async def connect(self, host: str, port: int, *, timeout: float | None = None) -> FakeStream:
+    async def connect(self, host: str, port: int, *, timeout: float | None = None) -> FakeStream:  # noqa: ASYNC109 - clock seconds, as in the seam
         target = await self._reach(host, port, SYN_GIVES_UP if timeout is None else timeout)
         ip, port_there, handler = target[0].ip, target[1], target[0].tcp.get(target[1])
         if handler is None:
             raise ConnectionFailed("ECONNREFUSED", "Connection refused")
         self._port += 1
-        here, there = FakeStream((self.ip, self._port), (host, port)), FakeStream((ip, port_there), (self.ip, self._port))
+        here, there = (
+            FakeStream((self.ip, self._port), (host, port)),
+            FakeStream((ip, port_there), (self.ip, self._port)),
+        )
         here.peer, there.peer = there, here
         task = asyncio.create_task(handler(there))
         self.networks.tasks.add(task)
@@ -86,7 +90,7 @@ class FakeNetwork:
         self.tcp[port] = handler
         return lambda: self.tcp.pop(port, None) and None
 
-    async def exchange(self, host: str, port: int, payload: bytes, *, timeout: float) -> bytes:
+    async def exchange(self, host: str, port: int, payload: bytes, *, timeout: float) -> bytes:  # noqa: ASYNC109 - clock seconds, as in the seam
         network, there = await self._reach(host, port, timeout)
         handler = network.udp.get(there)
         if handler is None:
@@ -102,11 +106,11 @@ class FakeNetwork:
         self.udp[port] = handler
         return lambda: self.udp.pop(port, None) and None
 
-    async def ping(self, host: str, *, sequence: int, timeout: float) -> float:
+    async def ping(self, host: str, *, sequence: int, timeout: float) -> float:  # noqa: ASYNC109 - clock seconds, as in the seam
         await self._reach(host, 0, timeout)
         return 0.000_1
 
-    async def _reach(self, host: str, port: int, timeout: float) -> tuple[FakeNetwork, int]:
+    async def _reach(self, host: str, port: int, timeout: float) -> tuple[FakeNetwork, int]:  # noqa: ASYNC109 - clock seconds, as in the seam
         networks = self.networks
         await asyncio.sleep(0)
         if networks.delay:

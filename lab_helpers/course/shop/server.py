@@ -73,8 +73,9 @@ class Handler(BaseHTTPRequestHandler):
     """One connection; kept open between requests."""
 
     protocol_version = "HTTP/1.1"
-    server_version = "shop-backend/1"
-    sys_version = ""
+
+    def version_string(self):
+        return "shop-backend/1"
 
     def handle_any(self):
         length = self.headers.get("Content-Length", "0")

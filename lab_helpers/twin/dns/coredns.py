@@ -265,7 +265,8 @@ class _Server:
             return reply(query, "SERVFAIL", limit=limit)
         message.id = query.id
         message.question = list(query.question)
-        return message.to_wire(max_size=max(limit, 512), prefer_truncation=True)
+        self._rotate(message)
+        return message.to_wire(max_size=max(limit, 512), prefer_truncation=True, want_shuffle=False)
 
     def _balanced(self, records: list[Record]) -> list[Record]:
         """plugin/loadbalance: another address first each time."""
@@ -273,6 +274,15 @@ class _Server:
             return records
         start = self._turn % len(records)
         return records[start:] + records[:start]
+
+    def _rotate(self, message: Message) -> None:
+        """The same for an answer from upstream."""
+        for rrset in message.answer:
+            items = list(rrset)
+            start = self._turn % len(items) if items else 0
+            rrset.clear()
+            for item in items[start:] + items[:start]:
+                rrset.add(item)
 
     def _zone(self, plugin: Plugin) -> ClusterZone:
         options = {line[0]: line[1:] for line in plugin.lines}

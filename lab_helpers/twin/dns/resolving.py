@@ -185,7 +185,14 @@ class Resolver:
         raise failure
 
     async def ask(
-        self, server: str, name: str, kind: str, *, port: int = 53, timeout: float = 5.0, recursion: bool = True  # noqa: ASYNC109 - clock seconds, as in the seam
+        self,
+        server: str,
+        name: str,
+        kind: str,
+        *,
+        port: int = 53,
+        timeout: float = 5.0,
+        recursion: bool = True,
     ) -> Message:
         """One query to one server. Raises ConnectionFailed."""
         import dns.exception

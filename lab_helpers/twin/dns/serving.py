@@ -55,4 +55,4 @@ def reply(
             section.append(
                 dns.rrset.from_text(name, group[0].ttl, "IN", kind, *dict.fromkeys(one.value for one in group))
             )
-    return message.to_wire(max_size=max(limit, 512), prefer_truncation=True)
+    return message.to_wire(max_size=max(limit, 512), prefer_truncation=True, want_shuffle=False)

@@ -92,9 +92,11 @@ def parse_internet(text: str) -> Internet:
     import yaml
 
     try:
-        document = yaml.safe_load(text) or {}
+        document = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise OutsideError(f"the outside is not YAML: {error}") from error
+    if document is None:
+        document = {}
     if not isinstance(document, dict):
         raise OutsideError("the outside: expected a mapping with names, servers, resolvers")
     _only(document, frozenset({"names", "servers", "resolvers"}), "the outside")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import sys
 from collections.abc import AsyncIterator
@@ -17,6 +18,7 @@ from lab_helpers.twin.interfaces import ExecResult, PodKey
 from lab_helpers.twin.objects.kinds import Kinds
 from lab_helpers.twin.objects.registry import Registry
 from lab_helpers.twin.objects.storage import Storage
+from lab_helpers.twin.outside import Outside
 
 
 def _fakes() -> Any:
@@ -50,7 +52,9 @@ class Lab:
         self.runtime = Runtime(self.registry, self.clock, self.networks, self.images)
         self._next = 1
 
-    def pod(self, name: str, image: str = "nicolaka/netshoot:v0.14", *, namespace: str = "shop", **spec: Any) -> dict[str, Any]:
+    def pod(
+        self, name: str, image: str = "nicolaka/netshoot:v0.14", *, namespace: str = "shop", **spec: Any
+    ) -> dict[str, Any]:
         """Make and start a pod; ``command``, ``args``, ``env`` … go to its only container, the rest to its spec."""
         self._next += 1
         ip = f"10.0.1.{self._next}"
@@ -64,7 +68,9 @@ class Lab:
             "spec": {"nodeName": "cilium-labs-worker", "containers": [container], **spec},
         }
         pod = self.registry.create("pods", body)
-        pod = self.registry.update("pods", {**pod, "status": {"podIP": ip, "hostIP": "172.18.0.3"}}, subresource="status")
+        pod = self.registry.update(
+            "pods", {**pod, "status": {"podIP": ip, "hostIP": "172.18.0.3"}}, subresource="status"
+        )
         self.runtime.start(pod, name, ip=ip)
         return pod
 
@@ -93,10 +99,33 @@ class Lab:
             yield stdin
 
         name = pod["spec"]["containers"][0]["name"]
-        result = await self.runtime.execute(
-            self.key(pod), name, command, stdin=None if stdin is None else source(), tty=tty, stdout=collect_out, stderr=collect_err
+        task = asyncio.create_task(
+            self.runtime.execute(
+                self.key(pod),
+                name,
+                command,
+                stdin=None if stdin is None else source(),
+                tty=tty,
+                stdout=collect_out,
+                stderr=collect_err,
+            )
         )
+        try:
+            result = await self.finish(task)
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait({task})
+            raise
         return Result(result, bytes(out), bytes(err))
+
+    async def finish(self, task: asyncio.Task[Any], *, turns: int = 400) -> Any:
+        """Move the clock, second by second, until ``task`` is done."""
+        for turn in range(turns):
+            if task.done():
+                break
+            await self.clock.advance(1.0 if turn > 30 else 0.0)
+        assert task.done(), "the task did not end"
+        return task.result()
 
     async def sh(self, pod: dict[str, Any], script: str, *, shell: str = "sh", stdin: bytes | None = None) -> Result:
         return await self.run(pod, shell, "-c", script, stdin=stdin)
@@ -104,9 +133,38 @@ class Lab:
     def service(self, name: str, ip: str, port: int, *, namespace: str = "shop", **spec: Any) -> None:
         body = {
             "metadata": {"name": name, "namespace": namespace},
-            "spec": {"clusterIP": ip, "clusterIPs": [ip], "ports": [{"name": "http", "port": port, "protocol": "TCP"}], **spec},
+            "spec": {
+                "clusterIP": ip,
+                "clusterIPs": [ip],
+                "ports": [{"name": "http", "port": port, "protocol": "TCP"}],
+                **spec,
+            },
         }
         self.registry.create("services", body)
+
+    def backend(self) -> dict[str, Any]:
+        """The shop's backend behind its Service; needs ``dns()`` for its name."""
+        script = (Path(__file__).resolve().parents[3] / "lab_helpers/course/shop/server.py").read_text(encoding="utf-8")
+        self.registry.create(
+            "configmaps", {"metadata": {"name": "backend", "namespace": "shop"}, "data": {"server.py": script}}
+        )
+        pod = self.pod(
+            "backend",
+            "python:3.13-alpine",
+            command=["python3", "/srv/shop/server.py"],
+            volumeMounts=[{"name": "code", "mountPath": "/srv/shop"}],
+            volumes=[{"name": "code", "configMap": {"name": "backend"}}],
+            labels={"app": "backend"},
+        )
+        self.service("backend", "10.96.5.5", 8080)
+        self.networks.services["10.96.5.5", 8080] = (pod["status"]["podIP"], 8080)
+        return pod
+
+    def internet(self) -> Outside:
+        """The course's outside."""
+        outside = Outside(self.clock, self.networks, registry=self.registry)
+        outside.start()
+        return outside
 
     def dns(self) -> dict[str, Any]:
         for namespace in ("default", "kube-system", "shop", "dev"):
@@ -114,7 +172,9 @@ class Lab:
                 self.registry.create("namespaces", {"metadata": {"name": namespace}})
         self.service("kube-dns", "10.96.0.10", 53, namespace="kube-system")
         self.service("kubernetes", "10.96.0.1", 443, namespace="default")
-        pod = self.pod("coredns", "registry.k8s.io/coredns/coredns:v1.12.1", namespace="kube-system", dnsPolicy="Default")
+        pod = self.pod(
+            "coredns", "registry.k8s.io/coredns/coredns:v1.12.1", namespace="kube-system", dnsPolicy="Default"
+        )
         self.networks.services["10.96.0.10", 53] = (pod["status"]["podIP"], 53)
         return pod
 

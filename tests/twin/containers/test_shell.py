@@ -33,7 +33,7 @@ CASES = [
     ("echo out; echo err >&2", "out\n", 0),
     ("nosuch; echo $?", "127\n", 0),
     ("x=1 env | while read l; do case $l in x=*) echo $l;; esac; done; echo ${x-unset}", "x=1\nunset\n", 0),
-    ("touched=; [ -z \"$touched\" ] && echo empty", "empty\n", 0),
+    ('touched=; [ -z "$touched" ] && echo empty', "empty\n", 0),
     ("echo a > /tmp/a1; echo b > /tmp/a2; cd /tmp; echo a*; echo 'a*' z*", "a1 a2\na* z*\n", 0),
     ("! true; echo $?; ! false; echo $?", "1\n0\n", 0),
     ("for i in 1 2 3 4; do [ $i = 2 ] && continue; [ $i = 4 ] && break; echo $i; done", "1\n3\n", 0),
@@ -44,7 +44,7 @@ CASES = [
     ("sleep 0 & wait $!; echo $?", "0\n", 0),
     ("echo \"$(printf 'a\\n\\n')\"x", "ax\n", 0),
     ("a=1; b=2; echo $(( a > b ? a : b ))", "2\n", 0),
-    ("echo \"a\\\"b\\$c\"", 'a"b$c\n', 0),
+    ('echo "a\\"b\\$c"', 'a"b$c\n', 0),
     ("x='*'; echo \"$x\"", "*\n", 0),
     ("IFS=,; set -- a,b; x=a,b,c; for i in $x; do echo $i; done", "a\nb\nc\n", 0),
 ]

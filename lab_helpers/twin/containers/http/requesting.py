@@ -49,10 +49,8 @@ class HttpConnection:
         import h11
 
         return (
-            (self._state.our_state is h11.DONE
-            and self._state.their_state is h11.DONE)
-            or self._state.our_state is h11.IDLE
-        )
+            self._state.our_state is h11.DONE and self._state.their_state is h11.DONE
+        ) or self._state.our_state is h11.IDLE
 
     async def send(self, method: str, target: str, headers: Sequence[tuple[str, str]], body: bytes = b"") -> None:
         """Send a whole request. Raises ConnectionFailed."""

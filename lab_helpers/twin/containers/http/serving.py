@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab_helpers.twin.clock import Clock
 from lab_helpers.twin.containers.http.messages import Handler, Request, Response, reason
-from lab_helpers.twin.interfaces import ByteStream, StreamHandler
+from lab_helpers.twin.interfaces import ByteStream, ConnectionFailed, StreamHandler
 
 if TYPE_CHECKING:
     import h11
@@ -46,23 +46,29 @@ def http_server(clock: Clock, handler: Handler, *, server: str = "") -> StreamHa
         import h11
 
         state = h11.Connection(h11.SERVER)
-        while True:
-            try:
-                request = await _receive(state, stream)
-            except h11.RemoteProtocolError as error:
-                await _refuse(state, stream, clock, server, error.error_status_hint)
-                break
-            if request is None:
-                break
-            response = await handler(request)
-            if not await _send(state, stream, request, response, clock, server):
-                break
-            if state.our_state is h11.MUST_CLOSE or state.their_state is not h11.DONE:
-                break
-            state.start_next_cycle()
-        await stream.close()
+        try:
+            while await _turn(state, stream, clock, handler, server):
+                state.start_next_cycle()
+            await stream.close()
+        except ConnectionFailed:
+            stream.abort()
 
     return connection
+
+
+async def _turn(state: h11.Connection, stream: ByteStream, clock: Clock, handler: Handler, server: str) -> bool:
+    """One request and its response; False when the connection ends."""
+    import h11
+
+    try:
+        request = await _receive(state, stream)
+    except h11.RemoteProtocolError as error:
+        await _refuse(state, stream, clock, server, error.error_status_hint)
+        return False
+    if request is None:
+        return False
+    await _send(state, stream, request, await handler(request), clock, server)
+    return state.our_state is h11.DONE and state.their_state is h11.DONE
 
 
 async def _receive(state: h11.Connection, stream: ByteStream) -> Request | None:
@@ -97,8 +103,8 @@ async def _receive(state: h11.Connection, stream: ByteStream) -> Request | None:
 
 async def _send(
     state: h11.Connection, stream: ByteStream, request: Request, response: Response, clock: Clock, server: str
-) -> bool:
-    """Send; False when the connection cannot be used any further."""
+) -> None:
+    """Send a response; a body that is an iterator goes out as it comes."""
     import h11
 
     headers = [("Server", server)] if server else []
@@ -117,12 +123,11 @@ async def _send(
         if response.body and not bodiless:
             data += state.send(h11.Data(data=response.body)) or b""
         await stream.write(data + (state.send(h11.EndOfMessage()) or b""))
-        return True
+        return
     await stream.write(data)
     async for chunk in response.body:
         await _write(stream, state.send(h11.Data(data=chunk)))
     await _write(stream, state.send(h11.EndOfMessage()))
-    return True
 
 
 async def _refuse(state: h11.Connection, stream: ByteStream, clock: Clock, server: str, status: int) -> None:

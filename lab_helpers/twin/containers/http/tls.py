@@ -84,7 +84,8 @@ def server_name(record: bytes) -> str | None:
             size = int.from_bytes(record[position + 2 : position + 4], "big")
             if kind == 0:
                 length = int.from_bytes(record[position + 7 : position + 9], "big")
-                return record[position + 9 : position + 9 + length].decode("ascii")
+                name = record[position + 9 : position + 9 + length]
+                return name.decode("ascii") if name and len(name) == length else None
             position += 4 + size
     except (IndexError, UnicodeDecodeError):
         return None

@@ -148,7 +148,9 @@ async def id_(process: SimulatedProcess) -> int:
 
 def _user(process: SimulatedProcess) -> tuple[int, int]:
     spec = process.pod.get("spec", {})
-    container: Mapping[str, Any] = next((one for one in spec.get("containers") or [] if one["name"] == process.container), {})
+    container: Mapping[str, Any] = next(
+        (one for one in spec.get("containers") or [] if one["name"] == process.container), {}
+    )
     context = {**(spec.get("securityContext") or {}), **(container.get("securityContext") or {})}
     return int(context.get("runAsUser") or 0), int(context.get("runAsGroup") or 0)
 

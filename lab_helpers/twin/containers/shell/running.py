@@ -458,9 +458,7 @@ class Shell:
             return self.substituted or 0
         return await self.call(words, dict(assigned))
 
-    async def call(
-        self, words: Sequence[str], assigned: Mapping[str, str]
-    ) -> int:
+    async def call(self, words: Sequence[str], assigned: Mapping[str, str]) -> int:
         """Run a function, a builtin or a program."""
         name = words[0]
         if name in self.functions:

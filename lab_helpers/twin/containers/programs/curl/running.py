@@ -261,7 +261,7 @@ class _Curl:
         headers = self._headers(url, method, body)
         while True:
             connection, fresh = await self._connection(url, transfer)
-            transfer.time_pretransfer = self._elapsed()
+            transfer.time_pretransfer = max(self._elapsed(), 1e-6)
             await self._show_request(method, target, headers)
             try:
                 await connection.send(method, target, headers, body)

@@ -1,0 +1,1 @@
+"""The commands of the bundled helm; each module builds its part of the command tree."""

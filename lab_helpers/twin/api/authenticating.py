@@ -1,7 +1,7 @@
 """Who is asking: the administrator's bearer token, or a token minted for a service account (``serviceaccounts/token``).
 
-Service-account tokens are JWTs signed with HMAC-SHA256 under a key derived from the administrator's token, so they survive a
-restart and need no key file. Authorization is always granted: RBAC objects are stored, not enforced.
+Service-account tokens are JWTs signed with HMAC-SHA256 under a key derived from the administrator's token, so they
+survive a restart and need no key file. Authorization is always granted: RBAC objects are stored, not enforced.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The twin's certificate authority and the API server's certificate, kept in the home folder, private to the user.
 
-Files: ``ca.crt``, ``ca.key``, ``apiserver.crt``, ``apiserver.key``. They are made once and made again when they are about to expire,
-damaged, or lack a name.
+Files: ``ca.crt``, ``ca.key``, ``apiserver.crt``, ``apiserver.key``. They are made once and made again when they are
+about to expire, damaged, or lack a name.
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ class Certificates(NamedTuple):
 def ensure_certificates(
     home: Path, *, names: Sequence[str] = NAMES, addresses: Sequence[str] = ADDRESSES, now: datetime | None = None
 ) -> Certificates:
-    """The certificates in ``home``, made or renewed if need be. ``now`` is the host's real time, which TLS clients use."""
+    """The certificates in ``home``, made or renewed if need be.
+
+    ``now`` is the host's real time, which TLS clients use.
+    """
     moment = now or datetime.now(UTC)
     found = Certificates(home / "ca.crt", home / "apiserver.crt", home / "apiserver.key")
     if not _usable(found, names, addresses, moment):
@@ -59,7 +62,7 @@ def write_private(path: Path, data: bytes) -> None:
 
 
 def _usable(paths: Certificates, names: Sequence[str], addresses: Sequence[str], moment: datetime) -> bool:
-    """Is everything there, in time, and made for these names? Reads a small note beside the certificate, not the certificate."""
+    """Is everything there, in time, and made for these names? A small note beside the certificate says so."""
     if not all(path.is_file() for path in paths):
         return False
     note = paths.certificate.with_suffix(".names")

@@ -16,8 +16,8 @@ from lab_helpers.twin.objects.storage import Object
 __all__ = ["Page", "Selection", "list_page", "too_new"]
 
 _STALE = (
-    "The provided continue parameter is too old to display a consistent list result. You can start a new list without the "
-    "continue parameter."
+    "The provided continue parameter is too old to display a consistent list result. "
+    "You can start a new list without the continue parameter."
 )
 
 

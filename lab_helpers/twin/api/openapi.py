@@ -1,7 +1,7 @@
-"""``/openapi/v3`` and ``/openapi/v2``: what kubectl reads for ``explain``, for patches and to see that field validation is offered.
+"""``/openapi/v3`` and ``/openapi/v2``: what kubectl reads for ``explain``, for patches and before validation.
 
-Documents are made when asked for and kept until a CRD changes. Descriptions of built-in fields come from the installed official
-Python client where it has them; they are read as text, the client is not imported.
+Documents are made when asked for and kept until a CRD changes. Descriptions of built-in fields come from the installed
+official Python client where it has them; they are read as text, the client is not imported.
 """
 
 from __future__ import annotations

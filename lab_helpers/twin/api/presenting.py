@@ -18,7 +18,10 @@ Object = Mapping[str, Any]
 
 
 class Presenter:
-    """The representation one request asked for. Make one per request; ``headers`` of a watch's tables come only once."""
+    """The representation one request asked for. Make one per request.
+
+    ``headers`` of a watch's tables come only once.
+    """
 
     def __init__(self, call: Call, target: Target, printer: Callable[[Target], Printer], clock: Clock) -> None:
         self._wish: TableWish | None = call.transform()

@@ -1,4 +1,7 @@
-"""What a request is about: verb, kind, namespace, name and subresource, read from path and query (apiserver ``RequestInfo``)."""
+"""What a request is about.
+
+Verb, kind, namespace, name and subresource, read from path and query (apiserver ``RequestInfo``).
+"""
 
 from __future__ import annotations
 

@@ -19,6 +19,8 @@ _ALLOWED = "the twin stores RBAC objects and does not enforce them: every authen
 def find_review(path: str) -> Review | None:
     """The review a path creates (``/apis/authorization.k8s.io/v1/selfsubjectaccessreviews``)."""
     parts = path.strip("/").split("/")
+    if parts[:3] == ["api", "v1", "namespaces"] and len(parts) == 5 and parts[4] == "bindings":
+        parts = ["apis", "", *parts[1:]]
     if parts[:1] != ["apis"] or len(parts) not in (4, 6) or parts[2] != "v1":
         return None
     if len(parts) == 6 and parts[3] != "namespaces":

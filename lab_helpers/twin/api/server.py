@@ -1,7 +1,7 @@
 """The API server: one request in, one answer out.
 
-``ApiServer.respond`` routes a :class:`Call`; everything it raises as StatusError becomes a ``Status``. Upgraded connections (exec,
-attach, port-forward) come in through ``streams``.
+``ApiServer.respond`` routes a :class:`Call`; every StatusError becomes a ``Status``. Upgraded connections (exec,
+attach, port-forward) are checked by ``connection`` and handled in ``streams``.
 """
 
 from __future__ import annotations
@@ -94,6 +94,8 @@ class ApiServer:
         if (review := find_review(path)) is not None:
             if call.method != "POST":
                 raise method_not_allowed()
+            if review.kind == "Binding":
+                return json_response(self._subresources.bind(call, path.split("/")[-2]), 201)
             return json_response(answer_review(review, call, self.tokens, self.registry.clock), 201)
         target = locate(self.registry.kinds, path)
         if target is None:
@@ -102,7 +104,9 @@ class ApiServer:
             return await self._subresource(call, target)
         if target.subresource == "status" and not target.kind.has_status:
             return text_response(_NOT_FOUND, 404)
-        return self._collection(call, target) if not target.name else self._object(call, target)
+        response = self._collection(call, target) if not target.name else self._object(call, target)
+        response.warnings += self._deprecation(target)
+        return response
 
     async def _subresource(self, call: Call, target: Target) -> Response:
         registry = self.registry
@@ -121,7 +125,10 @@ class ApiServer:
         return text_response(_NOT_FOUND, 404) if found is None else json_response(found[1], found[0])
 
     def connection(self, target: Target, query: Query) -> tuple[Object, str]:
-        """The pod and container of an exec, attach or port-forward. Raises what the real server refuses before upgrading."""
+        """The pod and container of an exec, attach or port-forward.
+
+        Raises what the real server refuses before upgrading.
+        """
         pod = self.registry.get("pods", target.name, target.namespace)
         container = ""
         if target.subresource != "portforward":
@@ -240,6 +247,12 @@ class ApiServer:
                 return json_response(item if item["kind"] == "Status" else presenter.one(item))
         raise method_not_allowed()
 
+    def _deprecation(self, target: Target) -> list[str]:
+        version = self._catalog.version(target.kind, target.version) if target.kind.custom else None
+        if not version or not version.get("deprecated"):
+            return []
+        return [version.get("deprecationWarning") or f"{target.api_version} {target.kind.kind} is deprecated"]
+
     def _written(self, written: Written, presenter: Presenter) -> Response:
         shown = presenter.one(written.item)
         return json_response(shown, 201 if written.created else 200, warnings=written.warnings)
@@ -248,7 +261,9 @@ class ApiServer:
         return Presenter(call, target, self._printer, self.registry.clock)
 
     def _selection(self, call: Call, target: Target) -> Selection:
-        return Selection(call.query, target)
+        version = self._catalog.version(target.kind, target.version) if target.kind.custom else None
+        fields = (version or {}).get("selectableFields") or ()
+        return Selection(call.query, target, tuple(entry["jsonPath"].lstrip(".") for entry in fields))
 
     def _printer(self, target: Target) -> Printer:
         if not target.kind.custom:

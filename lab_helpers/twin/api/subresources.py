@@ -74,8 +74,8 @@ class Subresources:
         replicas = (wanted.get("spec") or {}).get("replicas", 0)
         if not isinstance(replicas, int) or isinstance(replicas, bool):
             raise bad_request(
-                'Scale in version "v1" cannot be handled as a Scale: json: cannot unmarshal string into Go struct field '
-                "ScaleSpec.spec.replicas of type int32"
+                'Scale in version "v1" cannot be handled as a Scale: json: cannot unmarshal string into '
+                "Go struct field ScaleSpec.spec.replicas of type int32"
             )
         if replicas < 0:
             why = f"Invalid value: {replicas}: must be greater than or equal to 0"
@@ -106,6 +106,12 @@ class Subresources:
 
     # --- pods ---
 
+    def bind(self, call: Call, namespace: str) -> Object:
+        """``POST …/bindings``: the pod is named in the body."""
+        body = decode_body(call.body, call.content_type)
+        name = (body.get("metadata") or {}).get("name", "")
+        return self._bind(call, Target(self._registry.kinds["pods"], "v1", namespace, name, "binding"))
+
     def _bind(self, call: Call, target: Target) -> Object:
         body = decode_body(call.body, call.content_type)
         node = (body.get("target") or {}).get("name", "")
@@ -128,7 +134,8 @@ class Subresources:
                 continue
             if (budget.get("status") or {}).get("disruptionsAllowed", 0) < 1:
                 name = budget["metadata"]["name"]
-                why = f"The disruption budget {name} needs {_needed(budget)} healthy pods and has {_healthy(budget)} currently"
+                needed, healthy = _needed(budget), _healthy(budget)
+                why = f"The disruption budget {name} needs {needed} healthy pods and has {healthy} currently"
                 causes = [{"reason": "DisruptionBudget", "message": why}]
                 message = "Cannot evict pod as it would violate the pod's disruption budget."
                 raise StatusError(429, "TooManyRequests", message, {"causes": causes})

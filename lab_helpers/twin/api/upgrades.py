@@ -1,7 +1,7 @@
 """uvicorn's WebSocket protocol with one concession: kubectl offers ``SPDY/3.1+portforward.k8s.io``.
 
-The slash is not allowed in a subprotocol name (RFC 6455 wants a token), so the strict parser refuses the handshake. The name is
-exchanged for a valid one before parsing; the answer carries the original.
+The slash is not allowed in a subprotocol name (RFC 6455 wants a token), so the strict parser refuses the handshake. The
+name is exchanged for a valid one before parsing; the answer carries the original.
 """
 
 from __future__ import annotations

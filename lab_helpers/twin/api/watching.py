@@ -1,8 +1,8 @@
 """Watches: a stream of JSON events, one per line.
 
-A watch starts with the present objects (no ``resourceVersion``, ``0``, or ``sendInitialEvents=true``) or after a given version.
-An object that starts or stops matching the selectors appears as ADDED or DELETED (apiserver cacher). Bookmarks come every minute,
-after the initial events of a WatchList, and just before the server ends the watch.
+A watch starts with the present objects (no ``resourceVersion``, ``0``, or ``sendInitialEvents=true``) or after a given
+version. An object that starts or stops matching the selectors appears as ADDED or DELETED (apiserver cacher). Bookmarks
+come every minute, after the initial events of a WatchList, and just before the server ends the watch.
 """
 
 from __future__ import annotations

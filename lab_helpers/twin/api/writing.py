@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -12,10 +13,12 @@ from lab_helpers.twin.api.calls import Call
 from lab_helpers.twin.api.event_groups import from_events_group
 from lab_helpers.twin.api.listing import Selection
 from lab_helpers.twin.api.patching.applying import apply_configuration
+from lab_helpers.twin.api.patching.comparing import compare
+from lab_helpers.twin.api.patching.field_sets import FieldSet, fields_of
 from lab_helpers.twin.api.patching.json_patches import json_patch
 from lab_helpers.twin.api.patching.managed_fields import Manager, Managers, track_update
 from lab_helpers.twin.api.patching.merging import merge_patch
-from lab_helpers.twin.api.patching.strategic import strategic_merge
+from lab_helpers.twin.api.patching.strategic import go_text, strategic_merge
 from lab_helpers.twin.api.requests import Target
 from lab_helpers.twin.api.schemas.catalog import Catalog
 from lab_helpers.twin.api.schemas.decoding import DecodeError, list_undeclared, read
@@ -59,9 +62,7 @@ class Writer:
         if not metadata.get("name"):
             metadata["name"] = target.name
         if metadata["name"] != target.name:
-            raise bad_request(
-                f"the name of the object ({metadata['name']}) does not match the name on the URL ({target.name})"
-            )
+            raise _other_name(metadata["name"], target)
         self._place(target, metadata)
         if target.kind.custom and not metadata.get("resourceVersion"):
             self._registry.get(_stored(target), target.name, target.namespace)
@@ -87,9 +88,7 @@ class Writer:
         checked, warnings = self._check(call, target, Decoded(patched))
         metadata = checked["metadata"]
         if metadata.get("name") != target.name:
-            raise bad_request(
-                f"the name of the object ({metadata.get('name', '')}) does not match the name on the URL ({target.name})"
-            )
+            raise _other_name(metadata.get("name", ""), target)
         return Written(self._update(call, target, checked), warnings=warnings)
 
     def delete(self, call: Call, target: Target) -> Object:
@@ -173,9 +172,7 @@ class Writer:
         if metadata.get("managedFields") is not None:
             raise bad_request("metadata.managedFields must be nil")
         if metadata.setdefault("name", target.name) != target.name:
-            raise bad_request(
-                f"the name of the object ({metadata['name']}) does not match the name on the URL ({target.name})"
-            )
+            raise _other_name(metadata["name"], target)
         self._place(target, metadata)
         shape = self._catalog.shape(target.kind, target.version)
         configuration, warnings = self._typed_configuration(call, target, body, shape)
@@ -187,16 +184,27 @@ class Writer:
             if target.subresource:
                 raise not_found(resource, target.name)
             if metadata.get("uid"):
-                why = f"uid mismatch: the provided object specified uid {metadata['uid']}, and no existing object was found"
+                uid = metadata["uid"]
+                why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
                 raise conflict(resource, target.name, why)
         managers = Managers((current or {}).get("metadata", {}).get("managedFields") or ())
         live = current or {"apiVersion": target.api_version, "kind": target.kind.kind, "metadata": {}}
         if current is not None and not managers.fields:
             self._before_first_apply(current, managers, target, shape, now)
         applied = apply_configuration(
-            live, configuration, shape, managers, manager, now, force=force, has_status=target.kind.has_status
+            live,
+            configuration,
+            shape,
+            managers,
+            manager,
+            now,
+            force=force,
+            has_status=target.kind.has_status,
+            allowed=_applied_before(live, shape) if call.manager == "kubectl" else frozenset(),
         )
         item = copy.deepcopy(applied.item)
+        if call.manager == "kubectl":
+            _refresh_last_applied(item, configuration)
         item["metadata"]["managedFields"] = applied.managers.entries()
         if current is None:
             item = self._registry.create(resource, item, target.namespace, dry_run=call.dry_run)
@@ -253,6 +261,8 @@ class Writer:
     def _unreadable(self, call: Call, target: Target, why: str) -> StatusError:
         if call.method == "PATCH":
             shown = call.body.decode("utf-8", "replace")
+            if call.content_type == "application/strategic-merge-patch+json":
+                shown, why = go_text(json.loads(shown)), _UNRECOGNIZED.sub(r"unrecognized type: \1", why)
             return invalid("", "", "", [("FieldValueInvalid", f"Invalid value: {json.dumps(shown)}: {why}", "patch")])
         kind = target.kind.kind
         return bad_request(f'{kind} in version "{target.version}" cannot be handled as a {kind}: {why}')
@@ -268,8 +278,9 @@ class Writer:
         elif not version:
             raise bad_request(f"Object 'apiVersion' is missing in '{_short(body)}'")
         elif version != target.api_version:
+            expected = target.api_version
             raise bad_request(
-                f"the API version in the data ({version}) does not match the expected API version ({target.api_version})"
+                f"the API version in the data ({version}) does not match the expected API version ({expected})"
             )
         elif name != kind.kind:
             raise bad_request(
@@ -287,6 +298,8 @@ class Writer:
             raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
 
 
+_UNRECOGNIZED = re.compile(r"^json: cannot unmarshal .* of type (int32|int64|bool|string)$")
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _RETURNED = ("persistentvolumeclaims", "persistentvolumes", "services", "serviceaccounts")
 
 
@@ -337,6 +350,27 @@ def _manager_required() -> StatusError:
     return invalid("PatchOptions", "meta.k8s.io", "", [("FieldValueRequired", why, "fieldManager")])
 
 
-def missing(target: Target) -> StatusError:
-    """404 for the target of a request."""
-    return not_found(target.kind.resource, target.name)
+def _applied_before(live: Object, shape: Shape) -> FieldSet:
+    """What ``kubectl apply`` stated before and nobody changed since: ``kubectl apply --server-side`` may take it over."""
+    text = ((live.get("metadata") or {}).get("annotations") or {}).get(_LAST_APPLIED)
+    try:
+        before = json.loads(text) if text else None
+    except ValueError:
+        return frozenset()
+    if not isinstance(before, dict):
+        return frozenset()
+    difference = compare(before, live, shape)
+    return fields_of(before, shape) - difference.modified - difference.removed
+
+
+def _refresh_last_applied(item: Object, configuration: Object) -> None:
+    """Keep the annotation of ``kubectl apply`` in step, where there is one."""
+    annotations = item["metadata"].get("annotations") or {}
+    if _LAST_APPLIED in annotations:
+        stated = copy.deepcopy(configuration)
+        (stated["metadata"].get("annotations") or {}).pop(_LAST_APPLIED, None)
+        annotations[_LAST_APPLIED] = json.dumps(stated, separators=(",", ":")) + "\n"
+
+
+def _other_name(name: str, target: Target) -> StatusError:
+    return bad_request(f"the name of the object ({name}) does not match the name on the URL ({target.name})")

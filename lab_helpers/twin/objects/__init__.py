@@ -1,1 +1,4 @@
-"""Kubernetes objects in the twin: kinds, storage with resource versions and watch history, and the rules of the API server's registry."""
+"""Kubernetes objects in the twin.
+
+Kinds, storage with resource versions and watch history, and the rules of the API server's registry.
+"""

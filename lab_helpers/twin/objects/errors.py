@@ -65,7 +65,10 @@ def conflict(resource: str, name: str, why: str) -> StatusError:
 
 
 def invalid(kind: str, group: str, name: str, causes: Sequence[tuple[str, str, str]]) -> StatusError:
-    """422; ``causes`` are (reason, message, field), e.g. ``("FieldValueRequired", "Required value", "spec.selector")``."""
+    """422; ``causes`` are (reason, message, field).
+
+    For example ``("FieldValueRequired", "Required value", "spec.selector")``.
+    """
     texts = [f"{field}: {message}" if field else message for _, message, field in causes]
     joined = texts[0] if len(texts) == 1 else "[" + ", ".join(texts) + "]"
     kind_group = f"{kind}.{group}" if group else kind

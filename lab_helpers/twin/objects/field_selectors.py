@@ -1,7 +1,7 @@
 """Field selectors (``--field-selector``): which fields a kind lets you select by, and the parsed predicate.
 
-Every kind knows ``metadata.name`` and ``metadata.namespace``; a few built-in kinds know more (Kubernetes pkg/apis/*/v1/conversion.go);
-a CRD adds what its ``selectableFields`` name.
+Every kind knows ``metadata.name`` and ``metadata.namespace``; a few built-in kinds know more (Kubernetes
+pkg/apis/*/v1/conversion.go); a CRD adds what its ``selectableFields`` name.
 """
 
 from __future__ import annotations

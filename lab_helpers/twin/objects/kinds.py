@@ -1,7 +1,7 @@
-"""The kinds the twin serves: names, scope, verbs and subresources, as discovery shows them. CRDs add theirs while it runs.
+"""The kinds the twin serves: names, scope, verbs and subresources, as discovery shows them.
 
-A kind is addressed by its *resource* string, ``pods`` or ``deployments.apps`` (plural, then the group if there is one), the form
-kubectl and RBAC use.
+CRDs add theirs while it runs. A kind is addressed by its *resource* string, ``pods`` or ``deployments.apps`` (plural,
+then the group if there is one), the form kubectl and RBAC use.
 """
 
 from __future__ import annotations

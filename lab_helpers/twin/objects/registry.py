@@ -1,8 +1,8 @@
-"""The rules every write passes, whoever makes it: the REST API, a controller, the agent (k8s.io/apiserver pkg/registry/generic).
+"""The rules every write passes, whoever makes it: the REST API, a controller, the agent (apiserver registry/generic).
 
-Names and uids, generation, the ``status`` subresource, optimistic concurrency, finalizers and graceful deletion live here; what is
-specific to a kind (defaults, validation, allocation) is an :class:`Admission` step. Reads are shared and read-only: take
-``draft`` (a private copy) to change something, then ``update``.
+Names and uids, generation, the ``status`` subresource, optimistic concurrency, finalizers and graceful deletion live
+here; what is specific to a kind (defaults, validation, allocation) is an :class:`Admission` step. Reads are shared and
+read-only: take ``draft`` (a private copy) to change something, then ``update``.
 
 Resources are addressed as ``pods`` or ``deployments.apps``.
 """
@@ -106,7 +106,10 @@ class Registry:
         manager: str = "",
         api_version: str = "",
     ) -> Object:
-        """Create. ``body`` is copied. A status given by the caller is kept only for kinds without a status subresource."""
+        """Create. ``body`` is copied.
+
+        A status given by the caller is kept only for kinds without a status subresource.
+        """
         kind = self.kinds[resource]
         item = copy.deepcopy(dict(body))
         item["apiVersion"], item["kind"] = kind.api_version, kind.kind
@@ -143,10 +146,12 @@ class Registry:
         manager: str = "",
         api_version: str = "",
     ) -> Object:
-        """Replace. With ``metadata.resourceVersion`` set it must be the current one (409). ``subresource`` is "" or "status".
+        """Replace. With ``metadata.resourceVersion`` set it must be the current one (409).
 
-        Nothing changed means no new revision. Removing the last finalizer of an object being deleted removes the object.
-        ``spec.finalizers`` of a Namespace change only by the subresource "finalize".
+        ``subresource`` is "", "status", "scale" or "finalize".
+
+        Nothing changed means no new revision. Removing the last finalizer of an object being deleted removes the
+        object. ``spec.finalizers`` of a Namespace change only by the subresource "finalize".
         """
         kind = self.kinds[resource]
         item = copy.deepcopy(dict(body))

@@ -1,6 +1,7 @@
 """Label and field selectors of the Kubernetes API (k8s.io/apimachinery pkg/labels, pkg/fields).
 
-A parsed selector is a predicate over labels; ``matches_selector`` evaluates the structured ``LabelSelector`` of objects.
+A parsed selector is a predicate over labels; ``matches_selector`` evaluates the structured ``LabelSelector`` of
+objects.
 """
 
 from __future__ import annotations

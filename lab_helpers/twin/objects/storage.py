@@ -1,10 +1,11 @@
 """Objects with resource versions and a watch history, in memory and in SQLite.
 
-Every write is committed to SQLite before it is acknowledged or seen by a watcher, so a killed process loses nothing that it said.
-One counter numbers all writes, as etcd's revision does. Reads hand out the stored dictionaries themselves: they are shared and
-must never be changed in place (the same rule as for a client-go informer's cache).
+Every write is committed to SQLite before it is acknowledged or seen by a watcher, so a killed process loses nothing
+that it said. One counter numbers all writes, as etcd's revision does. Reads hand out the stored dictionaries
+themselves: they are shared and must never be changed in place (the same rule as for a client-go informer's cache).
 
-The history keeps the newest ``HISTORY`` changes; a watch that asks for older ones gets 410 Expired, as after an etcd compaction.
+The history keeps the newest ``HISTORY`` changes; a watch that asks for older ones gets 410 Expired, as after an etcd
+compaction.
 """
 
 from __future__ import annotations
@@ -138,7 +139,10 @@ class Storage:
         return body
 
     def watch(self, resource: str, namespace: str = "", since: int | None = None) -> Watch:
-        """Changes after revision ``since`` (None: from now on). Raises 410 Expired when the history does not reach back that far."""
+        """Changes after revision ``since`` (None: from now on).
+
+        Raises 410 Expired when the history does not reach back that far.
+        """
         if since is not None and since < self._compacted:
             raise expired(f"too old resource version: {since} ({self._compacted})")
         watch = Watch(self, resource, namespace)
@@ -150,7 +154,10 @@ class Storage:
         return watch
 
     def listen(self, callback: Callable[[Change], None]) -> None:
-        """Call ``callback(change)`` for every change, synchronously, after it was stored. It must not write (schedule that)."""
+        """Call ``callback(change)`` for every change, synchronously, after it was stored.
+
+        It must not write (schedule that).
+        """
         self._listeners.append(callback)
 
     def fact(self, name: str) -> str | None:

@@ -63,8 +63,8 @@ def dns_subdomain(text: str) -> list[str]:
 def dns_1035_label(text: str) -> list[str]:
     """RFC 1035 label: services."""
     what = (
-        "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
-        "and end with an alphanumeric character"
+        "a DNS-1035 label must consist of lower case alphanumeric characters or '-', "
+        "start with an alphabetic character, and end with an alphanumeric character"
     )
     return _form(text, _LABEL_1035, what, ("my-name", "abc-123"), 63)
 

@@ -103,7 +103,10 @@ def _volume(volume: dict[str, Any]) -> None:
 
 
 def complete_pod(pod: dict[str, Any], account: Mapping[str, Any] | None, priority: tuple[str, int] | None) -> None:
-    """What admission adds to a new pod: account and its token volume, tolerations, priority, phase and quality of service."""
+    """What admission adds to a new pod.
+
+    Account and its token volume, tolerations, priority, phase and quality of service.
+    """
     spec = pod["spec"]
     if not spec.get("serviceAccountName"):
         spec["serviceAccountName"] = spec["serviceAccount"] = "default"

@@ -1,4 +1,7 @@
-"""Services: addresses and node ports, and validation (Kubernetes pkg/registry/core/service, pkg/apis/core/validation)."""
+"""Services.
+
+Addresses and node ports, and validation (Kubernetes pkg/registry/core/service, pkg/apis/core/validation).
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ _PORT_RANGE = "must be between 1 and 65535, inclusive"
 
 
 class ServiceAddresses:
-    """Hands out ClusterIPs and node ports. What is given depends on the name, so that a lab looks the same every time."""
+    """Hands out ClusterIPs and node ports.
+
+    What is given depends on the name, so that a lab looks the same every time.
+    """
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry

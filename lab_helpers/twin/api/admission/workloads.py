@@ -1,4 +1,4 @@
-"""Validation of Deployments, ReplicaSets, DaemonSets, StatefulSets, Jobs and CronJobs (pkg/apis/apps/validation, batch/validation)."""
+"""Validation of Deployments, ReplicaSets, DaemonSets, StatefulSets, Jobs and CronJobs (pkg/apis/*/validation)."""
 
 from __future__ import annotations
 
@@ -55,7 +55,10 @@ def _same(new: Item, old: Item | None, name: str, problems: Problems) -> None:
 
 def _portion(value: Any, field: str, problems: Problems) -> None:
     if isinstance(value, str) and not _PERCENT.match(value):
-        why = "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')"
+        why = (
+            "a valid percent string must be a numeric string followed by an ending '%' "
+            "(e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')"
+        )
         problems.invalid(field, value, why)
     elif isinstance(value, int) and value < 0:
         problems.invalid(field, value, "must be greater than or equal to 0")

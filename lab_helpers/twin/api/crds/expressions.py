@@ -1,7 +1,8 @@
 """``x-kubernetes-validations``: rules in the Common Expression Language.
 
-Simple rules (``has`` of fields joined by ``||`` and ``&&``, as Cilium's policies use) are decided here. Others need the cel-python
-library, which is used when it is importable; without it such a rule is not checked, and ``unchecked_rules`` says which ones.
+Simple rules (``has`` of fields joined by ``||`` and ``&&``, as Cilium's policies use) are decided here. Others need the
+cel-python library, which is used when it is importable; without it such a rule is not checked, and ``unchecked_rules``
+says which ones.
 """
 
 from __future__ import annotations

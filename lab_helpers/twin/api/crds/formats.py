@@ -1,4 +1,7 @@
-"""The ``format`` values a CRD schema may use (go-openapi strfmt); formats the real server does not know are not checked."""
+"""The ``format`` values a CRD schema may use (go-openapi strfmt).
+
+Formats the real server does not know are not checked.
+"""
 
 from __future__ import annotations
 

@@ -23,10 +23,9 @@ _CLASSES = {
 
 @lru_cache(maxsize=512)
 def compile_pattern(pattern: str) -> re.Pattern[str]:
-    r"""The pattern, with ``\z``, ``\PC``, ``\pC`` and POSIX classes translated. Digits and words are ASCII, as in Go."""
-    text = (
-        pattern.replace(r"\z", r"\Z").replace(r"\PC", r"[^\x00-\x1f\x7f-\x9f]").replace(r"\pC", r"[\x00-\x1f\x7f-\x9f]")
-    )
+    r"""The pattern, with ``\z``, ``\PC``, ``\pC`` and POSIX classes translated; classes are ASCII."""
+    control = r"\x00-\x1f\x7f-\x9f"
+    text = pattern.replace(r"\z", r"\Z").replace(r"\PC", f"[^{control}]").replace(r"\pC", f"[{control}]")
     for name, members in _CLASSES.items():
         text = text.replace(f"[:{name}:]", members)
     if text.endswith("$") and not text.endswith(r"\$"):

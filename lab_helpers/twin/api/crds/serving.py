@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from lab_helpers.twin.api.crds.definitions import CRDS, admit_definition, kind_of
@@ -21,7 +22,10 @@ _BLOCKING = (
     "FieldValueTooMany",
     "FieldValueTypeInvalid",
 )
-_UNCHECKED = "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation"
+_UNCHECKED = (
+    "some validation rules were not checked because the object was invalid; "
+    "correct the existing errors to complete validation"
+)
 
 
 class CustomResources:
@@ -95,6 +99,4 @@ class CustomResources:
 
 
 def _text(schema: Any) -> str:
-    import json
-
     return json.dumps(schema)

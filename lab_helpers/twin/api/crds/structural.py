@@ -1,4 +1,4 @@
-"""Validation of custom objects against a structural schema, with the messages of the real server (kube-openapi validation)."""
+"""Validation of custom objects against a structural schema, with the messages of kube-openapi's validation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Server-side apply: merge a configuration, drop what its owner no longer states, find conflicts (structured-merge-diff)."""
+"""Server-side apply.
+
+Merge a configuration, drop what its owner no longer states, find conflicts (structured-merge-diff).
+"""
 
 from __future__ import annotations
 
@@ -39,8 +42,12 @@ def apply_configuration(
     *,
     force: bool,
     has_status: bool,
+    allowed: FieldSet = frozenset(),
 ) -> Applied:
-    """Apply ``configuration`` to ``live`` as ``manager``. Raises 409 with every conflicting field unless ``force``."""
+    """Apply ``configuration`` to ``live`` as ``manager``. Raises 409 with every conflicting field unless ``force``.
+
+    Fields in ``allowed`` are taken over without a conflict.
+    """
     stated = strip(fields_of(configuration, shape), has_status, manager.subresource)
     last = managers.fields.get(manager, frozenset())
     merged = merge_configuration(live, configuration, shape)
@@ -54,8 +61,9 @@ def apply_configuration(
     conflicts = {
         other: fields & changed for other, fields in managers.fields.items() if other != manager and fields & changed
     }
-    if conflicts and not force:
-        raise _conflict(conflicts)
+    serious = {other: fields - allowed for other, fields in conflicts.items() if fields - allowed}
+    if serious and not force:
+        raise _conflict(serious)
     result = Managers()
     result.times = dict(managers.times)
     for other, fields in managers.fields.items():

@@ -1,7 +1,7 @@
 """Sets of field paths and their wire form ``FieldsV1`` (sigs.k8s.io/structured-merge-diff fieldpath).
 
-A path is a tuple of elements: ``f:name`` for a field or map key, ``k:{"name":"x"}`` for an element of a keyed list, ``v:"x"`` for an
-element of a set. A set is a frozenset of paths.
+A path is a tuple of elements: ``f:name`` for a field or map key, ``k:{"name":"x"}`` for an element of a keyed list,
+``v:"x"`` for an element of a set. A set is a frozenset of paths.
 """
 
 from __future__ import annotations

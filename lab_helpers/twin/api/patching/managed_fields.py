@@ -1,4 +1,7 @@
-"""Who owns which field: ``metadata.managedFields`` and how updates change it (apimachinery managedfields, structured-merge-diff)."""
+"""Who owns which field.
+
+``metadata.managedFields`` and how updates change it (apimachinery managedfields, structured-merge-diff).
+"""
 
 from __future__ import annotations
 
@@ -85,7 +88,7 @@ def owned(managers: Managers, but: Manager | None = None) -> FieldSet:
 
 
 def strip(fields: FieldSet, kind_has_status: bool, subresource: str) -> FieldSet:
-    """Without identity fields, and without what this endpoint does not write (status here, everything else on ``status``)."""
+    """Without identity fields, and without what this endpoint does not write (the main one no status …)."""
     kept = fields - _STRIPPED
     if subresource == "status":
         return frozenset(path for path in kept if path[0] in ("f:status", "f:metadata"))

@@ -9,7 +9,10 @@ __all__ = ["merge_patch"]
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
-    """``target`` changed by ``patch``: null removes, objects merge, everything else replaces. Neither argument is changed."""
+    """``target`` changed by ``patch``: null removes, objects merge, everything else replaces.
+
+    Neither argument is changed.
+    """
     if not isinstance(patch, Mapping):
         return patch
     merged: dict[str, Any] = dict(target) if isinstance(target, Mapping) else {}

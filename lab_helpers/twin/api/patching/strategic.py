@@ -1,6 +1,7 @@
 """Strategic merge patch (apimachinery pkg/util/strategicpatch): lists merge by key, with the ``$`` directives.
 
-Directives: ``$patch: replace|delete|merge``, ``$retainKeys``, ``$setElementOrder/<list>``, ``$deleteFromPrimitiveList/<list>``.
+Directives: ``$patch: replace|delete|merge``, ``$retainKeys``, ``$setElementOrder/<list>``,
+``$deleteFromPrimitiveList/<list>``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 from lab_helpers.twin.api.schemas.shapes import Shape
 from lab_helpers.twin.objects.errors import bad_request
 
-__all__ = ["strategic_merge"]
+__all__ = ["go_text", "strategic_merge"]
 
 _ORDER, _DELETE = "$setElementOrder/", "$deleteFromPrimitiveList/"
 
@@ -81,7 +82,7 @@ def _merge_keyed(current: list[Any], patch: list[Any], order: list[Any] | None, 
         ]
     for item in patch:
         if not isinstance(item, Mapping) or key not in item:
-            raise bad_request(f"map: {_go_map(item)} does not contain declared merge key: {key}")
+            raise bad_request(f"map: {go_text(item)} does not contain declared merge key: {key}")
         places = [i for i, old in enumerate(merged) if isinstance(old, Mapping) and old.get(key) == item[key]]
         match item.get("$patch"):
             case "delete":
@@ -112,7 +113,15 @@ def _arrange(merged: list[Any], current: list[Any], order: list[Any], key: Any) 
     return result + ours + theirs
 
 
-def _go_map(item: Any) -> str:
-    if not isinstance(item, Mapping):
-        return str(item)
-    return "map[" + " ".join(f"{key}:{value}" for key, value in sorted(item.items())) + "]"
+def go_text(item: Any) -> str:
+    """A JSON value as Go prints it."""
+    match item:
+        case Mapping():
+            return "map[" + " ".join(f"{key}:{go_text(value)}" for key, value in sorted(item.items())) + "]"
+        case list():
+            return "[" + " ".join(go_text(value) for value in item) + "]"
+        case None:
+            return "<nil>"
+        case bool():
+            return str(item).lower()
+    return str(item)

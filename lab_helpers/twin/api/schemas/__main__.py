@@ -1,6 +1,7 @@
 """``python -m lab_helpers.twin.api.schemas FOLDER…``: make ``builtin.json`` again.
 
-The folders are checkouts of k8s.io/api, k8s.io/apimachinery, k8s.io/apiextensions-apiserver and k8s.io/kube-aggregator of one release.
+The folders are checkouts of k8s.io/api, k8s.io/apimachinery, k8s.io/apiextensions-apiserver and k8s.io/kube-aggregator
+of one release.
 """
 
 from __future__ import annotations

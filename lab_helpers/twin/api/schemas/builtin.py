@@ -36,7 +36,10 @@ _FREE = {"RawExtension", "FieldsV1", "JSON"}
 
 
 class WireField(NamedTuple):
-    """One field of a protobuf message: JSON name, type and marks; ``inline`` fields show their own fields in the parent."""
+    """One field of a protobuf message: JSON name, type and marks.
+
+    ``inline`` fields show their own fields in the parent.
+    """
 
     name: str
     type: str

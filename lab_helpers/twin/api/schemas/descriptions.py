@@ -1,4 +1,4 @@
-"""Descriptions of built-in types and fields, read as text from the installed official Python client (``kubectl explain`` shows them).
+"""Descriptions of built-in types and fields for ``kubectl explain``, read as text from the installed official client.
 
 Without the client, or where it has changed its form, there simply is no description.
 """

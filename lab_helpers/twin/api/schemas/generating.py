@@ -1,7 +1,10 @@
-"""Makes ``builtin.json`` from the ``generated.proto`` files of a Kubernetes release (run ``python -m lab_helpers.twin.api.schemas``).
+"""Makes ``builtin.json`` from the ``generated.proto`` files of a Kubernetes release.
 
-Only facts are taken: message and field names, numbers, types, and the markers ``+optional``, ``+default``, ``+listType``,
-``+listMapKey``, ``+mapType``, ``+structType``, ``+patchMergeKey`` and ``+patchStrategy``. The descriptions stay where they are.
+Run ``python -m lab_helpers.twin.api.schemas``.
+
+Only facts are taken: message and field names, numbers, types, and the markers ``+optional``, ``+default``,
+``+listType``, ``+listMapKey``, ``+mapType``, ``+structType``, ``+patchMergeKey`` and ``+patchStrategy``. The
+descriptions stay where they are.
 """
 
 from __future__ import annotations

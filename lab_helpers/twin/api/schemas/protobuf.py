@@ -1,7 +1,8 @@
 """Kubernetes' protobuf bodies into JSON objects (kubectl's typed commands send them: ``kubectl create deployment`` …).
 
-A body is the magic ``k8s\\0`` and a ``runtime.Unknown`` envelope around the message. Go writes fields that are not pointers even when
-they are zero; JSON would omit them, so zero values are dropped here except for the fields in ``POINTERS``, where zero has a meaning.
+A body is the magic ``k8s\\0`` and a ``runtime.Unknown`` envelope around the message. Go writes fields that are not
+pointers even when they are zero; JSON would omit them, so zero values are dropped here except for the fields in
+``POINTERS``, where zero has a meaning.
 """
 
 from __future__ import annotations

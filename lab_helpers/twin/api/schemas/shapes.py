@@ -1,4 +1,7 @@
-"""The shape of values: what patches, server-side apply and decoding need to know of a type, built-in or custom alike."""
+"""The shape of values.
+
+What patches, server-side apply and decoding need to know of a type, built-in or custom alike.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,10 @@ ShapeKind = Literal["struct", "map", "list", "scalar", "any"]
 class Shape:
     """One type in one place.
 
-    ``struct`` has ``fields``; ``map`` and ``list`` have ``items``; ``scalar`` has a ``type`` (string, int32, int64, bool, bytes,
-    double, Quantity, IntOrString, Time, MicroTime, Duration); ``any`` is free JSON. ``list_type`` is atomic, set or map
-    (with ``keys``); ``atomic`` marks a struct or map that is replaced as a whole. ``merge_key`` and ``strategy`` steer strategic
-    merge patches. ``type`` of a struct is its name.
+    ``struct`` has ``fields``; ``map`` and ``list`` have ``items``; ``scalar`` has a ``type`` (string, int32, int64,
+    bool, bytes, double, Quantity, IntOrString, Time, MicroTime, Duration); ``any`` is free JSON. ``list_type`` is
+    atomic, set or map (with ``keys``); ``atomic`` marks a struct or map that is replaced as a whole. ``merge_key`` and
+    ``strategy`` steer strategic merge patches. ``type`` of a struct is its name.
     """
 
     kind: ShapeKind

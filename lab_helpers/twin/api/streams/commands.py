@@ -1,7 +1,7 @@
-"""``pods/exec`` and ``pods/attach`` over WebSocket: ``v5.channel.k8s.io``, ``v4.channel.k8s.io`` and the older ``channel.k8s.io``.
+"""``pods/exec`` and ``pods/attach`` over WebSocket: ``v5.channel.k8s.io`` and its two predecessors.
 
-Each message starts with its channel: 0 stdin, 1 stdout, 2 stderr, 3 the final Status, 4 terminal size; version 5 adds 255, which
-closes the channel named in its second byte.
+Each message starts with its channel: 0 stdin, 1 stdout, 2 stderr, 3 the final Status, 4 terminal size; version 5 adds
+255, which closes the channel named in its second byte.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which pod and container a connection is for, with the refusals of the API server (pkg/registry/core/pod/strategy.go)."""
+"""Which pod and container a connection is for, with the refusals of the API server (pkg/registry/core/pod)."""
 
 from __future__ import annotations
 

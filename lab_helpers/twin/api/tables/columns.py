@@ -34,7 +34,10 @@ class Printer(NamedTuple):
 
 
 def columns(text: str) -> tuple[Column, ...]:
-    """Columns from ``"Name Ready Restarts:integer | IP Node"``: words, ``_`` for a space, wide columns after the bar."""
+    """Columns from ``"Name Ready Restarts:integer | IP Node"``.
+
+    Words, ``_`` for a space, wide columns after the bar.
+    """
     found = []
     for priority, part in enumerate(text.split("|")):
         for word in part.split():

@@ -1,4 +1,4 @@
-"""The JSONPath subset of a CRD's ``additionalPrinterColumns``: fields, ``['quoted fields']``, indexes, ``[*]`` and filters.
+"""The JSONPath subset of a CRD's printer columns: fields, ``['quoted fields']``, indexes, ``[*]`` and filters.
 
 A filter is ``[?(@.type=="Ready")]`` (also ``!=`` and bare existence), which is what real CRDs use.
 """

@@ -1,8 +1,8 @@
-"""The CustomResourceDefinitions of cilium.io, as the operator registers them (Cilium pkg/k8s/apis/cilium.io/client/crds).
+"""The CustomResourceDefinitions of cilium.io, as the operator registers them (Cilium pkg/k8s/apis/cilium.io).
 
-``cilium_crds("1.20.2")`` gives the objects to create. Field names, enums, patterns, limits and columns are Cilium's; the
-descriptions are ours. The kinds in ``LOOSE`` (BGP, gateway classes) are served with a spec that is not checked: the twin does not
-act on them.
+``cilium_crds("1.20.2")`` gives the objects to create. Field names, enums, patterns, limits and columns are Cilium's;
+the descriptions are ours. The kinds in ``LOOSE`` (BGP, gateway classes) are served with a spec that is not checked: the
+twin does not act on them.
 """
 
 from __future__ import annotations

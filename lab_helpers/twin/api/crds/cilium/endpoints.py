@@ -68,7 +68,10 @@ def _controllers() -> Schema:
     return listing(element, "Controllers of the endpoint")
 
 
-_EXTERNAL = "cni-attachment-id container-id container-name docker-endpoint-id docker-network-id k8s-namespace k8s-pod-name pod-name"
+_EXTERNAL = (
+    "cni-attachment-id container-id container-name docker-endpoint-id docker-network-id "
+    "k8s-namespace k8s-pod-name pod-name"
+)
 _ENDPOINT_STATUS = struct(
     "",
     controllers=_controllers(),

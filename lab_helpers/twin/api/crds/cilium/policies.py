@@ -46,13 +46,15 @@ _ENTITIES = (
     "kube-apiserver",
 )
 _ICMP_NAMES = (
-    "EchoReply DestinationUnreachable Redirect Echo RouterAdvertisement RouterSelection TimeExceeded ParameterProblem "
-    "Timestamp TimestampReply Photuris ExtendedEchoRequest ExtendedEcho_Reply PacketTooBig ParameterProblem EchoRequest "
-    "MulticastListenerQuery MulticastListenerReport MulticastListenerDone RouterSolicitation RouterAdvertisement "
-    "NeighborSolicitation NeighborAdvertisement RedirectMessage RouterRenumbering ICMPNodeInformationQuery "
-    "ICMPNodeInformationResponse InverseNeighborDiscoverySolicitation InverseNeighborDiscoveryAdvertisement "
-    "HomeAgentAddressDiscoveryRequest HomeAgentAddressDiscoveryReply MobilePrefixSolicitation MobilePrefixAdvertisement "
-    "DuplicateAddressRequestCodeSuffix DuplicateAddressConfirmationCodeSuffix"
+    "EchoReply DestinationUnreachable Redirect Echo RouterAdvertisement RouterSelection TimeExceeded "
+    "ParameterProblem Timestamp TimestampReply Photuris ExtendedEchoRequest ExtendedEcho_Reply "
+    "PacketTooBig ParameterProblem EchoRequest MulticastListenerQuery MulticastListenerReport "
+    "MulticastListenerDone RouterSolicitation RouterAdvertisement NeighborSolicitation "
+    "NeighborAdvertisement RedirectMessage RouterRenumbering ICMPNodeInformationQuery "
+    "ICMPNodeInformationResponse InverseNeighborDiscoverySolicitation "
+    "InverseNeighborDiscoveryAdvertisement HomeAgentAddressDiscoveryRequest "
+    "HomeAgentAddressDiscoveryReply MobilePrefixSolicitation MobilePrefixAdvertisement "
+    "DuplicateAddressRequestCodeSuffix DuplicateAddressConfirmationCodeSuffix "
 )
 
 

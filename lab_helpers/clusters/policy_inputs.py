@@ -177,9 +177,10 @@ def flows_of_text(text: str, inventory: Inventory | None = None) -> list[FlowRec
     from lab_helpers.hubble.protos import flow_pb2, observer_pb2
 
     ports = _named_ports(inventory)
-    found, number = [], 1
+    found, number = [], 0
     try:
-        for number, document in enumerate(jsonpb.documents(text), start=1):
+        for document in jsonpb.documents(text):
+            number += 1
             if '"flow"' in document:
                 response = jsonpb.loads(document, observer_pb2.GetFlowsResponse(), discard_unknown=True)
                 flow = response.flow

@@ -58,6 +58,8 @@ class Struct:
     embedded: Mapping[str, str] | None = None
     transparent: bool = False
     """Errors inside name the struct around it (it decodes through an embedded pointer)."""
+    tolerant: bool = False
+    """Unknown fields are not worth telling (metadata, which the API server fills)."""
 
 
 Shape = Scalar | ListOf | MapOf | Struct
@@ -73,11 +75,60 @@ def _json_kind(value: object) -> str:
     return "object" if isinstance(value, Mapping) else "array"
 
 
+class _NotPlainError(Exception):
+    """Something has another type, or is unknown."""
+
+
+def _plain(value: Any, shape: Shape) -> Any:
+    """Decode what has no fault and no unknown field; the result is that of :meth:`Decoder.decode`."""
+    if value is None:
+        return None
+    if isinstance(shape, Struct):
+        if not isinstance(value, dict):
+            raise _NotPlainError
+        fields = shape.fields
+        decoded = {}
+        for key, item in value.items():
+            field = fields.get(key)
+            if field is None:
+                if shape.tolerant:
+                    continue
+                raise _NotPlainError
+            if item is not None:
+                decoded[key] = item if field is ANYTHING else _plain(item, field)
+        return decoded
+    if isinstance(shape, ListOf):
+        if not isinstance(value, list):
+            raise _NotPlainError
+        inner = shape.item
+        return [_plain(item, inner) for item in value]
+    if isinstance(shape, MapOf):
+        if not isinstance(value, dict):
+            raise _NotPlainError
+        inner = shape.item
+        return {key: _plain(item, inner) for key, item in value.items() if isinstance(key, str)}
+    kind = type(value)
+    if shape is ANYTHING or (shape is STRING and kind is str) or (shape is BOOL and kind is bool):
+        return value
+    if shape is INT and kind is int and -(2**31) <= value < 2**31:
+        return value
+    if shape is INT_OR_STRING and kind in (int, str):
+        return value
+    raise _NotPlainError
+
+
 class Decoder:
     """Decodes one object; collects ``unknown`` fields on the way."""
 
     def __init__(self) -> None:
         self.unknown: list[Path] = []
+
+    def read(self, value: Any, shape: Struct) -> dict[str, Any]:
+        """Decode an object. What is as it should be takes a quick way; only what is not pays for knowing its place."""
+        try:
+            return dict(_plain(value, shape))
+        except _NotPlainError:
+            return dict(self.decode(value, shape, ()))
 
     def decode(self, value: Any, shape: Shape, path: Path, *, owner: str = "", trail: str = "") -> Any:
         """Check ``value`` against ``shape``. ``owner``/``trail`` are Go's struct name and dotted field path so far.
@@ -112,7 +163,8 @@ class Decoder:
             name = str(key)
             field = shape.fields.get(name)
             if field is None:
-                self.unknown.append((*path, name))
+                if not shape.tolerant:
+                    self.unknown.append((*path, name))
                 continue
             through = (shape.embedded or {}).get(name)
             step = ".".join(part for part in (trail, through, name) if part)

@@ -6,7 +6,6 @@ Follows Cilium pkg/k8s/apis/cilium.io/v2/{cnp_types,ccnp_types}.go (``Parse``) a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from lab_helpers.policy.configs import PolicyConfig
@@ -23,6 +22,7 @@ from lab_helpers.policy.rules import (
     CIDRGroup,
     Direction,
     Notice,
+    Origin,
     ParsedPolicy,
     PolicyRef,
     Rule,
@@ -104,14 +104,14 @@ def _parse(kind: str, obj: _Node, config: PolicyConfig, locate: Locate) -> Parse
     return _finish(kind, obj, cilium_policy(config.version), config, locate, _cilium_rules)
 
 
-_Rules = Callable[[_Node, PolicyConfig], Iterator[Rule]]
+_Rules = Callable[[_Node, PolicyConfig, Origin], Iterator[Rule]]
 
 
 def _finish(
     kind: str, obj: _Node, schema: Struct, config: PolicyConfig, locate: Locate, rules_of: _Rules
 ) -> ParsedPolicy:
     decoder = Decoder()
-    decoded = decoder.decode(obj, schema, ())
+    decoded = decoder.read(obj, schema)
     _check_icmp_names(decoded)
     metadata = decoded.get("metadata") or {}
     name, namespace, uid = metadata.get("name", ""), metadata.get("namespace", ""), metadata.get("uid", "")
@@ -122,15 +122,10 @@ def _finish(
     derived = kind
     if kind == "CiliumNetworkPolicy" and not namespace:
         derived = "CiliumClusterwideNetworkPolicy"
-    labels = provenance(derived, namespace, name, uid)
     policy = PolicyRef(kind, namespace, name)
-    rules = []
-    for rule in rules_of(decoded, config):
-        path = split(rule.ref.path)
-        ref = replace(rule.ref, policy=policy, labels=(*rule.ref.labels, *labels), position=locate(path))
-        rules.append(replace(rule, ref=ref))
+    rules = tuple(rules_of(decoded, config, Origin(policy, provenance(derived, namespace, name, uid), locate)))
     warnings = tuple(Notice(render(path), f'unknown field "{render(path)}"', locate(path)) for path in decoder.unknown)
-    return ParsedPolicy(policy, tuple(rules), uid, warnings, None, locate(()))
+    return ParsedPolicy(policy, rules, uid, warnings, None, locate(()))
 
 
 def _check_icmp_names(decoded: _Node) -> None:
@@ -151,7 +146,7 @@ def _check_icmp_names(decoded: _Node) -> None:
                             )
 
 
-def _cilium_rules(decoded: _Node, config: PolicyConfig) -> Iterator[Rule]:
+def _cilium_rules(decoded: _Node, config: PolicyConfig, origin: Origin) -> Iterator[Rule]:
     metadata = decoded.get("metadata") or {}
     clusterwide = decoded.get("kind") == "CiliumClusterwideNetworkPolicy" or not metadata.get("namespace")
     kind = "CiliumClusterwideNetworkPolicy" if clusterwide else "CiliumNetworkPolicy"
@@ -164,10 +159,10 @@ def _cilium_rules(decoded: _Node, config: PolicyConfig) -> Iterator[Rule]:
     found: list[Rule] = []
     if spec is not None:
         _check(spec, f"Invalid {kind} spec", ("spec",), config, clusterwide=clusterwide)
-        found.extend(_spec_rules(spec, None, namespace, config))
+        found.extend(_spec_rules(spec, None, namespace, config, origin))
     for number, one in enumerate(specs or ()):
         _check(one or {}, f"Invalid {kind} specs", ("specs", number), config, clusterwide=clusterwide)
-        found.extend(_spec_rules(one or {}, number, namespace, config))
+        found.extend(_spec_rules(one or {}, number, namespace, config, origin))
     yield from found
 
 
@@ -205,14 +200,17 @@ def _rule_labels(spec: _Node) -> tuple[Label, ...]:
     return tuple(found)
 
 
-def _spec_rules(spec: _Node, number: int | None, namespace: str, config: PolicyConfig) -> Iterator[Rule]:
+def _spec_rules(
+    spec: _Node, number: int | None, namespace: str, config: PolicyConfig, origin: Origin
+) -> Iterator[Rule]:
+    labels = _rule_labels(spec)
     node = spec.get("nodeSelector") is not None
     subject = decoded_selector(spec["nodeSelector"]) if node else subject_selector(spec["endpointSelector"], namespace)
     for section in SECTIONS:
         direction = Direction.INGRESS if section.startswith("ingress") else Direction.EGRESS
         default_deny = _default_deny(spec, direction, config)
         for index, element in enumerate(spec.get(section) or ()):
-            ref = RuleRef(PolicyRef("", "", ""), section, index, number, _rule_labels(spec))
+            ref = origin.ref(section, index, number, labels)
             yield _element_rule(element or {}, ref, direction, subject, namespace, config, default_deny, node, spec)
 
 
@@ -266,7 +264,7 @@ def _services(element: _Node) -> tuple[ServiceRef, ...]:
 
 def _cidr_group(obj: _Node, locate: Locate) -> ParsedPolicy:
     decoder = Decoder()
-    decoded = decoder.decode(obj, CIDR_GROUP, ())
+    decoded = decoder.read(obj, CIDR_GROUP)
     metadata = decoded.get("metadata") or {}
     name = metadata.get("name", "")
     if not name:

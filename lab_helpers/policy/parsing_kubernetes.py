@@ -21,7 +21,7 @@ from lab_helpers.policy.port_rules import port_matches
 from lab_helpers.policy.prefixes import PrefixError, parse_prefix
 from lab_helpers.policy.protocols import PortMatch, Protocol, protocol_named
 from lab_helpers.policy.requests import L7Parser, L7Rules
-from lab_helpers.policy.rules import Action, Direction, PolicyRef, PortRule, Rule, RuleRef, Tier
+from lab_helpers.policy.rules import Action, Direction, Origin, PortRule, Rule, RuleRef, Tier
 from lab_helpers.policy.sanitizing import protocol_error
 from lab_helpers.policy.selectors import (
     WILDCARD,
@@ -36,7 +36,6 @@ from lab_helpers.policy.selectors import (
 __all__ = ["parse_cluster_network_policy", "parse_network_policy"]
 
 _Node = Mapping[str, Any]
-_NO_POLICY = PolicyRef("", "", "")
 
 
 def _merged(*selectors: LabelSelector) -> LabelSelector:
@@ -97,7 +96,7 @@ def _ports(ports: Sequence[_Node | None], path: Path) -> tuple[PortRule, ...] | 
     return tuple(dict.fromkeys(found))
 
 
-def parse_network_policy(decoded: _Node, config: PolicyConfig) -> Iterator[Rule]:
+def parse_network_policy(decoded: _Node, config: PolicyConfig, origin: Origin) -> Iterator[Rule]:
     """The rules of a decoded NetworkPolicy, one per peer."""
     metadata, spec = decoded.get("metadata") or {}, decoded.get("spec") or {}
     namespace = metadata.get("namespace") or "default"
@@ -109,7 +108,7 @@ def parse_network_policy(decoded: _Node, config: PolicyConfig) -> Iterator[Rule]
         for index, element in enumerate(elements):
             path: Path = ("spec", direction.value, index)
             ports = _ports((element or {}).get("ports") or (), (*path, "ports"))
-            ref = RuleRef(_NO_POLICY, direction.value, index)
+            ref = origin.ref(direction.value, index)
             peers = (element or {}).get(way) or ()
             for number, peer in enumerate(peers):
                 selectors = _peer(peer or {}, namespace, config, (*path, way, number))
@@ -119,9 +118,7 @@ def parse_network_policy(decoded: _Node, config: PolicyConfig) -> Iterator[Rule]
         listed = direction.value.capitalize() in types
         implied = direction is Direction.INGRESS and "Egress" not in types
         if not elements and (listed or implied):
-            yield Rule(
-                RuleRef(_NO_POLICY, direction.value, 0), direction, Action.ALLOW, subject, (), None, default_deny=True
-            )
+            yield Rule(origin.ref(direction.value, 0), direction, Action.ALLOW, subject, (), None, default_deny=True)
 
 
 _ACTIONS = {"Deny": Action.DENY, "Pass": Action.PASS}
@@ -174,7 +171,7 @@ def _dns_lookup(names: tuple[FQDNSelector, ...]) -> tuple[tuple[Selector, ...], 
     return (label_selector({"k8s-app": "kube-dns"}),), tuple(PortRule(match, l7) for match in matches)
 
 
-def parse_cluster_network_policy(decoded: _Node, config: PolicyConfig) -> Iterator[Rule]:
+def parse_cluster_network_policy(decoded: _Node, config: PolicyConfig, origin: Origin) -> Iterator[Rule]:
     """The rules of a decoded ClusterNetworkPolicy (v1alpha2). They carry tier and priority and never switch default
     deny on.
     """
@@ -191,7 +188,7 @@ def parse_cluster_network_policy(decoded: _Node, config: PolicyConfig) -> Iterat
         for index, element in enumerate(spec.get(direction.value) or ()):
             node = element or {}
             path: Path = ("spec", direction.value, index)
-            ref = RuleRef(_NO_POLICY, direction.value, index)
+            ref = origin.ref(direction.value, index)
             action = _ACTIONS.get(node.get("action", ""), Action.ALLOW)
             ports = _protocols(node.get("protocols") or ())
             priority = spec.get("priority", 0) + index / 100

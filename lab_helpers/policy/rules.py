@@ -7,12 +7,14 @@ Cilium pkg/policy/types/policyentry.go and pkg/policy/utils/parserules.go.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
 from lab_helpers.policy.errors import Position
 from lab_helpers.policy.labels import Label
+from lab_helpers.policy.paths import Path
 from lab_helpers.policy.prefixes import Prefix
 from lab_helpers.policy.protocols import PortMatch
 from lab_helpers.policy.requests import L7Rules
@@ -23,6 +25,7 @@ __all__ = [
     "CIDRGroup",
     "Direction",
     "Notice",
+    "Origin",
     "ParsedPolicy",
     "PolicyRef",
     "PortRule",
@@ -82,6 +85,10 @@ class RuleRef:
     """The policy's provenance labels (``io.cilium.k8s.policy.name`` …), with those of the rule."""
     position: Position | None = None
 
+    def __hash__(self) -> int:
+        """The place alone: labels and position follow from it."""
+        return hash((self.policy, self.section, self.index, self.spec_index))
+
     @property
     def path(self) -> str:
         """E.g. ``spec.ingress[0]`` or ``specs[1].egressDeny[2]``."""
@@ -91,6 +98,21 @@ class RuleRef:
     def __str__(self) -> str:
         place = f" ({self.position})" if self.position else ""
         return f"{self.policy} {self.path}{place}"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The object that rules come from; ``locate`` finds places in its text."""
+
+    policy: PolicyRef
+    labels: tuple[Label, ...]
+    locate: Callable[[Path], Position | None]
+
+    def ref(self, section: str, index: int, spec_index: int | None = None, labels: tuple[Label, ...] = ()) -> RuleRef:
+        """A reference to one element; ``labels`` are the rule's own, before those of the policy."""
+        start: Path = ("spec",) if spec_index is None else ("specs", spec_index)
+        position = self.locate((*start, section, index))
+        return RuleRef(self.policy, section, index, spec_index, (*labels, *self.labels), position)
 
 
 class PortRule(NamedTuple):

@@ -177,6 +177,7 @@ _METADATA: Final = Struct(
         "labels": MapOf(STRING, "map[string]string"),
         "annotations": MapOf(STRING, "map[string]string"),
     },
+    tolerant=True,
 )
 _ANYTHING_ELSE: Final[Mapping[str, Shape]] = {
     "apiVersion": STRING,

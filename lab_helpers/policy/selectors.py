@@ -82,6 +82,14 @@ class LabelSelector:
 
     requirements: tuple[Requirement, ...] = ()
 
+    def __hash__(self) -> int:
+        """Computed once: selectors are looked up often."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self.requirements)
+
     @property
     def is_wildcard(self) -> bool:
         """Does it select everybody, so that the datapath writes it as identity 0?"""

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import TextIO
 
 from lab_helpers.tools.goflags.errors import ExitError, FlagError, HelpRequested, UsageError
@@ -13,43 +12,64 @@ from lab_helpers.tools.goflags.quoting import go_quote
 ArgsCheck = Callable[["Command", list[str]], None]
 
 
-@dataclass(slots=True)
 class Invocation:
     """A command line understood: the command, its words that are no flags, all its flags, and where to write."""
 
-    command: "Command"
-    args: list[str]
-    flags: FlagSet
-    stdout: TextIO
-    stderr: TextIO
+    __slots__ = ("args", "command", "flags", "stderr", "stdout")
+
+    def __init__(self, command: "Command", args: list[str], flags: FlagSet, stdout: TextIO, stderr: TextIO) -> None:
+        self.command = command
+        self.args = args
+        self.flags = flags
+        self.stdout = stdout
+        self.stderr = stderr
 
 
-@dataclass(slots=True, eq=False)
 class Command:
     """A command. `use` is its name and what follows it on the usage line; flags belong to it or to all below it.
 
     `run` returns an exit status (None: 0) or raises FlagError; `args` checks the words that are no flags; `before` runs
-    ahead of `run` for this command and all below it (the innermost one defined wins).
+    ahead of `run` for this command and all below it (the innermost one defined wins). A plain class: importing
+    dataclasses costs a small tool a quarter of its start.
     """
 
-    use: str
-    short: str = ""
-    long: str = ""
-    example: str = ""
-    aliases: tuple[str, ...] = ()
-    run: Callable[[Invocation], int | None] | None = None
-    args: ArgsCheck | None = None
-    before: Callable[[Invocation], None] | None = None
-    hidden: bool = False
-    silent_errors: bool = False
-    silent_usage: bool = False
-    plain_use_line: bool = False
-    keep_words: bool = False
-    page: Callable[["Command"], str] | None = None
-    flags: FlagSet = field(default_factory=FlagSet)
-    persistent: FlagSet = field(default_factory=FlagSet)
-    commands: list["Command"] = field(default_factory=list, init=False)
-    parent: "Command | None" = field(default=None, init=False)
+    def __init__(
+        self,
+        use: str,
+        short: str = "",
+        long: str = "",
+        example: str = "",
+        aliases: tuple[str, ...] = (),
+        run: Callable[[Invocation], int | None] | None = None,
+        args: ArgsCheck | None = None,
+        before: Callable[[Invocation], None] | None = None,
+        hidden: bool = False,
+        silent_errors: bool = False,
+        silent_usage: bool = False,
+        plain_use_line: bool = False,
+        keep_words: bool = False,
+        page: "Callable[[Command], str] | None" = None,
+        flags: FlagSet | None = None,
+        persistent: FlagSet | None = None,
+    ) -> None:
+        self.use = use
+        self.short = short
+        self.long = long
+        self.example = example
+        self.aliases = aliases
+        self.run = run
+        self.args = args
+        self.before = before
+        self.hidden = hidden
+        self.silent_errors = silent_errors
+        self.silent_usage = silent_usage
+        self.plain_use_line = plain_use_line
+        self.keep_words = keep_words
+        self.page = page
+        self.flags = flags if flags is not None else FlagSet()
+        self.persistent = persistent if persistent is not None else FlagSet()
+        self.commands: list[Command] = []
+        self.parent: Command | None = None
 
     @property
     def name(self) -> str:

@@ -1,7 +1,6 @@
 """Sets of flags and how a list of words is parsed by them (pflag's FlagSet)."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from lab_helpers.tools.goflags.errors import HelpRequested, UsageError
@@ -20,22 +19,31 @@ from lab_helpers.tools.goflags.values import (
 )
 
 
-@dataclass(slots=True)
 class Flag:
     """One flag. `implied` is its value when given without one (pflag's NoOptDefVal), "" when it needs one."""
 
-    name: str
-    value: Value
-    usage: str = ""
-    shorthand: str = ""
-    implied: str = ""
-    hidden: bool = False
-    deprecated: str = ""
-    changed: bool = False
-    default: str = field(default="", init=False)
+    __slots__ = ("changed", "default", "deprecated", "hidden", "implied", "name", "shorthand", "usage", "value")
 
-    def __post_init__(self) -> None:
-        self.default = self.value.text()
+    def __init__(
+        self,
+        name: str,
+        value: Value,
+        usage: str = "",
+        shorthand: str = "",
+        implied: str = "",
+        hidden: bool = False,
+        deprecated: str = "",
+        changed: bool = False,
+    ) -> None:
+        self.name = name
+        self.value = value
+        self.usage = usage
+        self.shorthand = shorthand
+        self.implied = implied
+        self.hidden = hidden
+        self.deprecated = deprecated
+        self.changed = changed
+        self.default = value.text()
 
     @property
     def shown(self) -> str:

@@ -144,7 +144,7 @@ class Client:
         headers = self.headers(accept)
         data: bytes | None = None
         if body is not None:
-            data = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
+            data = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
             headers["Content-Type"] = content_type
         connection = self._kept
         if connection is None or connection.closed or not connection.reusable:

@@ -118,7 +118,7 @@ def create_object(session: Session, body: Body, operation: str = "created") -> B
             path = resource.path(session.namespace)
             body = session.client.post(path, body, **write_query(session, "kubectl-create"))
         except ApiError as error:
-            raise failed_to_create(error, kind) from error
+            raise (failed_to_create(error, kind) if operation == "created" else error) from error
     reporter = Reporter(session)
     reporter.tell(
         f"{kind}.{group}/{body['metadata']['name']}" if group else f"{kind}/{body['metadata']['name']}", operation, body

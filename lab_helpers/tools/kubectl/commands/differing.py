@@ -9,7 +9,7 @@ import tempfile
 from typing import Any
 
 from lab_helpers.tools.goflags import Command, Invocation
-from lab_helpers.tools.kubectl.commands.applying import LAST_APPLIED, with_annotation
+from lab_helpers.tools.kubectl.commands.applying import LAST_APPLIED
 from lab_helpers.tools.kubectl.errors import KubectlError
 from lab_helpers.tools.kubectl.manifests import Manifest, manifests
 from lab_helpers.tools.kubectl.mergekeys import built_in
@@ -65,12 +65,12 @@ def _show(session: Session, entry: Manifest) -> bool:
         query["force"] = "true" if session.flags["force-conflicts"] else ""
         after = session.client.patch(entry.path, entry.body, APPLY_PATCH, **query)
     elif not before:
-        after = session.client.post(entry.collection, with_annotation(entry.body), **query)
+        after = session.client.post(entry.collection, entry.body, **query)
     else:
         strategic = built_in(entry.resource.group)
         last = (before["metadata"].get("annotations") or {}).get(LAST_APPLIED)
         kind = entry.resource.kind if strategic else ""
-        patch = three_way(json.loads(last) if last else {}, with_annotation(entry.body), before, kind)
+        patch = three_way(json.loads(last) if last else {}, entry.body, before, kind)
         after = before
         if patch:
             after = session.client.patch(entry.path, patch, STRATEGIC_PATCH if strategic else MERGE_PATCH, **query)

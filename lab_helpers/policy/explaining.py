@@ -64,6 +64,8 @@ class Miss:
     ref: RuleRef
     action: Action
     reason: str
+    faults: tuple[Fault, ...] = ()
+    """Why it may match on a real cluster all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +191,7 @@ def _ports_text(item: Item, level: Level) -> str:
 
 def _miss(state: RuleState, peer: Endpoint, question: Question, repository: Repository, direction: Direction) -> Miss:
     rule = state.rule
+    faults = faults_of(rule, repository.config)
     if not state.peers:
         return Miss(rule.ref, rule.action, "it names nobody (an empty list, or no peer at all)")
     reasons = []
@@ -199,7 +202,7 @@ def _miss(state: RuleState, peer: Endpoint, question: Question, repository: Repo
     if rule.ports is not None and not any(_covers(port.match, question, repository, direction) for port in rule.ports):
         wanted = ", ".join(dict.fromkeys(str(port.match) for port in rule.ports)) or "no port at all"
         reasons.append(f"it is about {wanted}, not {question.where}")
-    return Miss(rule.ref, rule.action, " and ".join(reasons) or "an earlier tier decided")
+    return Miss(rule.ref, rule.action, " and ".join(reasons) or "an earlier tier decided", faults)
 
 
 def _covers(match: PortMatch, question: Question, repository: Repository, direction: Direction) -> bool:

@@ -9,6 +9,7 @@ from lab_helpers.policy.decisions import Why
 from lab_helpers.policy.explaining import Explanation, Match, Side
 from lab_helpers.policy.identities import Endpoint
 from lab_helpers.policy.rules import Direction
+from lab_helpers.policy.versions import Fault
 
 __all__ = ["explanation_json", "explanation_lines", "labels_text"]
 
@@ -71,9 +72,11 @@ def _side_lines(number: int, side: Side, *, misses: bool) -> Iterator[str]:
         yield f"   the datapath drops with reason {int(decision.drop_reason)} ({decision.drop_reason.text})"
     if decision.audited:
         yield "   audit mode: the packet passes nevertheless"
-    if misses and not side.matches:
-        for miss in side.misses:
+    for miss in side.misses:
+        if misses and not side.matches:
             yield f"   - {miss.action} {miss.ref}: {miss.reason}"
+        for fault in miss.faults:
+            yield f"   ! about {miss.ref}: {_fault_text(fault)}"
 
 
 def _match_lines(match: Match) -> Iterator[str]:
@@ -81,7 +84,11 @@ def _match_lines(match: Match) -> Iterator[str]:
     proxy = f", by way of the {match.parser} proxy" if match.parser else ""
     yield f" {mark} {match.action} {match.ref}: peer {match.peer}, {match.ports}{proxy}"
     for fault in match.faults:
-        yield f"   ! {fault.what}" + (f" Tracked in {fault.issue}" if fault.issue else "")
+        yield f"   ! {_fault_text(fault)}"
+
+
+def _fault_text(fault: Fault) -> str:
+    return fault.what + (f" Tracked in {fault.issue}" if fault.issue else "")
 
 
 def _conclusion(side: Side) -> str:
@@ -134,7 +141,15 @@ def _side_json(side: Side) -> dict[str, Any]:
             }
             for match in side.matches
         ],
-        "misses": [{"rule": str(m.ref), "action": str(m.action), "reason": m.reason} for m in side.misses],
+        "misses": [
+            {
+                "rule": str(miss.ref),
+                "action": str(miss.action),
+                "reason": miss.reason,
+                "notes": [fault.what for fault in miss.faults],
+            }
+            for miss in side.misses
+        ],
         "layer7": None
         if side.layer7 is None
         else {"parser": str(side.layer7.parser), "allowed": side.layer7.allowed, "text": side.layer7.text},

@@ -154,3 +154,43 @@ def test_broken_yaml_is_told_with_its_place(tmp_path: Path) -> None:
     result = run("lint", "-f", str(tmp_path))
     assert result.exit_code == 1
     assert "broken.yaml:2:" in result.stderr
+
+
+def test_why_says_where_a_real_cluster_may_differ(tmp_path: Path) -> None:
+    negative = [{"matchExpressions": [{"key": "reserved:world", "operator": "DoesNotExist"}]}]
+    spec = {"endpointSelector": {"matchLabels": {"app": "backend"}}, "ingress": [{"fromEndpoints": negative}]}
+    new = write(tmp_path, policy("cnp", spec))
+    result = run("why", "-f", SHOP, "-f", new, "--from", "203.0.113.9", "--to", "shop/backend:8080")
+    assert result.exit_code == 3
+    assert "https://github.com/cilium/cilium/issues/46949" in result.stdout
+
+
+def test_dry_run_tells_which_recorded_flows_would_be_cut(tmp_path: Path) -> None:
+    def end(name: str, number: int, namespace: str) -> dict[str, Any]:
+        labels = [
+            f"k8s:app={name}",
+            f"k8s:io.kubernetes.pod.namespace={namespace}",
+            "k8s:io.cilium.k8s.policy.cluster=default",
+        ]
+        return {"identity": number, "labels": labels, "namespace": namespace, "pod_name": name}
+
+    l4 = {"TCP": {"source_port": 40000, "destination_port": 8080}}
+    flows = [
+        {"flow": {"verdict": "FORWARDED", "source": source, "destination": end("backend", 301, "shop"), "l4": l4}}
+        for source in (end("frontend", 300, "shop"), end("intruder", 302, "dev"))
+    ]
+    recorded = tmp_path / "flows.jsonl"
+    recorded.write_text("\n".join(map(json.dumps, flows)), encoding="utf-8")
+    new = write(tmp_path, allow_frontend())
+
+    result = run("dry-run", "-f", new, "--alone", "--flows", str(recorded))
+
+    assert result.exit_code == 3
+    assert "dev/intruder → shop/backend:8080/TCP: ingress denied (default-deny)" in result.stdout
+    assert "1 of 2 connections would have been cut" in result.stdout
+
+    learned = run("learn", "-n", "shop", "--flows", str(recorded))
+    assert learned.exit_code == 0
+    (tmp_path / "learned.yaml").write_text(learned.stdout, encoding="utf-8")
+    again = run("dry-run", "-f", str(tmp_path / "learned.yaml"), "--alone", "--flows", str(recorded))
+    assert again.exit_code == 0

@@ -27,6 +27,12 @@ from lab_helpers.twin.objects.registry import Registry
 
 __all__ = ["course_images"]
 
+
+def _refusing(names: str) -> dict[str, Program]:
+    """Programs the real images have and the twin does not play."""
+    return {name: filing.not_simulated(name) for name in names.split()}
+
+
 COMMON: Mapping[str, Program] = {
     "[": system.test,
     "base64": texts.base64,
@@ -78,8 +84,8 @@ COMMON: Mapping[str, Program] = {
     "whoami": system.whoami,
     "xargs": searching.xargs,
     "yes": texts.yes,
-    **{name: filing.not_simulated(name) for name in ("awk", "find", "df", "du", "free", "top", "vi", "less", "more", "tar", "gzip", "md5sum", "sha256sum", "ln", "dd", "od")},
-}  # fmt: skip
+    **_refusing("awk find df du free top vi less more tar gzip md5sum sha256sum ln dd od"),
+}
 
 BUSYBOX: Mapping[str, Program] = {
     **COMMON,
@@ -92,10 +98,7 @@ BUSYBOX: Mapping[str, Program] = {
     "ping": connecting.ping,
     "time": sleeping.time,
     "wget": wget,
-    **{
-        name: filing.not_simulated(name)
-        for name in ("telnet", "traceroute", "watch", "ifconfig", "route", "arping", "httpd")
-    },
+    **_refusing("telnet traceroute watch ifconfig route arping httpd"),
 }
 
 NETSHOOT: Mapping[str, Program] = {
@@ -108,11 +111,11 @@ NETSHOOT: Mapping[str, Program] = {
     "nslookup": lookups.nslookup,
     "ss": network_state.ss,
     "zsh": sh.bash,
-    **{
-        name: filing.not_simulated(name)
-        for name in ("jq", "tcpdump", "nmap", "mtr", "iperf", "iperf3", "openssl", "socat", "strace", "grpcurl", "iptables", "nft", "tshark", "drill", "fping", "python3", "conntrack")
-    },
-}  # fmt: skip
+    **_refusing(
+        "jq tcpdump nmap mtr iperf iperf3 openssl"
+        " socat strace grpcurl iptables nft tshark drill fping python3 conntrack"
+    ),
+}
 
 DEBIAN: Mapping[str, Program] = {**COMMON, "bash": sh.bash, "getent": lookups.getent}
 
@@ -145,16 +148,42 @@ def course_images(registry: Registry) -> ImageCatalogue:
         Image("busybox", BUSYBOX, command=("sh",)),
         Image("alpine", BUSYBOX, command=("/bin/sh",), files=ALPINE_FILES),
         Image("curlimages/curl", alpine_curl, entrypoint=("curl",), command=("--help",), files=ALPINE_FILES),
-        Image("quay.io/cilium/alpine-curl", {**alpine_curl, "dig": dig, "host": lookups.host, "bash": sh.bash, "nslookup": lookups.nslookup}, command=("/bin/sh",), files=ALPINE_FILES),
+        Image(
+            "quay.io/cilium/alpine-curl",
+            {**alpine_curl, "dig": dig, "host": lookups.host, "bash": sh.bash, "nslookup": lookups.nslookup},
+            command=("/bin/sh",),
+            files=ALPINE_FILES,
+        ),
         Image("nicolaka/netshoot", NETSHOOT, command=("zsh",), files={**ALPINE_FILES, "/root/": b""}),
-        Image("nginx", {**DEBIAN, "curl": curl, "nginx": servers.nginx}, command=("nginx", "-g", "daemon off;"), files={"/usr/share/nginx/html/index.html": NGINX_PAGE}),
-        Image("python", {**BUSYBOX, "python3": python3, "python": python3}, command=("python3",), files=ALPINE_FILES, env={"PYTHON_VERSION": PYTHON_VERSION}),
-        Image("redis", {**BUSYBOX, **redis_programs}, command=("redis-server",), files=ALPINE_FILES, env={"REDIS_VERSION": redis.VERSION}),
+        Image(
+            "nginx",
+            {**DEBIAN, "curl": curl, "nginx": servers.nginx},
+            command=("nginx", "-g", "daemon off;"),
+            files={"/usr/share/nginx/html/index.html": NGINX_PAGE},
+        ),
+        Image(
+            "python",
+            {**BUSYBOX, "python3": python3, "python": python3},
+            command=("python3",),
+            files=ALPINE_FILES,
+            env={"PYTHON_VERSION": PYTHON_VERSION},
+        ),
+        Image(
+            "redis",
+            {**BUSYBOX, **redis_programs},
+            command=("redis-server",),
+            files=ALPINE_FILES,
+            env={"REDIS_VERSION": redis.VERSION},
+        ),
         Image("hashicorp/http-echo", {"http-echo": servers.http_echo}, entrypoint=("/http-echo",)),
-        Image("quay.io/cilium/json-mock", {**alpine_curl, "json-mock": servers.json_mock, "node": servers.json_mock}, command=("json-mock",)),
+        Image(
+            "quay.io/cilium/json-mock",
+            {**alpine_curl, "json-mock": servers.json_mock, "node": servers.json_mock},
+            command=("json-mock",),
+        ),
         Image("registry.k8s.io/pause", {"pause": sleeping.pause}, entrypoint=("/pause",)),
         Image("registry.k8s.io/coredns/coredns", {"coredns": coredns(registry)}, entrypoint=("/coredns",)),
-    ):  # fmt: skip
+    ):
         catalogue.add(image)
     for name, ports in CONTROL_PLANE.items():
         catalogue.add(Image(f"registry.k8s.io/{name}", {name: servers.control_plane(name, ports)}, command=(name,)))

@@ -280,9 +280,7 @@ class _Server:
         for rrset in message.answer:
             items = list(rrset)
             start = self._turn % len(items) if items else 0
-            rrset.clear()
-            for item in items[start:] + items[:start]:
-                rrset.add(item)
+            rrset.items = dict.fromkeys(items[start:] + items[:start])
 
     def _zone(self, plugin: Plugin) -> ClusterZone:
         options = {line[0]: line[1:] for line in plugin.lines}
@@ -334,7 +332,8 @@ class _Server:
                 if block.plugin("errors"):
                     reason = "i/o timeout" if getattr(error, "errno", "") == "ETIMEDOUT" else str(error)
                     await self._process.out(
-                        f"[ERROR] plugin/errors: 2 {name} {kind}: read udp {self._process.network.ip}:0->{server}:{port}: {reason}\n"
+                        f"[ERROR] plugin/errors: 2 {name} {kind}: "
+                        f"read udp {self._process.network.ip}:0->{server}:{port}: {reason}\n"
                     )
                 continue
             if cache:

@@ -191,7 +191,7 @@ class Resolver:
         kind: str,
         *,
         port: int = 53,
-        timeout: float = 5.0,
+        timeout: float = 5.0,  # noqa: ASYNC109 - clock seconds
         recursion: bool = True,
     ) -> Message:
         """One query to one server. Raises ConnectionFailed."""

@@ -86,10 +86,17 @@ async def test_names_from_a_config_map(lab, client):
 @pytest.mark.parametrize(
     "text",
     [
-        "[]", "names: {a: 1}", "names: {a: {a: [x]}}", "names: {a: {ttl: -1}}", "names: {a: {cname: b, a: [1.1.1.1]}}", "{", "x: 1",
-        "names: {a: {a: [1.1.1.9-1.1.1.1]}}", "servers: {s: {http: nope}}",
+        "[]",
+        "names: {a: 1}",
+        "names: {a: {a: [x]}}",
+        "names: {a: {ttl: -1}}",
+        "names: {a: {cname: b, a: [1.1.1.1]}}",
+        "{",
+        "x: 1",
+        "names: {a: {a: [1.1.1.9-1.1.1.1]}}",
+        "servers: {s: {http: nope}}",
     ],
-)  # fmt: skip
+)
 def test_bad_descriptions(text):
     with pytest.raises(OutsideError):
         parse_internet(text)

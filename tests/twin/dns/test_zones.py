@@ -39,8 +39,12 @@ def zone():
     service("empty", "None")
     service("unready", "None", publishNotReadyAddresses=True)
     service("out", "", type="ExternalName", externalName="api.stripe.com")
-    endpoints("db", {"addresses": ["10.0.1.7"], "hostname": "db-0", "conditions": {"ready": True}},
-              {"addresses": ["10.0.1.8"], "conditions": {"ready": True}}, {"addresses": ["10.0.1.9"], "conditions": {"ready": False}})  # fmt: skip
+    endpoints(
+        "db",
+        {"addresses": ["10.0.1.7"], "hostname": "db-0", "conditions": {"ready": True}},
+        {"addresses": ["10.0.1.8"], "conditions": {"ready": True}},
+        {"addresses": ["10.0.1.9"], "conditions": {"ready": False}},
+    )
     endpoints("unready", {"addresses": ["10.0.1.9"], "conditions": {"ready": False}})
     yield ClusterZone(registry)
     storage.close()

@@ -117,6 +117,7 @@ class TlsStream:
         return kind, body
 
     async def read(self, limit: int = 65536) -> bytes:
+        """Plain bytes; b"" at the end."""
         while not self._plain:
             found = await self.record()
             if found is None or found[0] == ALERT:
@@ -128,17 +129,21 @@ class TlsStream:
         return data
 
     async def write(self, data: bytes) -> None:
+        """In records of at most 16 KiB."""
         for start in range(0, len(data), _MAX):
             await self._stream.write(_record(DATA, data[start : start + _MAX]))
 
     async def write_eof(self) -> None:
+        """close_notify, then FIN."""
         await self._stream.write(_record(ALERT, b"\x01\x00"))
         await self._stream.write_eof()
 
     async def close(self) -> None:
+        """Close the connection beneath."""
         await self._stream.close()
 
     def abort(self) -> None:
+        """Reset the connection beneath."""
         self._stream.abort()
 
 

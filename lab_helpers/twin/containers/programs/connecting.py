@@ -275,7 +275,8 @@ class _Ping:
         if not self._quiet:
             size = int(self._numbers["s"]) + 8
             await self._process.out(
-                f"{size} bytes from {self._address}: icmp_seq={sequence} ttl=62 time={_milliseconds(seconds * 1000)} ms\n"
+                f"{size} bytes from {self._address}: icmp_seq={sequence} ttl=62 "
+                f"time={_milliseconds(seconds * 1000)} ms\n"
             )
 
     async def _statistics(self) -> None:

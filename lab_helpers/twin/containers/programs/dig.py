@@ -18,6 +18,20 @@ __all__ = ["dig"]
 VERSION = "9.20.13"
 TYPES = frozenset({"A", "AAAA", "ANY", "CAA", "CNAME", "HTTPS", "MX", "NS", "PTR", "SOA", "SRV", "SVCB", "TXT"})
 
+_FLAGS = {
+    "short": False,
+    "search": False,
+    "cmd": True,
+    "comments": True,
+    "question": True,
+    "answer": True,
+    "authority": True,
+    "additional": True,
+    "stats": True,
+    "recurse": True,
+    "tcp": False,
+}
+
 
 @dataclass(slots=True)
 class _Query:
@@ -27,21 +41,7 @@ class _Query:
     port: int = 53
     timeout: float = 5.0
     tries: int = 3
-    flags: dict[str, bool] = field(
-        default_factory=lambda: {
-            "short": False,
-            "search": False,
-            "cmd": True,
-            "comments": True,
-            "question": True,
-            "answer": True,
-            "authority": True,
-            "additional": True,
-            "stats": True,
-            "recurse": True,
-            "tcp": False,
-        }  # fmt: skip
-    )
+    flags: dict[str, bool] = field(default_factory=lambda: dict(_FLAGS))
 
 
 @program
@@ -88,7 +88,7 @@ def _parse(process: SimulatedProcess) -> list[_Query] | str:
             return f"Invalid option: {word}\nUsage:  dig [@global-server] [domain] [q-type] [q-class] {{q-opt}}\n"
         elif (word.upper() in TYPES and word.upper() != "ANY") or word == "ANY":
             _type(query, names, word.upper())
-        elif word.upper() not in ("IN",):
+        elif word.upper() != "IN":
             names.append((word, ""))
     result = []
     for name, kind in names or [(".", "NS")]:
@@ -181,7 +181,8 @@ async def _ask(process: SimulatedProcess, resolver: Resolver, query: _Query, ser
             )
             await process.out(f";; communications error to {server}#{query.port}: {reason}\n")
     await process.out(
-        f"\n; <<>> DiG {VERSION} <<>> {' '.join(process.argv[1:])}\n;; global options: +cmd\n;; no servers could be reached\n"
+        f"\n; <<>> DiG {VERSION} <<>> {' '.join(process.argv[1:])}\n"
+        ";; global options: +cmd\n;; no servers could be reached\n"
     )
     return None
 
@@ -204,11 +205,11 @@ async def _show(process: SimulatedProcess, query: _Query, answer: Message, serve
     if show["comments"]:
         flags = dns.flags.to_text(answer.flags).lower()
         counts = {title: sum(len(rrset) for rrset in section) for title, _, section in sections}
+        numbers = ", ".join(f"{title}: {count}" for title, count in counts.items())
         lines += [
             ";; Got answer:",
             f";; ->>HEADER<<- opcode: QUERY, status: {dns.rcode.to_text(answer.rcode())}, id: {answer.id}",
-            f";; flags: {flags}; QUERY: {len(answer.question)}, ANSWER: {counts['ANSWER']}, AUTHORITY: {counts['AUTHORITY']}, "
-            f"ADDITIONAL: {counts['ADDITIONAL']}",
+            f";; flags: {flags}; QUERY: {len(answer.question)}, {numbers}",
         ]
         if "rd" in flags.split() and "ra" not in flags.split():
             lines.append(";; WARNING: recursion requested but not available")

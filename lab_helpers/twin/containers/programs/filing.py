@@ -66,7 +66,7 @@ async def ls(process: SimulatedProcess) -> int:
 
 async def _entries(process: SimulatedProcess, given: set[str], entries: list[tuple[str, str]]) -> None:
     if "r" in given:
-        entries = entries[::-1]
+        entries.reverse()
     if "l" not in given:
         separator = "\n" if "1" in given or not process.tty else "  "
         if entries:

@@ -262,8 +262,8 @@ async def host(process: SimulatedProcess) -> int:
 
 async def _host_lines(process: SimulatedProcess, answer: Message, kind: str) -> bool:
     words = {
-        "A": "has address", "AAAA": "has IPv6 address", "PTR": "domain name pointer", "SRV": "has SRV record", "TXT": "descriptive text",
-        "NS": "name server", "MX": "mail is handled by", "CNAME": "is an alias for",
+        "A": "has address", "AAAA": "has IPv6 address", "PTR": "domain name pointer", "SRV": "has SRV record",
+        "TXT": "descriptive text", "NS": "name server", "MX": "mail is handled by", "CNAME": "is an alias for",
     }  # fmt: skip
     found = _records(answer, kind) if kind != "CNAME" else []
     for owner, value in found:

@@ -64,7 +64,7 @@ async def ip(process: SimulatedProcess) -> int:
 def _link(index: int, name: str, flags: str, mtu: int, kind: str, mac: str, state: str, discipline: str) -> str:
     broadcast = "00:00:00:00:00:00" if kind == "loopback" else "ff:ff:ff:ff:ff:ff"
     return (
-        f"{index}: {name}: <{flags}> mtu {mtu} qdisc {discipline} state {state} {'group default ' if kind else ''}qlen 1000\n"
+        f"{index}: {name}: <{flags}> mtu {mtu} qdisc {discipline} state {state} group default qlen 1000\n"
         f"    link/{kind} {mac} brd {broadcast}{'' if kind == 'loopback' else ' link-netnsid 0'}\n"
     )
 
@@ -110,13 +110,17 @@ async def ss(process: SimulatedProcess) -> int:
     letters = _letters(process)
     both = not ("t" in letters) ^ ("u" in letters)
     lines = [
-        f"{'Netid ' if both else ''}{'State':<7}{'Recv-Q':<7}{'Send-Q':<7}{'Local Address:Port':>19} {'Peer Address:Port':>19} Process"
+        (
+            f"{'Netid ' if both else ''}{'State':<7}{'Recv-Q':<7}{'Send-Q':<7}"
+            f"{'Local Address:Port':>19} {'Peer Address:Port':>19} Process"
+        )
     ]
     for one in _chosen(process, letters):
         owner = f' users:(("{one.program}",pid={one.pid},fd=3))' if "p" in letters else ""
         netid = f"{one.protocol:<6}" if both else ""
         lines.append(
-            f"{netid}{one.state:<7}{0:<7}{4096 if one.state == 'LISTEN' else 0:<7}{_end(one.local):>19} {_end(one.remote):>19}{owner}"
+            f"{netid}{one.state:<7}{0:<7}{4096 if one.state == 'LISTEN' else 0:<7}"
+            f"{_end(one.local):>19} {_end(one.remote):>19}{owner}"
         )
     await process.out("".join(line + "\n" for line in lines))
     return 0
@@ -144,6 +148,7 @@ async def netstat(process: SimulatedProcess) -> int:
     for one in _chosen(process, letters):
         owner = f"{one.pid}/{one.program}" if "p" in letters else ""
         await process.out(
-            f"{one.protocol:<5}{0:>7}{0:>7} {_end(one.local):<23} {_end(one.remote):<23} {states[one.state]:<11} {owner}\n"
+            f"{one.protocol:<5}{0:>7}{0:>7} {_end(one.local):<23} {_end(one.remote):<23} "
+            f"{states[one.state]:<11} {owner}\n"
         )
     return 0

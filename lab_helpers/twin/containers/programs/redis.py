@@ -180,7 +180,14 @@ class _Store:
         return True
 
     def do_info(self, *_sections: str) -> str:
-        return f"# Server\r\nredis_version:{VERSION}\r\nredis_mode:standalone\r\n# Keyspace\r\ndb0:keys={len(self._values)}\r\n"
+        lines = (
+            "# Server",
+            f"redis_version:{VERSION}",
+            "redis_mode:standalone",
+            "# Keyspace",
+            f"db0:keys={len(self._values)}",
+        )
+        return "".join(line + "\r\n" for line in lines)
 
     def do_command(self, *_rest: str) -> list[str]:
         return []

@@ -25,6 +25,8 @@ _TYPES = {
     ".js": "application/javascript",
 }
 
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
 
 def _option(arguments: Sequence[str], name: str, default: str) -> str:
     """``-name=value``, ``--name value`` … of Go programs."""
@@ -52,10 +54,13 @@ async def nginx(process: SimulatedProcess) -> int:
             status = 405
         if status != 200:
             phrase = {404: "404 Not Found", 405: "405 Not Allowed"}[status]
-            page = f"<html>\r\n<head><title>{phrase}</title></head>\r\n<body>\r\n<center><h1>{phrase}</h1></center>\r\n<hr><center>nginx/{NGINX_VERSION}</center>\r\n</body>\r\n</html>\r\n"
+            page = (
+                f"<html>\r\n<head><title>{phrase}</title></head>\r\n<body>\r\n<center><h1>{phrase}</h1></center>\r\n"
+                f"<hr><center>nginx/{NGINX_VERSION}</center>\r\n</body>\r\n</html>\r\n"
+            )
             body, kind = page.encode(), "text/html"
         moment = process.clock.now()
-        stamp = f"{moment:%d}/{('Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec')[moment.month - 1]}/{moment:%Y:%H:%M:%S} +0000"
+        stamp = f"{moment:%d}/{_MONTHS[moment.month - 1]}/{moment:%Y:%H:%M:%S} +0000"
         agent = request.header("User-Agent") or "-"
         line = f"{request.method} {request.target} HTTP/{request.version}"
         await process.out(f'{request.peer[0]} - - [{stamp}] "{line}" {status} {len(body)} "-" "{agent}" "-"\n')
@@ -84,7 +89,8 @@ async def http_echo(process: SimulatedProcess) -> int:
     async def handle(request: Request) -> Response:
         stamp = f"{process.clock.now():%Y/%m/%d %H:%M:%S}"
         await process.out(
-            f'{stamp} {request.header("Host")} {request.peer[0]}:{request.peer[1]} "{request.method} {request.target} HTTP/{request.version}" {status} {len(text) + 1}\n'
+            f"{stamp} {request.header('Host')} {request.peer[0]}:{request.peer[1]} "
+            f'"{request.method} {request.target} HTTP/{request.version}" {status} {len(text) + 1}\n'
         )
         return Response(
             int(status),
@@ -169,11 +175,12 @@ def control_plane(name: str, ports: Sequence[int]) -> Program:
         )
         plain = http_server(process.clock, handler)
         for port in ports:
-            secure = port not in (2381,)
+            secure = port != 2381  # etcd's metrics port
             process.network.listen(port, tls_server(certificate, plain) if secure else plain)
         stamp = process.clock.now()
         await process.err(
-            f"I{stamp:%m%d %H:%M:%S}.000000       1 {name}] played by the embedded cluster; serving on {', '.join(map(str, ports))}\n"
+            f"I{stamp:%m%d %H:%M:%S}.000000       1 {name}] played by the embedded cluster; "
+            f"serving on {', '.join(map(str, ports))}\n"
         )
         process.ready()
         await asyncio.Event().wait()

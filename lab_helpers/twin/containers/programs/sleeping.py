@@ -97,7 +97,7 @@ async def date(process: SimulatedProcess) -> int:
             form = word[1:]
         elif word in ("-u", "--utc"):
             continue
-        elif word.startswith("-I") or word.startswith("--iso-8601"):
+        elif word.startswith(("-I", "--iso-8601")):
             form = "%Y-%m-%dT%H:%M:%S+00:00" if "s" in word[2:].removeprefix("o-8601=") else "%Y-%m-%d"
         elif word in ("-R", "--rfc-2822"):
             form = "%a, %d %b %Y %H:%M:%S +0000"
@@ -128,12 +128,14 @@ def _format(moment: datetime, form: str) -> str:
     )
     day, month = days[moment.weekday()], months[moment.month - 1]
     values = {
-        "a": day[:3], "A": day, "b": month[:3], "h": month[:3], "B": month, "d": f"{moment.day:02d}", "e": f"{moment.day:2d}",
-        "H": f"{moment.hour:02d}", "I": f"{(moment.hour + 11) % 12 + 1:02d}", "M": f"{moment.minute:02d}", "S": f"{moment.second:02d}",
-        "m": f"{moment.month:02d}", "y": f"{moment.year % 100:02d}", "Y": str(moment.year), "p": "AM" if moment.hour < 12 else "PM",
-        "N": f"{moment.microsecond:06d}000", "s": str(int(moment.timestamp())), "Z": "UTC", "z": "+0000", "n": "\n", "t": "\t", "%": "%",
-        "F": f"{moment.year}-{moment.month:02d}-{moment.day:02d}", "T": f"{moment.hour:02d}:{moment.minute:02d}:{moment.second:02d}",
-        "R": f"{moment.hour:02d}:{moment.minute:02d}", "j": f"{moment.timetuple().tm_yday:03d}", "u": str(moment.isoweekday()),
-        "D": f"{moment.month:02d}/{moment.day:02d}/{moment.year % 100:02d}",
+        "a": day[:3], "A": day, "b": month[:3], "h": month[:3], "B": month, "d": f"{moment.day:02d}",
+        "e": f"{moment.day:2d}", "H": f"{moment.hour:02d}", "I": f"{(moment.hour + 11) % 12 + 1:02d}",
+        "M": f"{moment.minute:02d}", "S": f"{moment.second:02d}", "m": f"{moment.month:02d}",
+        "y": f"{moment.year % 100:02d}", "Y": str(moment.year), "p": "AM" if moment.hour < 12 else "PM",
+        "N": f"{moment.microsecond:06d}000", "s": str(int(moment.timestamp())), "Z": "UTC", "z": "+0000", "n": "\n",
+        "t": "\t", "%": "%", "F": f"{moment.year}-{moment.month:02d}-{moment.day:02d}",
+        "T": f"{moment.hour:02d}:{moment.minute:02d}:{moment.second:02d}",
+        "R": f"{moment.hour:02d}:{moment.minute:02d}", "j": f"{moment.timetuple().tm_yday:03d}",
+        "u": str(moment.isoweekday()), "D": f"{moment.month:02d}/{moment.day:02d}/{moment.year % 100:02d}",
     }  # fmt: skip
     return re.sub(r"%[-_0]?([A-Za-z%])", lambda found: values.get(found.group(1), found.group()), form)

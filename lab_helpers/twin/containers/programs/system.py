@@ -14,8 +14,28 @@ from lab_helpers.twin.containers.processes import SIGNALS, SimulatedProcess, pro
 from lab_helpers.twin.containers.shell.conditions import Conditions, holds
 from lab_helpers.twin.containers.shell.errors import ExpansionProblem
 
-__all__ = ["basename", "dirname", "echo", "env", "false", "hostname", "id_", "kill", "nproc", "printenv", "printf", "ps", "pwd", "test",
-           "true", "tty", "uname", "uptime", "which", "whoami"]  # fmt: skip
+__all__ = [
+    "basename",
+    "dirname",
+    "echo",
+    "env",
+    "false",
+    "hostname",
+    "id_",
+    "kill",
+    "nproc",
+    "printenv",
+    "printf",
+    "ps",
+    "pwd",
+    "test",
+    "true",
+    "tty",
+    "uname",
+    "uptime",
+    "which",
+    "whoami",
+]
 
 
 @program
@@ -139,10 +159,9 @@ async def id_(process: SimulatedProcess) -> int:
     elif option in ("-un", "-gn"):
         await process.out(f"{names.get(user, str(user))}\n")
     else:
+        shown_group = "(root)" if group == 0 else ""
         shown = f"({names[user]})" if user in names else ""
-        await process.out(
-            f"uid={user}{shown} gid={group}{'(root)' if group == 0 else ''} groups={group}{'(root)' if group == 0 else ''}\n"
-        )
+        await process.out(f"uid={user}{shown} gid={group}{shown_group} groups={group}{shown_group}\n")
     return 0
 
 

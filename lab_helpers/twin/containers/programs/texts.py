@@ -324,7 +324,8 @@ async def cut(process: SimulatedProcess) -> int:
 
 
 _SETS = {
-    "upper": "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "lower": "abcdefghijklmnopqrstuvwxyz", "digit": "0123456789", "space": " \t\n\r\f\v", "blank": " \t",
+    "upper": "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "lower": "abcdefghijklmnopqrstuvwxyz", "digit": "0123456789",
+    "space": " \t\n\r\f\v", "blank": " \t",
     "alpha": "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", "punct": "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~",
     "alnum": "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
 }  # fmt: skip

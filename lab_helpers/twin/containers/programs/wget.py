@@ -43,10 +43,37 @@ class _Options:
     timeout: float = TIMEOUT
 
 
-_VALUES = {"O": "O", "T": "T", "t": "t", "U": "U", "P": "P", "Y": "Y", "output-document": "O", "timeout": "T", "tries": "t", "user-agent": "U",
-           "header": "header", "post-data": "post", "directory-prefix": "P", "proxy": "Y"}  # fmt: skip
-_FLAGS = {"q": "q", "S": "S", "c": "c", "nv": "nv", "4": "4", "quiet": "q", "server-response": "S", "spider": "spider", "continue": "c",
-          "no-check-certificate": "insecure", "no-verbose": "nv", "content-on-error": "content", "no-cache": "4"}  # fmt: skip
+_VALUES = {
+    "O": "O",
+    "T": "T",
+    "t": "t",
+    "U": "U",
+    "P": "P",
+    "Y": "Y",
+    "output-document": "O",
+    "timeout": "T",
+    "tries": "t",
+    "user-agent": "U",
+    "header": "header",
+    "post-data": "post",
+    "directory-prefix": "P",
+    "proxy": "Y",
+}
+_FLAGS = {
+    "q": "q",
+    "S": "S",
+    "c": "c",
+    "nv": "nv",
+    "4": "4",
+    "quiet": "q",
+    "server-response": "S",
+    "spider": "spider",
+    "continue": "c",
+    "no-check-certificate": "insecure",
+    "no-verbose": "nv",
+    "content-on-error": "content",
+    "no-cache": "4",
+}
 
 
 @program

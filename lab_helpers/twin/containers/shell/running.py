@@ -318,10 +318,8 @@ class Shell:
                     descriptors=shell.descriptors,
                 )
             )
-        codes = []
         try:
-            for child in children:
-                codes.append(await child.wait())
+            codes = [await child.wait() for child in children]
         except asyncio.CancelledError:
             for child in children:
                 child.kill(self.process.signal or SIGNALS["TERM"])

@@ -251,7 +251,8 @@ class _Curl:
             return f"Connection timed out after {milliseconds} milliseconds"
         length = next((value for key, value in transfer.headers if key.lower() == "content-length"), None)
         if length is not None:
-            return f"Operation timed out after {milliseconds} milliseconds with {transfer.downloaded} out of {length} bytes received"
+            received = f"{transfer.downloaded} out of {length} bytes received"
+            return f"Operation timed out after {milliseconds} milliseconds with {received}"
         return f"Operation timed out after {milliseconds} milliseconds with {transfer.downloaded} bytes received"
 
     async def _steps(self, url: Url, method: str, body: bytes, transfer: Transfer, sink: Output) -> ResponseHead:
@@ -430,7 +431,8 @@ class _Curl:
                 raise CurlFailure(60, text + _MORE)
         await self._note("SSL connection using TLSv1.3 / TLS_AES_256_GCM_SHA384 / x25519 / id-ecPublicKey")
         await self._note(
-            f"Server certificate:\n*  subject: CN={certificate.subject}\n*  issuer: {certificate.issuer or certificate.subject}"
+            f"Server certificate:\n*  subject: CN={certificate.subject}\n"
+            f"*  issuer: {certificate.issuer or certificate.subject}"
         )
         await self._note(f"Connected to {url.host} ({stream.remote[0]}) port {stream.remote[1]}")
         await self._note("using HTTP/1.x")

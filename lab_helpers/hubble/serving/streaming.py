@@ -61,7 +61,7 @@ async def stream(
         merged = backlogs[0] if len(backlogs) == 1 else heapq.merge(*backlogs, key=_time)
         for moment, name, event in merged:
             yield name, moment, event
-        while selection.follow and not (known and all(source.done for source in known.values())):
+        while selection.follow and not _all_done(known):
             wake.clear()
             batch: list[tuple[int, str, Any]] = []
             _refresh(known, sources(), wake, batch, joined)
@@ -71,11 +71,15 @@ async def stream(
                 batch.sort(key=_time)
             for moment, name, event in batch:
                 yield name, moment, event
-            if not batch:
+            if not batch and not _all_done(known):
                 await wake.wait()
     finally:
         for source in known.values():
             source.ring.leave(wake)
+
+
+def _all_done(known: dict[str, Source]) -> bool:
+    return bool(known) and all(source.done for source in known.values())
 
 
 def _refresh(

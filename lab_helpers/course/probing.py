@@ -40,7 +40,8 @@ _STATUS = re.compile(r"(?:^|\D)403\s*$")
 class Probe:
     """``command`` is run by the shell of a pod of ``source``.
 
-    ``{ip:shop/backend}`` in it stands for the address of a pod of that workload.
+    ``{ip:shop/backend}`` in it stands for the address of a pod of that workload, ``{ip:shop/backend@elsewhere}`` for
+    that of a pod on another node than the one that runs the command.
     """
 
     source: Workload
@@ -64,7 +65,7 @@ class Prober:
         """Run one probe; with ``explain`` its flows are read. Raises ProbeError."""
         pod = self._pod(probe.source)
         observation = Observation.begin(self._flows, pod) if explain and self._flows else None
-        command = _ADDRESS.sub(lambda match: self._pod(Workload.parse(match[1])).ip, probe.command)
+        command = _ADDRESS.sub(lambda match: self._address(match[1], pod), probe.command)
         done = self._api.execute(pod.namespace, pod.name, ["sh", "-c", command], timeout=probe.timeout)
         outcome = classify(command, done)
         flows, note = ((), "") if observation is None else observation.end()
@@ -88,6 +89,12 @@ class Prober:
             return [self.run(probe, explain=False) for probe in probes]
         with ThreadPoolExecutor(min(_PARALLEL, len(probes))) as pool:
             return list(pool.map(lambda probe: self.run(probe, explain=False), probes))
+
+    def _address(self, target: str, caller: PodRef) -> str:
+        name, _, place = target.partition("@")
+        if place == "elsewhere":
+            return running_pod(self._api, Workload.parse(name), not_on=caller.node).ip
+        return self._pod(Workload.parse(name)).ip
 
     def _pod(self, workload: Workload) -> PodRef:
         with self._lock:

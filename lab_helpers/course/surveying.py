@@ -42,7 +42,8 @@ def flow_table(source: FlowSource, last: int, filters: Mapping[str, Any]) -> Flo
         first = str(error).splitlines()[0]
         raise CourseError(f"Hubble cannot be asked: {first}", try_="cilium status; is Hubble Relay running?") from error
     title = "Flows" + (" with " + ", ".join(f"{name} {value}" for name, value in filters.items()) if filters else "")
-    return FlowTable(tuple(map(row, found)), title)
+    # Relay gives so many flows of each node
+    return FlowTable(tuple(map(row, found))[-last:], title)
 
 
 def _whitelist(filters: Mapping[str, Any]) -> list[Any]:

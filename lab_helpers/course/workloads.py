@@ -64,9 +64,9 @@ def pods_of(api: Api, workload: Workload) -> list[Resource]:
     return [pod for pod in pods if belongs(pod, workload.name) and "deletionTimestamp" not in pod["metadata"]]
 
 
-def running_pod(api: Api, workload: Workload) -> PodRef:
-    """Its first ready pod. Raises ProbeError that says in which state the pods are."""
-    pods = pods_of(api, workload)
+def running_pod(api: Api, workload: Workload, *, not_on: str = "") -> PodRef:
+    """Its first ready pod, not on the node ``not_on``. Raises ProbeError that says in which state the pods are."""
+    pods = [pod for pod in pods_of(api, workload) if not not_on or pod["spec"].get("nodeName") != not_on]
     for pod in pods:
         if is_ready(pod):
             status, spec = pod["status"], pod["spec"]
@@ -77,5 +77,5 @@ def running_pod(api: Api, workload: Workload) -> PodRef:
         states = ", ".join(f"{pod['metadata']['name']} is {pod.get('status', {}).get('phase', '?')}" for pod in pods)
         what = f"no pod of {workload} is ready: {states}"
     else:
-        what = f"there is no pod of {workload}"
+        what = f"there is no pod of {workload}" + (f" on another node than {not_on}" if not_on else "")
     raise ProbeError(what, where=str(workload), try_=f"kubectl -n {workload.namespace} get pods, or lab.reset()")

@@ -83,20 +83,17 @@ class Attempt(View):
         return "" if self.exit_code == 0 else f" (exit code {self.exit_code})"
 
 
-def explaining(flows: tuple[FlowRow, ...], limit: int = 6) -> tuple[FlowRow, ...]:
-    """The flows that explain an outcome: decisions and drops first, else how the connection began; at most ``limit``.
+def explaining(flows: tuple[FlowRow, ...], limit: int = 7) -> tuple[FlowRow, ...]:
+    """The flows that explain an outcome: translation, first packet, decisions, drops; at most ``limit``.
 
     Looking up the name is left out unless that is what failed. Repetitions (each SYN is sent again) count once.
     """
     own = [row for row in flows if not _is_lookup(row)] or list(flows)
-    decisive = [row for row in own if row.verdict == "DROPPED" or row.kind.startswith(("policy-verdict", "http"))]
-    denied = any(row.verdict == "DROPPED" for row in decisive)
-    chosen = decisive if denied else [row for row in own if _begins(row)]
     seen: set[tuple[str, ...]] = set()
     kept = []
-    for row in chosen:
+    for row in own:
         key = (row.source.name, row.destination.name, row.kind, row.verdict, row.direction, row.node, row.summary)
-        if key not in seen:
+        if key not in seen and (row.verdict == "DROPPED" or _begins(row)):
             seen.add(key)
             kept.append(row)
     return tuple(kept[:limit])

@@ -61,6 +61,11 @@ class FlowRow:
         return "<>" if self.reply is None else "<-" if self.reply else "->"
 
     @property
+    def port(self) -> int:
+        """The port the client speaks to; 0 where there is none."""
+        return self.ends[1].port
+
+    @property
     def ends(self) -> tuple[Peer, Peer]:
         """Left and right end; the client of a reply is on the left."""
         return (self.destination, self.source) if self.reply else (self.source, self.destination)

@@ -83,6 +83,17 @@ def test_a_denial_is_a_value() -> None:
     assert attempt.pod == "frontend-1a2b-0"
 
 
+def test_addresses_of_pods_are_filled_in() -> None:
+    here, there = deployment_pods("shop", "backend", 2)
+    there["spec"]["nodeName"], there["status"]["podIP"] = "node-2", "10.0.2.9"
+    api = FakeApi().put(*deployment_pods("shop", "frontend"), here, there)
+    prober = Prober(api)
+    assert prober.run(Probe(FRONTEND, "curl {ip:shop/backend}")).command == "curl 10.0.1.9"
+    assert prober.run(Probe(FRONTEND, "curl {ip:shop/backend@elsewhere}")).command == "curl 10.0.2.9"
+    with pytest.raises(ProbeError, match="on another node than node-1"):
+        prober.run(Probe(FRONTEND, "curl {ip:shop/frontend@elsewhere}"))
+
+
 def test_many_probes_come_back_in_order() -> None:
     api = FakeApi(lambda _pod, command: Executed(0, command, "", 0.0)).put(*deployment_pods("shop", "frontend"))
     attempts = Prober(api).run_all([Probe(FRONTEND, f"echo {number}") for number in range(9)])

@@ -91,10 +91,11 @@ def test_an_attempt_says_why() -> None:
     assert not ATTEMPT.answered
 
 
-def test_explaining_flows_are_decisions_once_each() -> None:
-    verdict = flow_row("policy-verdict:L3-L4")
-    assert explaining((flow_row(), verdict, DROP, DROP)) == (verdict, DROP)
-    assert explaining((flow_row(), flow_row())) == (flow_row(),)
+def test_explaining_flows_are_how_it_began_and_who_decided_once_each() -> None:
+    lookup = flow_row("to-endpoint", destination=Peer("kube-system/coredns-1", 53, 9))
+    verdict, end = flow_row("policy-verdict:L3-L4"), flow_row(summary="TCP Flags: ACK, FIN")
+    assert explaining((lookup, flow_row(), verdict, DROP, DROP, end)) == (flow_row(), verdict, DROP)
+    assert explaining((lookup, lookup)) == (lookup,)
 
 
 def test_matrix_marks_what_changed() -> None:

@@ -1,7 +1,7 @@
 """What an agent knows about addresses: its node's ipcache, filled from nodes, endpoints and policies.
 
-Follows Cilium pkg/ipcache. Priority: host and local endpoints, then endpoints of other nodes, then prefixes that policies or DNS
-name; everything else is the world.
+Follows Cilium pkg/ipcache. Priority: host and local endpoints, then endpoints of other nodes, then prefixes that
+policies or DNS name; everything else is the world.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class AddressBook:
         for identity in self._allocator:
             self._repository.upsert_identity(identity)
 
-    # --- nodes ----------------------------------------------------------------------------------------------------------------
+    # --- nodes ----------------------------------------------------------------------------------------------
 
     def node(self, name: str, ip: str, *, router: str, health: str, apiserver: bool) -> None:
         """A node's own addresses."""
@@ -69,7 +69,7 @@ class AddressBook:
             self._set(health, IpcacheEntry(int(ReservedIdentity.HEALTH), tunnel), f"health/{name}")
         cache.version += 1
 
-    # --- endpoints ------------------------------------------------------------------------------------------------------------
+    # --- endpoints ------------------------------------------------------------------------------------------
 
     def local_endpoint(
         self, ip: str, identity: int, namespace: str, pod: str, workload: tuple[str, str] | None
@@ -121,7 +121,7 @@ class AddressBook:
         if self._tables.ipcache.get(ip) != entry:
             self._tables.ipcache.upsert(ip, entry)
 
-    # --- addresses outside ----------------------------------------------------------------------------------------------------
+    # --- addresses outside ----------------------------------------------------------------------------------
 
     def sync_prefixes(self) -> bool:
         """Give every prefix that policies name an identity; True when something changed."""

@@ -25,7 +25,8 @@ from lab_helpers.twin.objects.storage import Change
 __all__ = ["Agents"]
 
 NO_CNI: Final = (
-    "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:Network plugin returns "
+    "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady "
+    "message:Network plugin returns "
     "error: cni plugin not initialized"
 )
 _SERVICES: Final = ("services", "endpointslices.discovery.k8s.io")
@@ -87,7 +88,7 @@ class Agents:
         """The agents whose program runs."""
         return [agent for agent in self.nodes.values() if agent.running]
 
-    # --- interfaces.NodeNetwork -----------------------------------------------------------------------------------------------
+    # --- interfaces.NodeNetwork -----------------------------------------------------------------------------
 
     def readiness(self, node: str) -> NetworkReadiness:
         """Ready once an agent wrote its CNI configuration on the node; it stays there when the agent stops."""
@@ -110,7 +111,7 @@ class Agents:
         """Tell when a node's readiness changes."""
         self._callbacks.append(callback)
 
-    # --- for the programs -----------------------------------------------------------------------------------------------------
+    # --- for the programs -----------------------------------------------------------------------------------
 
     def started(self, node: str) -> None:
         """An agent is at work: its CNI configuration is in place."""
@@ -127,7 +128,7 @@ class Agents:
         for callback in self._hubble_callbacks:
             callback()
 
-    # --- proxies, imported when the first connection needs them -----------------------------------------------------------------
+    # --- proxies, imported when the first connection needs them ---------------------------------------------
 
     def _dns_proxy(self, tables: NodeTables) -> Proxy:
         from lab_helpers.twin.agent.dnsproxy import DnsProxy
@@ -144,7 +145,7 @@ class Agents:
 
         return TlsProxy()
 
-    # --- following the API server ---------------------------------------------------------------------------------------------
+    # --- following the API server ---------------------------------------------------------------------------
 
     def _notice(self, change: Change) -> None:
         if self._loop is None:

@@ -111,7 +111,9 @@ class IdentityAllocator:
 
 
 class LocalIdentities:
-    """Identities of one node's own: label sets of addresses outside (CIDR, FQDN). Numbers are never used twice in an agent's life."""
+    """Identities of one node's own: label sets of addresses outside (CIDR, FQDN). Numbers are never used twice in an
+    agent's life.
+    """
 
     def __init__(self) -> None:
         self._next = LOCAL_SCOPE + 1

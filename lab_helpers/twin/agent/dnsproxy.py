@@ -1,7 +1,7 @@
 """The agent's DNS proxy: judges names, forwards what is allowed, and tells the name cache what was answered.
 
-Follows Cilium pkg/fqdn/dnsproxy and pkg/fqdn/messagehandler. The answer reaches the pod after the datapath knows its addresses. While
-the agent is down nobody answers.
+Follows Cilium pkg/fqdn/dnsproxy and pkg/fqdn/messagehandler. The answer reaches the pod after the datapath knows
+its addresses. While the agent is down nobody answers.
 """
 
 from __future__ import annotations
@@ -97,8 +97,6 @@ class DnsProxy:
             raw = await forward(payload)
             answer = dns.message.from_wire(raw)
         except (ConnectionFailed, dns.exception.DNSException):
-            return None
-        if not agent.running:
             return None
         told = self._answered(answer, name, kind)
         told.latency_ns = max(int((agent.clock.monotonic() - started) * 1e9), 1)

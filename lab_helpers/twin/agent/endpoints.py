@@ -79,18 +79,18 @@ class ManagedEndpoint:
 
 def named_ports(pod: Mapping[str, Any]) -> tuple[NamedPort, ...]:
     """The named container ports of a pod."""
-    found = []
-    for container in (pod.get("spec") or {}).get("containers") or ():
-        for port in container.get("ports") or ():
-            if port.get("name"):
-                found.append(
-                    NamedPort(str(port["name"]).lower(), int(port["containerPort"]), str(port.get("protocol") or "TCP"))
-                )
-    return tuple(found)
+    return tuple(
+        NamedPort(str(port["name"]).lower(), int(port["containerPort"]), str(port.get("protocol") or "TCP"))
+        for container in (pod.get("spec") or {}).get("containers") or ()
+        for port in container.get("ports") or ()
+        if port.get("name")
+    )
 
 
 def workload_of(pod: Mapping[str, Any]) -> tuple[str, str] | None:
-    """(name, kind) of what a pod belongs to: a ReplicaSet of a Deployment counts as the Deployment. None: stands alone."""
+    """(name, kind) of what a pod belongs to: a ReplicaSet of a Deployment counts as the Deployment. None: stands
+    alone.
+    """
     metadata = pod["metadata"]
     owner = next((ref for ref in metadata.get("ownerReferences") or () if ref.get("controller")), None)
     if owner is None:

@@ -1,7 +1,7 @@
 """Envoy's part for HTTP: one verdict per request, 403 for what no rule allows, access-log flows with latency.
 
-Follows Cilium's Envoy filter (proxy cilium/l7policy.cc, accesslog.cc). Connections stay open across requests; what is refused never
-reaches the server. Bodies are carried whole for requests and piece by piece for responses.
+Follows Cilium's Envoy filter (proxy cilium/l7policy.cc, accesslog.cc). Connections stay open across requests; what
+is refused never reaches the server. Bodies are carried whole for requests and piece by piece for responses.
 """
 
 from __future__ import annotations

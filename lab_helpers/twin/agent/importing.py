@@ -1,7 +1,7 @@
 """Policies from the API server into an agent's repository.
 
-Follows Cilium pkg/policy/k8s: what does not parse is logged and not imported, so traffic behaves as if the object did not exist; when
-an update does not parse, what was imported before stays.
+Follows Cilium pkg/policy/k8s: what does not parse is logged and not imported, so traffic behaves as if the object
+did not exist; when an update does not parse, what was imported before stays.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """From a pod to the labels of its security identity.
 
-Follows Cilium pkg/k8s (GetPodMetadata) and pkg/labelsfilter/filter.go: which labels count, and how the ``labels`` option changes that.
+Follows Cilium pkg/k8s (GetPodMetadata) and pkg/labelsfilter/filter.go: which labels count, and how the ``labels``
+option changes that.
 """
 
 from __future__ import annotations
@@ -62,9 +63,11 @@ class _Pattern(NamedTuple):
 
 
 class LabelFilter:
-    """Which labels make an identity. ``extra`` are the expressions of the ``labels`` option (``!`` excludes, ``source:`` limits).
+    """Which labels make an identity. ``extra`` are the expressions of the ``labels`` option (``!`` excludes,
+    ``source:`` limits).
 
-    One positive expression turns the list into a whitelist. Raises ValueError for an expression that is no regular expression.
+    One positive expression turns the list into a whitelist. Raises ValueError for an expression that is no regular
+    expression.
     """
 
     def __init__(self, extra: Sequence[str] = ()) -> None:
@@ -104,7 +107,9 @@ def _parse(text: str) -> _Pattern:
 
 
 def pod_labels(pod: Mapping[str, Any], namespace: Mapping[str, Any] | None, cluster: str) -> LabelSet:
-    """All labels of a pod before filtering: its own, its namespace's, cluster and service account; all with source ``k8s``."""
+    """All labels of a pod before filtering: its own, its namespace's, cluster and service account; all with source
+    ``k8s``.
+    """
     metadata = pod["metadata"]
     labels = {key: str(value) for key, value in (metadata.get("labels") or {}).items()}
     labels = {key: value for key, value in labels.items() if not key.startswith("io.cilium.k8s.")}

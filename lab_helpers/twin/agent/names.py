@@ -1,8 +1,8 @@
 """What a node's agent learned from DNS: lookups per endpoint, zombies, and the labels that follow for addresses.
 
-Follows Cilium pkg/fqdn (cache.go, namemanager). Entries live for the answer's TTL (at least ``tofqdns-min-ttl``); the garbage collector
-runs every minute, turns expired ones into zombies, and lets a zombie die at the next run unless its endpoint still has a connection
-to the address. Times are clock seconds.
+Follows Cilium pkg/fqdn (cache.go, namemanager). Entries live for the answer's TTL (at least ``tofqdns-min-ttl``);
+the garbage collector runs every minute, turns expired ones into zombies, and lets a zombie die at the next run
+unless its endpoint still has a connection to the address. Times are clock seconds.
 """
 
 from __future__ import annotations
@@ -60,9 +60,10 @@ class _History:
 
 
 class NameCache:
-    """``limits()`` gives (min TTL, addresses per name, idle grace seconds, deferred deletes) as configured now; ``connections()`` the
-    pairs (source, destination) that are alive in conntrack; ``address(endpoint id)`` its own address; ``changed()`` is called when the
-    names of some address changed."""
+    """``limits()`` gives (min TTL, addresses per name, idle grace seconds, deferred deletes) as configured now;
+    ``connections()`` the pairs (source, destination) that are alive in conntrack; ``address(endpoint id)`` its own
+    address; ``changed()`` is called when the names of some address changed.
+    """
 
     def __init__(
         self,

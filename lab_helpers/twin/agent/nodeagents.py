@@ -1,7 +1,8 @@
 """The agent of one node: what happens between the start of the program ``cilium-agent`` and its end.
 
-Follows Cilium daemon/cmd. What it manages survives it: endpoints, addresses and tables stay when the program ends, as state files
-and pinned maps do; a new start restores them, forgets pods that are gone, and takes the configuration as it then is.
+Follows Cilium daemon/cmd. What it manages survives it: endpoints, addresses and tables stay when the program ends,
+as state files and pinned maps do; a new start restores them, forgets pods that are gone, and takes the
+configuration as it then is.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ __all__ = ["AgentNotRunningError", "NodeAgent"]
 
 NOT_RUNNING: Final = (
     "unable to connect to Cilium agent: failed to create cilium agent client after "
-    '30.000000 seconds timeout: Get "http://localhost/v1/config": dial unix /var/run/cilium/cilium.sock: connect: no such '
+    '30.000000 seconds timeout: Get "http://localhost/v1/config": dial unix /var/run/cilium/cilium.sock: '
+    "connect: no such "
     "file or directory\nIs the agent running?"
 )
 
@@ -102,7 +104,7 @@ class NodeAgent:
         """The node's name."""
         return self.tables.name
 
-    # --- life -----------------------------------------------------------------------------------------------------------------
+    # --- life -----------------------------------------------------------------------------------------------
 
     def configure(self, data: Mapping[str, str], version: str) -> None:
         """Read ``cilium-config``. Raises ConfigError; nothing is changed then."""
@@ -182,7 +184,7 @@ class NodeAgent:
         self.hubble = None
         self.on_hubble()
 
-    # --- names ----------------------------------------------------------------------------------------------------------------
+    # --- names ----------------------------------------------------------------------------------------------
 
     def _name_limits(self) -> tuple[int, int, float, int]:
         settings = self.settings
@@ -250,7 +252,7 @@ class NodeAgent:
             self.datapath.attach(self.node, f"{kind}/{self.node}", ip)
             self.tables.add(inner)
 
-    # --- CNI ------------------------------------------------------------------------------------------------------------------
+    # --- CNI ------------------------------------------------------------------------------------------------
 
     def attach(self, pod: Mapping[str, Any]) -> Attachment:
         """CNI ADD. Raises RuntimeError with the plug-in's message."""
@@ -354,7 +356,7 @@ class NodeAgent:
             self.tables.touch()
             self.addresses.local_endpoint(inner.ip, identity.numeric, inner.namespace, inner.pod, inner.workload)
         self.regenerate_endpoint(endpoint, "updated security labels")
-        publish_endpoint(self.registry, endpoint, pod, self.tables.ip, self.enforcement(endpoint))
+        publish_endpoint(self.registry, endpoint, pod, self.tables.ip)
 
     def _remove(self, endpoint: ManagedEndpoint) -> None:
         inner = endpoint.datapath
@@ -371,10 +373,12 @@ class NodeAgent:
         self.log.info("Removed endpoint", endpointID=endpoint.id, k8sPodName=endpoint.name, ipv4=inner.ip)
         self._changed()
 
-    # --- restoring ------------------------------------------------------------------------------------------------------------
+    # --- restoring ------------------------------------------------------------------------------------------
 
     def _restore(self) -> None:
-        """Endpoints from before: of this program's earlier life, or from CiliumEndpoint objects after the whole node started anew."""
+        """Endpoints from before: of this program's earlier life, or from CiliumEndpoint objects after the whole node
+        started anew.
+        """
         pods = {
             pod["metadata"]["uid"]: pod
             for pod in self.registry.list("pods")
@@ -399,7 +403,9 @@ class NodeAgent:
                 self._restore_pod(pod)
 
     def _restore_pod(self, pod: Mapping[str, Any]) -> ManagedEndpoint | None:
-        """The endpoint that the pod's CiliumEndpoint describes; None when there is none, or its address belongs to another."""
+        """The endpoint that the pod's CiliumEndpoint describes; None when there is none, or its address belongs to
+        another.
+        """
         metadata = pod["metadata"]
         known = self.registry.find(ENDPOINTS, metadata["name"], metadata["namespace"]) or {}
         owners = (known.get("metadata") or {}).get("ownerReferences") or [{}]
@@ -412,7 +418,7 @@ class NodeAgent:
             return None
         return self._create(pod, ip, self._ids.allocate(int(status.get("id") or 0)))
 
-    # --- policy ---------------------------------------------------------------------------------------------------------------
+    # --- policy ---------------------------------------------------------------------------------------------
 
     def regenerate_endpoint(self, endpoint: ManagedEndpoint, reason: str) -> None:
         """Realize the policy of an endpoint at the repository's revision."""
@@ -456,7 +462,7 @@ class NodeAgent:
         for watcher in self.watchers:
             watcher()
 
-    # --- following the API server ---------------------------------------------------------------------------------------------
+    # --- following the API server ---------------------------------------------------------------------------
 
     def take(self, change: Change) -> None:
         """Follow one change of an object (only called while running)."""

@@ -126,7 +126,7 @@ class Operator:
                 self._registry.create("customresourcedefinitions.apiextensions.k8s.io", crd)
                 self._log.info("CRD (CustomResourceDefinition) is installed and up-to-date", name=name)
 
-    # --- what changed ---------------------------------------------------------------------------------------------------------
+    # --- what changed ---------------------------------------------------------------------------------------
 
     def _work(self) -> None:
         kinds = self._registry.kinds
@@ -207,7 +207,7 @@ class Operator:
                 "Set node condition", nodeName=name, condition="NetworkUnavailable=False", reason="CiliumIsUp"
             )
 
-    # --- garbage --------------------------------------------------------------------------------------------------------------
+    # --- garbage --------------------------------------------------------------------------------------------
 
     def _collect_identities(self) -> None:
         """Identities that no endpoint has used for the heartbeat timeout."""

@@ -200,7 +200,8 @@ def relay_program(agents: Agents, relay: Relay) -> Program:
             while not any(agent.hubble is not None for agent in agents.running()):
                 if not told:
                     journal.warning(
-                        "Failed to create peer client for peers synchronization; will try again after the timeout has expired",
+                        "Failed to create peer client for peers synchronization; "
+                        "will try again after the timeout has expired",
                         target="hubble-peer.kube-system.svc.cluster.local.:443",
                         error="context deadline exceeded",
                     )

@@ -1,4 +1,4 @@
-"""The objects by which agents tell the cluster what they did: CiliumEndpoint, CiliumNode, Events.
+"""The objects by which agents tell the cluster what they did: CiliumEndpoint and CiliumNode.
 
 Follows Cilium pkg/k8s/apis/cilium.io/v2 (types.go) and pkg/endpointmanager (CEP synchronisation).
 """
@@ -9,22 +9,18 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from lab_helpers.policy.decisions import Enforcement
 from lab_helpers.policy.labels import LabelSet
 from lab_helpers.twin.agent.endpoints import ManagedEndpoint
-from lab_helpers.twin.objects.errors import StatusError
 from lab_helpers.twin.objects.registry import Registry
 from lab_helpers.twin.objects.storage import Object
 
-__all__ = ["ENDPOINTS", "NODES", "publish_endpoint", "publish_node", "record_event", "withdraw_endpoint"]
+__all__ = ["ENDPOINTS", "NODES", "publish_endpoint", "publish_node", "withdraw_endpoint"]
 
 ENDPOINTS = "ciliumendpoints.cilium.io"
 NODES = "ciliumnodes.cilium.io"
 
 
-def publish_endpoint(
-    registry: Registry, endpoint: ManagedEndpoint, pod: Mapping[str, Any], node_ip: str, enforcement: Enforcement
-) -> None:
+def publish_endpoint(registry: Registry, endpoint: ManagedEndpoint, pod: Mapping[str, Any], node_ip: str) -> None:
     """Create or update the CiliumEndpoint of a pod. One of an earlier pod of that name is replaced."""
     if registry.kinds.get(ENDPOINTS) is None:
         return
@@ -36,7 +32,7 @@ def publish_endpoint(
         registry.delete(ENDPOINTS, name, namespace)
         present = None
     labels = dict(metadata.get("labels") or {})
-    status = endpoint_status(endpoint, endpoint.labels, node_ip, enforcement)
+    status = endpoint_status(endpoint, endpoint.labels, node_ip)
     if present is None:
         body = {
             "metadata": {"name": name, "namespace": namespace, "labels": labels, "ownerReferences": [owner]},
@@ -54,12 +50,10 @@ def publish_endpoint(
         registry.update(ENDPOINTS, draft, subresource="status" if kind.has_status else "")
 
 
-def endpoint_status(
-    endpoint: ManagedEndpoint, labels: LabelSet, node_ip: str, enforcement: Enforcement
-) -> dict[str, Any]:
+def endpoint_status(endpoint: ManagedEndpoint, labels: LabelSet, node_ip: str) -> dict[str, Any]:
     """The ``status`` of a CiliumEndpoint."""
     datapath = endpoint.datapath
-    disabled = "<status disabled>"
+    disabled = "<status disabled>"  # the agent's default: policy is not reported here
     status: dict[str, Any] = {
         "encryption": {},
         "external-identifiers": {
@@ -73,8 +67,8 @@ def endpoint_status(
         "identity": {"id": datapath.identity, "labels": list(labels.strings())},
         "networking": {"addressing": [{"ipv4": datapath.ip}], "node": node_ip},
         "policy": {
-            "egress": {"enforcing": enforcement.egress, "state": disabled},
-            "ingress": {"enforcing": enforcement.ingress, "state": disabled},
+            "egress": {"enforcing": False, "state": disabled},
+            "ingress": {"enforcing": False, "state": disabled},
         },
         "state": endpoint.state.value,
     }
@@ -129,35 +123,3 @@ def publish_node(registry: Registry, node: Object, node_ip: str, *, router: str,
     draft["spec"]["addresses"] = addresses
     draft["spec"]["health"] = {"ipv4": health} if health else {}
     return registry.update(NODES, draft)
-
-
-def record_event(
-    registry: Registry, involved: Mapping[str, Any], reason: str, message: str, *, component: str, warning: bool = False
-) -> None:
-    """An Event about an object; failures are nobody's concern."""
-    metadata = involved["metadata"]
-    namespace = metadata.get("namespace") or "default"
-    stamp = registry.clock.timestamp()
-    body = {
-        "metadata": {"generateName": f"{metadata['name']}.", "namespace": namespace},
-        "involvedObject": {
-            "kind": involved.get("kind", ""),
-            "name": metadata["name"],
-            "namespace": metadata.get("namespace", ""),
-            "uid": metadata.get("uid", ""),
-            "apiVersion": involved.get("apiVersion", ""),
-        },
-        "reason": reason,
-        "message": message,
-        "type": "Warning" if warning else "Normal",
-        "source": {"component": component},
-        "reportingComponent": component,
-        "reportingInstance": "",
-        "firstTimestamp": stamp,
-        "lastTimestamp": stamp,
-        "count": 1,
-    }
-    try:
-        registry.create("events", body, namespace)
-    except StatusError:
-        return

@@ -1,7 +1,8 @@
 """Can a program on a node reach the API server under the address it was given?
 
-The chart passes ``k8sServiceHost``/``k8sServicePort`` as environment; without them a program uses the address of the Service
-``kubernetes``, which works on a node only when somebody translates it: kube-proxy, or Cilium's socket load balancer.
+The chart passes ``k8sServiceHost``/``k8sServicePort`` as environment; without them a program uses the address of
+the Service ``kubernetes``, which works on a node only when somebody translates it: kube-proxy, or Cilium's socket
+load balancer.
 """
 
 from __future__ import annotations

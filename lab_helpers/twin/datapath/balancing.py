@@ -1,7 +1,8 @@
 """From a service address to a backend: the socket load balancer, or the one in the pod's tc program.
 
-Follows Cilium bpf/bpf_sock.c and bpf/lib/lb.h. The socket load balancer acts once, when a socket connects (or sends its first
-datagram), in pods and on nodes; without it, pods still get ClusterIP translation per packet, and nodes get none.
+Follows Cilium bpf/bpf_sock.c and bpf/lib/lb.h. The socket load balancer acts once, when a socket connects (or sends
+its first datagram), in pods and on nodes; without it, pods still get ClusterIP translation per packet, and nodes
+get none.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ import random
 from typing import NamedTuple
 
 from lab_helpers.policy.protocols import Protocol
-from lab_helpers.twin.datapath.flows import SockPoint
 from lab_helpers.twin.datapath.namespaces import Kind, Namespace
 from lab_helpers.twin.datapath.packets import SYN, Packet
 from lab_helpers.twin.datapath.plane import Plane
+from lab_helpers.twin.datapath.points import SockPoint
 from lab_helpers.twin.datapath.services import Backend, Frontend, FrontendType
 from lab_helpers.twin.interfaces import ConnectionFailed
 
@@ -21,7 +22,8 @@ __all__ = ["Translation", "translate", "translate_back"]
 
 
 class Translation(NamedTuple):
-    """Where to go really. ``frontend`` None: the address was no service. ``via``: the node that does it for an outside client.
+    """Where to go really. ``frontend`` None: the address was no service. ``via``: the node that does it for an
+    outside client.
 
     ``lost``: packets to this address go nowhere.
     """
@@ -35,7 +37,9 @@ class Translation(NamedTuple):
 
 
 def translate(plane: Plane, source: Namespace, ip: str, port: int, protocol: Protocol) -> Translation:
-    """Translate the destination of a new connection. Raises ConnectionFailed(EHOSTUNREACH) when the socket load balancer has no backend."""
+    """Translate the destination of a new connection. Raises ConnectionFailed(EHOSTUNREACH) when the socket load
+    balancer has no backend.
+    """
     if source.kind is Kind.OUTSIDE:
         return _from_outside(plane, source, ip, port, protocol)
     tables = plane.tables[source.node]
@@ -65,7 +69,9 @@ def translate(plane: Plane, source: Namespace, ip: str, port: int, protocol: Pro
 
 
 def translate_back(plane: Plane, source: Namespace, translation: Translation, protocol: Protocol) -> None:
-    """A datagram's answer passes the socket load balancer on its way to the program, which sees the service's address again."""
+    """A datagram's answer passes the socket load balancer on its way to the program, which sees the service's address
+    again.
+    """
     frontend, backend = translation.frontend, translation.backend
     if frontend is None or backend is None or source.kind is not Kind.POD:
         return

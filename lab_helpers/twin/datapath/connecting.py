@@ -1,4 +1,4 @@
-"""The TCP handshake, with a server or with the proxy that policy puts in its place, and UDP requests through a proxy."""
+"""The TCP handshake, with a server or the proxy that policy puts in its place, and UDP requests through a proxy."""
 
 from __future__ import annotations
 
@@ -46,9 +46,11 @@ class Connector:
         proxied: bool = False,
         on_close: Callable[[], None] | None = None,
     ) -> StreamEnd | None:
-        """One SYN and what follows; None when it vanished. ``local`` and ``named`` are the addresses the client believes in.
+        """One SYN and what follows; None when it vanished. ``local`` and ``named`` are the addresses the client
+        believes in.
 
-        Raises ConnectionFailed when the answer is no. ``proxied``: a proxy of the source's node connects in the pod's name.
+        Raises ConnectionFailed when the answer is no. ``proxied``: a proxy of the source's node connects in the
+        pod's name.
         """
         plane = self._plane
         send = partial(plane.send, source=source, proxied=proxied)
@@ -132,10 +134,10 @@ class Connector:
         finally:
             tables.proxy_sockets.discard(socket)
 
-    # --- proxies --------------------------------------------------------------------------------------------------------------
+    # --- proxies --------------------------------------------------------------------------------------------
 
     def _proxy_place(self, redirection: Redirection) -> Namespace:
-        """Where the proxy's end of the client's connection lives and dies: with the pod it stands for, or on the node."""
+        """Where the proxy's end of the client's connection lives: with the pod it stands for, or on the node."""
         plane = self._plane
         if redirection.direction is Direction.INGRESS:
             return plane.pods[redirection.endpoint.ip]
@@ -174,7 +176,7 @@ class Connector:
         tables.proxy_sockets.add(socket)
         waited, delay = 0.0, 1.0
         try:
-            while True:
+            while waited <= PROXY_CONNECT_TIMEOUT:
                 stream = self.attempt(
                     own,
                     source,
@@ -185,13 +187,13 @@ class Connector:
                 )
                 if stream is not None:
                     return stream
-                if waited >= PROXY_CONNECT_TIMEOUT:
-                    raise ConnectionFailed("ETIMEDOUT", "Connection timed out")
                 await plane.clock.sleep(delay)
                 waited += delay
         except BaseException:
             tables.proxy_sockets.discard(socket)
             raise
+        tables.proxy_sockets.discard(socket)
+        raise ConnectionFailed("ETIMEDOUT", "Connection timed out")
 
     def _silently(self, namespace: Namespace, here: tuple[str, int], there: tuple[str, int]) -> StreamEnd:
         plane = self._plane
@@ -205,7 +207,7 @@ class Connector:
         self._serve(handler, server)
         return client
 
-    # --- accepting programs ---------------------------------------------------------------------------------------------------
+    # --- accepting programs ---------------------------------------------------------------------------------
 
     def _masqueraded(self, address: tuple[str, int], target: Namespace) -> tuple[str, int]:
         """What the server sees as its client: pods leave the cluster with their node's address."""
@@ -231,7 +233,7 @@ class Connector:
         except asyncio.CancelledError:
             stream.abort()
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001 - a defect of one simulated program must not end the others
             _log.exception("the program that accepted %s from %s failed", stream.local, stream.remote)
             stream.abort()
         else:

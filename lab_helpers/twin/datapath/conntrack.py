@@ -1,7 +1,8 @@
 """Connection tracking of one node: who answers whom, which TCP flags were seen, when an entry expires.
 
-Follows Cilium bpf/lib/conntrack.h. An entry belongs to the pod whose program made it: OUT by the program of the pod that opened
-the connection, IN by that of the pod that accepted it; both exist when both pods are on one node. Times are clock seconds.
+Follows Cilium bpf/lib/conntrack.h. An entry belongs to the pod whose program made it: OUT by the program of the pod
+that opened the connection, IN by that of the pod that accepted it; both exist when both pods are on one node. Times
+are clock seconds.
 """
 
 from __future__ import annotations
@@ -121,7 +122,8 @@ class Conntrack:
         return count
 
     def lookup(self, packet: Packet, at: Direction) -> Lookup:
-        """What the program of a pod finds for a packet that leaves (EGRESS) or enters (INGRESS) it; updates the entry found.
+        """What the program of a pod finds for a packet that leaves (EGRESS) or enters (INGRESS) it; updates the
+        entry found.
 
         NEW carries no entry: ``create`` one once policy allowed the packet.
         """

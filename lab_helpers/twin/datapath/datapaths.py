@@ -1,7 +1,7 @@
 """The datapath as the rest of the twin sees it: places for programs, and nodes for the agents.
 
-Order: make it, ``add_node`` for every Node object (agents do it), ``attach``/``detach`` pods (agents do it), ask ``pod``, ``node``
-or ``outside`` for sockets. Nothing to start; ``close()`` at the end.
+Order: make it, ``add_node`` for every Node object (agents do it), ``attach``/``detach`` pods (agents do it), ask
+``pod``, ``node`` or ``outside`` for sockets. Nothing to start; ``close()`` at the end.
 """
 
 from __future__ import annotations
@@ -36,10 +36,12 @@ class Datapath:
         self.connector = Connector(self.plane)
         self.services = ServiceTable()
 
-    # --- interfaces.Networks --------------------------------------------------------------------------------------------------
+    # --- interfaces.Networks --------------------------------------------------------------------------------
 
     def pod(self, pod: Mapping[str, Any]) -> Sockets:
-        """The network namespace of a pod (of its node, for host-network pods). Raises LookupError when it has none yet."""
+        """The network namespace of a pod (of its node, for host-network pods). Raises LookupError when it has none
+        yet.
+        """
         spec = pod.get("spec") or {}
         policy = spec.get("dnsPolicy", "ClusterFirst")
         own = ((spec.get("dnsConfig") or {}).get("nameservers")) or ()
@@ -51,7 +53,8 @@ class Datapath:
         found = self._attached.get(metadata["uid"]) or self.plane.pods.get(ip)
         if found is None:
             raise LookupError(
-                f"pod {metadata.get('namespace')}/{metadata['name']} has no network: the CNI plug-in did not attach it yet"
+                f"pod {metadata.get('namespace')}/{metadata['name']} has no network: "
+                "the CNI plug-in did not attach it yet"
             )
         resolvers = {"None": (), "Default": (NODE_NAMESERVER,)}.get(policy, self._cluster_dns())
         return self._sockets(found, (*own, *resolvers))
@@ -67,7 +70,7 @@ class Datapath:
             namespace = self.plane.outside[ip] = Namespace(Kind.OUTSIDE, ip)
         return self._sockets(namespace, ())
 
-    # --- for the agents -------------------------------------------------------------------------------------------------------
+    # --- for the agents -------------------------------------------------------------------------------------
 
     def add_node(self, name: str, ip: str, *, apiserver: bool) -> NodeTables:
         """The tables of a node, made on first use."""

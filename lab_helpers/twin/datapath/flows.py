@@ -1,15 +1,14 @@
 """Events of the datapath as Hubble's Flow messages.
 
-Follows Cilium pkg/hubble/parser (threefour, sock): which field an event of which kind carries. A message is copied from a template
-kept per kind and connection, so that the thousands of flows of a busy moment stay cheap. The source of every identity, label
-and name is the emitting node's own state.
+Follows Cilium pkg/hubble/parser (threefour, sock): which field an event of which kind carries. A message is copied
+from a template kept per kind and connection, so that the thousands of flows of a busy moment stay cheap. The source
+of every identity, label and name is the emitting node's own state.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from lab_helpers.hubble.protos import flow_pb2
 from lab_helpers.policy.decisions import Decision
@@ -17,36 +16,17 @@ from lab_helpers.policy.protocols import Protocol
 from lab_helpers.policy.rules import Direction
 from lab_helpers.twin.clock import Clock
 from lab_helpers.twin.datapath.conntrack import State
+from lab_helpers.twin.datapath.ordering import FlowOrder
 from lab_helpers.twin.datapath.packets import ACK, FIN, PSH, RST, SYN, Packet, summary
+from lab_helpers.twin.datapath.points import SockPoint
 from lab_helpers.twin.datapath.tables import Endpoint, NodeTables, PolicyName
 
-__all__ = ["FlowMaker", "SockPoint", "TracePoint"]
+__all__ = ["FlowMaker"]
 
 TRACE, DROP, VERDICT, SOCK, ACCESS_LOG = 4, 1, 5, 7, 129
 _SOURCE_FILES = {Direction.EGRESS: ("bpf_lxc.c", 1352), Direction.INGRESS: ("bpf_lxc.c", 2107)}
 _HOST_FILE = ("bpf_host.c", 571)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CACHE = 4096
-
-
-class TracePoint:
-    """Sub types of trace events."""
-
-    TO_ENDPOINT = 0
-    TO_PROXY = 1
-    TO_HOST = 2
-    TO_STACK = 3
-    TO_OVERLAY = 4
-    TO_NETWORK = 11
-
-
-class SockPoint:
-    """Points of socket translation."""
-
-    PRE_FORWARD = 1
-    POST_FORWARD = 2
-    PRE_REVERSE = 3
-    POST_REVERSE = 4
 
 
 class FlowMaker:
@@ -346,20 +326,6 @@ class FlowMaker:
     def _deliver(self, flow: flow_pb2.Flow) -> None:
         for observer in self._tables.observers:
             observer(flow)
-
-
-class FlowOrder:
-    """Gives every flow of the cluster its own moment, so that merging by time keeps cause before effect."""
-
-    def __init__(self) -> None:
-        self._last = 0
-
-    def next(self, clock: Clock) -> int:
-        """Nanoseconds since 1970, later than all before."""
-        delta = clock.now() - _EPOCH
-        nanos = (delta.days * 86400 + delta.seconds) * 1_000_000_000 + delta.microseconds * 1000
-        self._last = nanos if nanos > self._last else self._last + 1000
-        return self._last
 
 
 def del_ethernet(flow: flow_pb2.Flow) -> None:

@@ -1,7 +1,8 @@
 """One packet from a namespace to its destination: conntrack, policy, routing, and the events on the way.
 
-Follows Cilium bpf/bpf_lxc.c (handle_ipv4_from_lxc, ipv4_policy), bpf_overlay.c and bpf_host.c, at the level of which program
-sees a packet, what it decides and what it reports. ``send`` never waits: a packet is delivered, dropped, or lost at once.
+Follows Cilium bpf/bpf_lxc.c (handle_ipv4_from_lxc, ipv4_policy), bpf_overlay.c and bpf_host.c, at the level of
+which program sees a packet, what it decides and what it reports. ``send`` never waits: a packet is delivered,
+dropped, or lost at once.
 """
 
 from __future__ import annotations
@@ -9,19 +10,23 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from lab_helpers.policy.decisions import Decision, DropReason
 from lab_helpers.policy.identities import ReservedIdentity
 from lab_helpers.policy.rules import Direction
 from lab_helpers.twin.clock import Clock
 from lab_helpers.twin.datapath.conntrack import Lookup, State
-from lab_helpers.twin.datapath.flows import FlowMaker, FlowOrder, TracePoint
 from lab_helpers.twin.datapath.namespaces import Kind, Namespace
+from lab_helpers.twin.datapath.ordering import FlowOrder
 from lab_helpers.twin.datapath.packets import Packet
+from lab_helpers.twin.datapath.points import TracePoint
 from lab_helpers.twin.datapath.proxies import Proxy, Redirection
 from lab_helpers.twin.datapath.settings import Routing
 from lab_helpers.twin.datapath.tables import Endpoint, IpcacheEntry, NodeTables
+
+if TYPE_CHECKING:
+    from lab_helpers.twin.datapath.flows import FlowMaker
 
 __all__ = ["Outcome", "Plane"]
 
@@ -53,7 +58,9 @@ LOST = Outcome()
 
 @dataclass(slots=True, eq=False)
 class _Hop:
-    """What is known when a packet leaves its source: ``emitter`` None is the host, which has no conntrack state to report."""
+    """What is known when a packet leaves its source: ``emitter`` None is the host, which has no conntrack state to
+    report.
+    """
 
     tables: NodeTables
     packet: Packet
@@ -83,11 +90,15 @@ class Plane:
         """A node joins (once)."""
         self.tables[tables.name] = tables
         self.nodes[tables.name] = Namespace(Kind.NODE, tables.ip, tables.name)
-        self._makers[tables.name] = FlowMaker(tables, self.clock, self._order)
 
     def flows(self, node: str) -> FlowMaker:
-        """Who makes the flows of a node."""
-        return self._makers[node]
+        """Who makes the flows of a node (Hubble's messages are imported when the first one is made)."""
+        maker = self._makers.get(node)
+        if maker is None:
+            from lab_helpers.twin.datapath.flows import FlowMaker
+
+            maker = self._makers[node] = FlowMaker(self.tables[node], self.clock, self._order)
+        return maker
 
     def node_of(self, ip: str) -> NodeTables | None:
         """The node that has ``ip`` as its own (InternalIP or Cilium's internal address)."""
@@ -145,7 +156,7 @@ class Plane:
             xlated = ""
             if found.entry is not None and found.entry.reverse_nat and found.state is State.REPLY:
                 xlated = self._frontend_ip(tables, found.entry.reverse_nat)
-            self._makers[tables.name].trace(
+            self.flows(tables.name).trace(
                 TracePoint.TO_ENDPOINT,
                 packet,
                 identity,
@@ -166,7 +177,6 @@ class Plane:
             return None
         egress = direction is Direction.EGRESS
         source, destination = (endpoint.identity, peer) if egress else (peer, endpoint.identity)
-        maker = self._makers[tables.name]
         if endpoint.policy is None:
             return self._drop(tables, endpoint, packet, source, destination, DROP_NOT_READY, direction)
         decision = endpoint.policy.decide(direction, peer, packet.protocol, packet.policy_port)
@@ -176,7 +186,7 @@ class Plane:
         if not reason and decision.authentication and decision.authentication != "disabled":
             reason = DROP_AUTH_REQUIRED
         if (new or reason) and decision.enforced and tables.observers:
-            maker.verdict(endpoint, direction, packet, source, destination, _denied(decision, reason))
+            self.flows(tables.name).verdict(endpoint, direction, packet, source, destination, _denied(decision, reason))
         if reason:
             outcome = self._drop(tables, endpoint, packet, source, destination, reason, direction)
             return Outcome(errno="EHOSTUNREACH") if egress and tables.settings.deny_response_icmp else outcome
@@ -189,7 +199,7 @@ class Plane:
             return None
         port = tables.proxy_port(redirect.parser.value, direction)
         if (found.monitor or not tables.settings.aggregation) and tables.observers:
-            maker.trace(
+            self.flows(tables.name).trace(
                 TracePoint.TO_PROXY, packet, source, destination, state=found.state, emitter=endpoint, proxy_port=port
             )
         return Outcome(None, Redirection(direction, tables, endpoint, packet, source, destination, decision))
@@ -206,7 +216,7 @@ class Plane:
     ) -> Outcome:
         tables.count(reason, direction.name, packet.bytes, packet.segments)
         if tables.observers:
-            self._makers[tables.name].drop(endpoint, packet, source, destination, reason)
+            self.flows(tables.name).drop(endpoint, packet, source, destination, reason)
         return LOST
 
     def drop_without_backend(self, packet: Packet, source: Namespace) -> None:
@@ -261,13 +271,13 @@ class Plane:
         return self._enter(remote, packet, carried)
 
     def _trace_out(self, hop: _Hop, destination: int, point: int) -> None:
-        """Report a packet that leaves the node's programs. Host traffic is reported only where it enters the overlay."""
+        """Report a packet that leaves the node's programs. Host traffic is reported only when it enters the overlay."""
         tables = hop.tables
         if not tables.loaded or not hop.monitor or not tables.observers:
             return
         if hop.identity == HOST and hop.emitter is None and point != TracePoint.TO_OVERLAY:
             return
-        self._makers[tables.name].trace(
+        self.flows(tables.name).trace(
             point, hop.packet, hop.identity, destination, state=hop.state, emitter=hop.emitter
         )
         tables.count(0, "EGRESS", hop.packet.bytes, hop.packet.segments)

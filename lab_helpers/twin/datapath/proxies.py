@@ -1,7 +1,7 @@
 """The seam between the datapath and the proxies of a node (Envoy for HTTP and TLS, the agent's DNS proxy).
 
-A redirected connection ends at the proxy: it gets the client's byte stream and a function that opens the connection to the
-original destination on behalf of the client. The layer-7 rules are in ``Redirection.decision.redirect``.
+A redirected connection ends at the proxy: it gets the client's byte stream and a function that opens the connection
+to the original destination on behalf of the client. The layer-7 rules are in ``Redirection.decision.redirect``.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ __all__ = ["Proxy", "Redirection"]
 
 @dataclass(frozen=True, slots=True)
 class Redirection:
-    """One connection that policy of ``endpoint`` sends to a proxy on its node. ``packet`` is its first one (original destination);
-    ``source`` and ``destination`` are the numeric identities; ``judge()`` decides again, so that a policy change reaches
-    requests of a connection that is already open."""
+    """One connection that policy of ``endpoint`` sends to a proxy on its node. ``packet`` is its first one (original
+    destination); ``source`` and ``destination`` are the numeric identities; ``judge()`` decides again, so that a
+    policy change reaches requests of a connection that is already open.
+    """
 
     direction: Direction
     tables: NodeTables

@@ -1,6 +1,7 @@
 """Services as the load balancer sees them: frontends and their ready backends.
 
-Built from Service and EndpointSlice objects and from pods with host ports. Follows Cilium pkg/loadbalancer and bpf/lib/lb.h.
+Built from Service and EndpointSlice objects and from pods with host ports. Follows Cilium pkg/loadbalancer and
+bpf/lib/lb.h.
 """
 
 from __future__ import annotations
@@ -55,7 +56,9 @@ class FrontendKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Frontend:
-    """``node`` is set for a HostPort: only that node has it. ``affinity`` in seconds, 0 off; ``local_*``: traffic policy Local."""
+    """``node`` is set for a HostPort: only that node has it. ``affinity`` in seconds, 0 off; ``local_*``: traffic
+    policy Local.
+    """
 
     key: FrontendKey
     type: FrontendType

@@ -1,6 +1,7 @@
 """What an agent reads from the ConfigMap ``cilium-config`` when it starts and its datapath depends on.
 
-Keys and defaults as in Cilium pkg/option and the Helm chart; policy settings are :class:`lab_helpers.policy.configs.PolicyConfig`.
+Keys and defaults as in Cilium pkg/option and the Helm chart; policy settings are
+:class:`lab_helpers.policy.configs.PolicyConfig`.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def duration(text: str) -> float:
 class Settings:
     """The agent's options. ``raw`` is the ConfigMap's data as it was when the agent started."""
 
-    policy: PolicyConfig = PolicyConfig()
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
     kube_proxy_replacement: bool = False
     socket_lb: bool = False
     socket_lb_host_only: bool = False
@@ -112,7 +113,8 @@ class Settings:
         capacity = number("hubble-event-buffer-capacity", 4095)
         if not 1 <= capacity <= 65535 or capacity & (capacity + 1):
             raise ConfigError(
-                f"invalid value {capacity} for option hubble-event-buffer-capacity: it must be one less than a power of two, "
+                f"invalid value {capacity} for option hubble-event-buffer-capacity: "
+                "it must be one less than a power of two, "
                 "from 1 to 65535"
             )
         aggregation = choice("monitor-aggregation", "medium", ("none", "lowest", "low", "medium", "maximum"))

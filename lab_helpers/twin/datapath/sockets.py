@@ -1,4 +1,6 @@
-"""What a simulated program can do with the network (``interfaces.PodNetwork``): connect, listen, exchange datagrams, ping."""
+"""What a simulated program can do with the network (``interfaces.PodNetwork``): connect, listen, exchange datagrams,
+ping.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ _NEIGHBOUR_TIMEOUT: Final = 3.0
 
 
 class Sockets:
-    """The sockets of one program's namespace. ``nameservers`` depend on the pod's DNS policy, so pods of one node may differ."""
+    """The sockets of one program's namespace. ``nameservers`` depend on the pod's DNS policy, so pods of one node may
+    differ.
+    """
 
     def __init__(
         self, plane: Plane, connector: Connector, namespace: Namespace, nameservers: Sequence[str] = ()
@@ -69,7 +73,13 @@ class Sockets:
 
         return stop
 
-    async def connect(self, host: str, port: int, *, timeout: float | None = None) -> ByteStream:
+    async def connect(
+        self,
+        host: str,
+        port: int,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - seconds of the twin's clock
+    ) -> ByteStream:
         """TCP connect; see ``interfaces.PodNetwork``."""
         if host == self.ip or host.startswith("127."):
             return self._connector.connect_locally(self.namespace, host, port)
@@ -92,7 +102,14 @@ class Sockets:
             await self._pause(delay, deadline)
         raise ConnectionFailed("ETIMEDOUT", "Connection timed out")
 
-    async def exchange(self, host: str, port: int, payload: bytes, *, timeout: float) -> bytes:
+    async def exchange(
+        self,
+        host: str,
+        port: int,
+        payload: bytes,
+        *,
+        timeout: float,  # noqa: ASYNC109 - seconds of the twin's clock
+    ) -> bytes:
         """One UDP request and answer; see ``interfaces.PodNetwork``."""
         clock = self._plane.clock
         deadline = clock.monotonic() + timeout
@@ -125,7 +142,13 @@ class Sockets:
         translate_back(self._plane, self.namespace, to, Protocol.UDP)
         return answer
 
-    async def ping(self, host: str, *, sequence: int, timeout: float) -> float:
+    async def ping(
+        self,
+        host: str,
+        *,
+        sequence: int,  # noqa: ARG002 - conntrack knows the identifier only
+        timeout: float,  # noqa: ASYNC109 - seconds of the twin's clock
+    ) -> float:
         """One ICMP echo; ``sequence`` > 1 continues the ping that began with 1."""
         if host == self.ip or host.startswith("127."):
             return random.uniform(0.00002, 0.00006)
@@ -151,7 +174,9 @@ class Sockets:
         return random.uniform(0.0002, 0.0006)
 
     def _sender(self, to: Translation) -> Namespace:
-        """Who sends to the backend: for an outside client and a backend elsewhere, the node that did the translation (SNAT)."""
+        """Who sends to the backend: for an outside client and a backend elsewhere, the node that did the translation
+        (SNAT).
+        """
         if to.via and to.backend is not None and to.backend.node != to.via:
             return self._plane.nodes[to.via]
         return self.namespace

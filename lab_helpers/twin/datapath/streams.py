@@ -1,7 +1,7 @@
 """TCP connections between simulated programs: two ends, bytes in memory, every segment through the plane.
 
-A segment that policy drops (or that meets a conntrack entry gone and a policy that forbids) is retransmitted as Linux does, until the
-peer gets it or the sender gives up with ETIMEDOUT.
+A segment that policy drops (or that meets a conntrack entry gone and a policy that forbids) is retransmitted as
+Linux does, until the peer gets it or the sender gives up with ETIMEDOUT.
 """
 
 from __future__ import annotations
@@ -27,10 +27,12 @@ WINDOW: Final = 1 << 20
 
 
 class StreamEnd:
-    """One end of an established connection (``interfaces.ByteStream``). ``silent``: both ends share a kernel; no packets are seen.
+    """One end of an established connection (``interfaces.ByteStream``). ``silent``: both ends share a kernel; no
+    packets are seen.
 
-    ``send`` gives a packet to the plane. ``expects_proxy``: does the connection end at a proxy? When policy sends its segments
-    elsewhere later, whoever gets them knows no such connection and resets it. ``on_close`` runs once, when this end is finished.
+    ``send`` gives a packet to the plane. ``expects_proxy``: does the connection end at a proxy? When policy sends
+    its segments elsewhere later, whoever gets them knows no such connection and resets it. ``on_close`` runs once,
+    when this end is finished.
     """
 
     def __init__(
@@ -81,7 +83,9 @@ class StreamEnd:
         return data
 
     async def write(self, data: bytes) -> None:
-        """Send; waits while the peer's window is full. Raises ConnectionFailed (ECONNRESET, EPIPE after close, ETIMEDOUT)."""
+        """Send; waits while the peer's window is full. Raises ConnectionFailed (ECONNRESET, EPIPE after close,
+        ETIMEDOUT).
+        """
         if self._reset is not None:
             raise self._reset
         if self._sent_fin or self._closed:

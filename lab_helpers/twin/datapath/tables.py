@@ -49,7 +49,9 @@ class EndpointPolicy(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Endpoint:
-    """A local endpoint as BPF programs know it. ``policy`` None: its program is not loaded yet (packets are dropped, reason 203)."""
+    """A local endpoint as BPF programs know it. ``policy`` None: its program is not loaded yet (packets are dropped,
+    reason 203).
+    """
 
     id: int
     ip: str
@@ -153,10 +155,11 @@ def _no_names(_: int, __: str) -> Sequence[str]:
 
 @dataclass(slots=True, eq=False)
 class NodeTables:
-    """One node. ``observers`` get every ``flow_pb2.Flow`` (Hubble's ring, ``cilium-dbg monitor``); none means that nothing is built.
+    """One node. ``observers`` get every ``flow_pb2.Flow`` (Hubble's ring, ``cilium-dbg monitor``); none means that
+    nothing is built.
 
-    ``loaded``: Cilium's programs are attached. ``names(endpoint id, ip)``: DNS names the endpoint learned for an address.
-    ``proxy_sockets``: (address, port) of connections that the node's proxies opened on behalf of pods.
+    ``loaded``: Cilium's programs are attached. ``names(endpoint id, ip)``: DNS names the endpoint learned for an
+    address. ``proxy_sockets``: (address, port) of connections that the node's proxies opened on behalf of pods.
     """
 
     name: str

@@ -1,8 +1,8 @@
 """The relay's gRPC server.
 
-It serves ``observer.Observer`` for the whole cluster on a Unix socket (on Windows on a loopback TCP port), and only while at least
-one hubble-relay program runs. ``bridge`` connects a stream from inside the cluster (the relay pod's port 4245) with that server.
-Order: make it, ``await start()``, let programs ``join``, ``await stop()``.
+It serves ``observer.Observer`` for the whole cluster on a Unix socket (on Windows on a loopback TCP port), and only
+while at least one hubble-relay program runs. ``bridge`` connects a stream from inside the cluster (the relay pod's
+port 4245) with that server. Order: make it, ``await start()``, let programs ``join``, ``await stop()``.
 """
 
 from __future__ import annotations

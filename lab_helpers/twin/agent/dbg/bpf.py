@@ -34,7 +34,7 @@ _HEADER = (
 def _policy_rows(session: Session, endpoint: ManagedEndpoint, *, numeric: bool) -> Iterator[tuple[object, ...]]:
     agent = session.agent
     cookies: dict[Any, int] = {}
-    entries = policy_entries(agent, endpoint)
+    entries = policy_entries(endpoint)
     counts = _counts(session, endpoint, entries)
     for number, entry in enumerate(entries):
         labels: tuple[object, ...]
@@ -230,10 +230,8 @@ async def _lb_list(session: Session, arguments: Arguments) -> int:
 
 async def _endpoint_list(session: Session, arguments: Arguments) -> int:
     agent = session.agent
-    rows: list[tuple[object, ...]] = []
-    for ip in (agent.tables.ip, agent.tables.router_ip):
-        if ip:
-            rows.append((f"{ip}:0", "(localhost)"))
+    own = (agent.tables.ip, agent.tables.router_ip)
+    rows: list[tuple[object, ...]] = [(f"{ip}:0", "(localhost)") for ip in own if ip]
     for endpoint in ordered(agent):
         inner = endpoint.datapath
         if endpoint.kind == "host":

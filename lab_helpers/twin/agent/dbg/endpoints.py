@@ -74,7 +74,7 @@ def endpoint_model(agent: NodeAgent, endpoint: ManagedEndpoint) -> dict[str, Any
         "build": revision,
         "cidr-policy": {"egress": [], "ingress": []},
         "id": inner.identity,
-        "l4": {"egress": _l4(agent, endpoint, Direction.EGRESS), "ingress": _l4(agent, endpoint, Direction.INGRESS)},
+        "l4": {"egress": _l4(endpoint, Direction.EGRESS), "ingress": _l4(endpoint, Direction.INGRESS)},
         "policy-enabled": policy_enabled(agent, endpoint),
         "policy-revision": revision,
     }
@@ -154,19 +154,19 @@ def _allowed(agent: NodeAgent, endpoint: ManagedEndpoint, direction: Direction) 
     found = agent.enforcement(endpoint)
     if not (found.ingress if direction is Direction.INGRESS else found.egress):
         return []
-    entries = policy_entries(agent, endpoint)
+    entries = policy_entries(endpoint)
     return sorted({entry.identity for entry in entries if entry.direction is direction and not entry.deny})
 
 
-def policy_entries(agent: NodeAgent, endpoint: ManagedEndpoint) -> list[Any]:
+def policy_entries(endpoint: ManagedEndpoint) -> list[Any]:
     """The endpoint's policy map, entry by entry."""
     policy = endpoint.datapath.policy
     return list(policy.entries()) if isinstance(policy, RealizedPolicy) else []
 
 
-def _l4(agent: NodeAgent, endpoint: ManagedEndpoint, direction: Direction) -> list[dict[str, Any]]:
+def _l4(endpoint: ManagedEndpoint, direction: Direction) -> list[dict[str, Any]]:
     found: dict[tuple[int, int], dict[str, Any]] = {}
-    for entry in policy_entries(agent, endpoint):
+    for entry in policy_entries(endpoint):
         if entry.direction is not direction or not entry.protocol:
             continue
         item = found.setdefault(
@@ -295,7 +295,8 @@ async def _config(session: Session, arguments: Arguments) -> int:
         name, equals, value = setting.partition("=")
         if name != "PolicyAuditMode":
             raise CommandError(
-                f'Error: option "{name}" cannot be changed here: the embedded cluster knows PolicyAuditMode=Enabled|Disabled'
+                f'Error: option "{name}" cannot be changed here: '
+                "the embedded cluster knows PolicyAuditMode=Enabled|Disabled"
             )
         if value.lower() not in ("enabled", "disabled", "true", "false", "enable", "disable") or not equals:
             raise CommandError(f'Error: invalid option value "{value}" for {name}: use Enabled or Disabled')

@@ -1,6 +1,7 @@
 """``hubble`` in the agent's container: it asks the local agent, so it shows the flows of one node only.
 
-The flags that labs use; the workstation's ``hubble`` has them all. Filters and printer are Hubble's own (``lab_helpers.hubble``).
+The flags that labs use; the workstation's ``hubble`` has them all. Filters and printer are Hubble's own
+(``lab_helpers.hubble``).
 """
 
 from __future__ import annotations
@@ -55,30 +56,33 @@ def hubble_program(agents: Agents) -> Program:
 
     async def hubble(process: Process) -> int:
         agent = agents.agent(process.node)
-        words = list(process.argv[1:])
-        command = next((word for word in words if not word.startswith("-")), "")
         try:
-            if command == "version":
-                await process.out(f"hubble v{agent.version} compiled with go1.26.5 on linux/amd64\n")
-                return 0
-            if agent.hubble is None:
-                raise CommandError(
-                    "failed to connect to 'unix:///var/run/cilium/hubble.sock': connection error: desc = \"transport: error "
-                    'while dialing: dial unix /var/run/cilium/hubble.sock: connect: no such file or directory"'
-                )
-            words.remove(command) if command else None
-            if command == "observe":
-                return await _observe(process, agent, words)
-            if command == "status":
-                return await _status(process, agent)
-            raise CommandError(
-                f'unknown command "{command}" for "hubble": in the agent\'s container there are observe, status and version'
-            )
+            return await _run(process, agent, list(process.argv[1:]))
         except CommandError as error:
             await process.err(f"{error}\n")
             return error.code
 
     return hubble
+
+
+async def _run(process: Process, agent: NodeAgent, words: list[str]) -> int:
+    command = next((word for word in words if not word.startswith("-")), "")
+    if command == "version":
+        await process.out(f"hubble v{agent.version} compiled with go1.26.5 on linux/amd64\n")
+        return 0
+    if agent.hubble is None:
+        raise CommandError(
+            "failed to connect to 'unix:///var/run/cilium/hubble.sock': connection error: desc = \"transport: "
+            'error while dialing: dial unix /var/run/cilium/hubble.sock: connect: no such file or directory"'
+        )
+    if command == "observe":
+        words.remove(command)
+        return await _observe(process, agent, words)
+    if command == "status":
+        return await _status(process, agent)
+    raise CommandError(
+        f'unknown command "{command}" for "hubble": in the agent\'s container there are observe, status and version'
+    )
 
 
 async def _status(process: Process, agent: NodeAgent) -> int:
@@ -87,7 +91,8 @@ async def _status(process: Process, agent: NodeAgent) -> int:
     share = 100.0 * status.num_flows / status.max_flows
     await process.out(
         "Healthcheck (via unix:///var/run/cilium/hubble.sock): Ok\n"
-        f"Current/Max Flows: {status.num_flows:,}/{status.max_flows:,} ({share:.2f}%)\nFlows/s: {status.flows_rate:.2f}\n"
+        f"Current/Max Flows: {status.num_flows:,}/{status.max_flows:,} ({share:.2f}%)\n"
+        f"Flows/s: {status.flows_rate:.2f}\n"
     )
     return 0
 
@@ -113,7 +118,7 @@ def _flags(words: Sequence[str]) -> list[tuple[str, str]]:
 
 
 class _Request:
-    """The flags turned into what a request holds. As in the real command line, "from or to" flags become two filters."""
+    """The flags turned into what a request holds. As in the real program "from or to" flags become two filters."""
 
     def __init__(self, flags: Sequence[tuple[str, str]]) -> None:
         self.allow: list[flow_pb2.FlowFilter] = []
@@ -194,8 +199,9 @@ def _fill(flow_filter: flow_pb2.FlowFilter, name: str, texts: list[str], *, outw
         getattr(flow_filter, f"{side}_{subject}").extend(texts)
     elif name == "verdict":
         for text in texts:
-            if text not in flow_pb2.Verdict.keys():
-                raise CommandError(f'invalid --verdict value "{text}": use one of {", ".join(flow_pb2.Verdict.keys())}')
+            known = list(flow_pb2.Verdict.keys())
+            if text not in known:
+                raise CommandError(f'invalid --verdict value "{text}": use one of {", ".join(known)}')
             flow_filter.verdict.append(flow_pb2.Verdict.Value(text))
     elif name == "type":
         for text in texts:

@@ -1,6 +1,7 @@
 """The part of Kubernetes' JSONPath that ``cilium-dbg -o jsonpath=`` is used with.
 
-``{[0].status.identity.id}``, ``{.a.b[*].c}``, ``{range .items[*]}{.x}{"\\n"}{end}``, ``$``, quoted names; text outside braces is copied.
+``{[0].status.identity.id}``, ``{.a.b[*].c}``, ``{range .items[*]}{.x}{"\\n"}{end}``, ``$``, quoted names; text
+outside braces is copied.
 """
 
 from __future__ import annotations

@@ -67,7 +67,8 @@ async def _run(session: Session, words: Sequence[str]) -> int:
     least, most = command.arguments
     if len(arguments.words) < least:
         raise CommandError(
-            f"Error: {' '.join(command.words)}: missing argument: usage is cilium-dbg {' '.join(command.words)} {command.usage}"
+            f"Error: {' '.join(command.words)}: missing argument: "
+            f"usage is cilium-dbg {' '.join(command.words)} {command.usage}"
         )
     if 0 <= most < len(arguments.words):
         raise CommandError(

@@ -1,4 +1,6 @@
-"""``cilium-dbg monitor`` (pkg/monitor/datapath_*.go, pkg/monitor/agent): events as they happen, in the monitor's own words."""
+"""``cilium-dbg monitor`` (pkg/monitor/datapath_*.go, pkg/monitor/agent): events as they happen, in the monitor's own
+words.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,8 @@ def monitor_line(flow: Any, *, numeric: bool = False) -> str:
         )
         auth = "spire" if flow.auth_type == flow_pb2.SPIRE else "disabled"
         return (
-            f"Policy verdict log: flow {_hash(flow)} local EP ID {local.ID}, remote ID {_identity(remote, numeric=numeric)}, "
+            f"Policy verdict log: flow {_hash(flow)} local EP ID {local.ID}, "
+            f"remote ID {_identity(remote, numeric=numeric)}, "
             f"proto {protocol}, {'ingress' if ingress else 'egress'}, action {action}, auth: {auth}, "
             f"match {_MATCHES[flow.policy_match_type]}, {_connection(flow)}"
         )
@@ -84,15 +87,17 @@ def monitor_line(flow: Any, *, numeric: bool = False) -> str:
         elif flow.event_type.sub_type == 1:
             what += f" port {flow.proxy_port}" if flow.proxy_port else ""
         interface = flow.interface.name or "0"
+        original = flow.IP.source if flow.event_type.sub_type == 0 else "0.0.0.0"
         return (
             f"{what} flow {_hash(flow)} , identity {pair} state {_STATES.get(flow.trace_reason, 'unknown')} "
-            f"ifindex {interface} orig-ip {flow.IP.source if flow.event_type.sub_type == 0 else '0.0.0.0'}: {_connection(flow)}"
+            f"ifindex {interface} orig-ip {original}: {_connection(flow)}"
         )
     if kind == 7:
         layer = flow.l4.WhichOneof("protocol")
         port = getattr(flow.l4, layer).destination_port
         return (
-            f"CPU 00: [{_SOCK[flow.event_type.sub_type]}] cgroup_id: {flow.cgroup_id} sock_cookie: {flow.socket_cookie}, "
+            f"CPU 00: [{_SOCK[flow.event_type.sub_type]}] cgroup_id: {flow.cgroup_id} "
+            f"sock_cookie: {flow.socket_cookie}, "
             f"dst [{flow.IP.destination}]:{port} {layer.lower()}"
         )
     return _layer7(flow, pair)
@@ -122,7 +127,8 @@ async def _monitor(session: Session, arguments: Arguments) -> int:
     unknown = [name for name in names if name not in _TYPES]
     if unknown:
         raise CommandError(
-            f'Error: invalid argument "{unknown[0]}" for "-t, --type" flag: Unknown type ({unknown[0]}). Please use one of the following ones {", ".join(sorted(_TYPES))}'
+            f'Error: invalid argument "{unknown[0]}" for "-t, --type" flag: Unknown type ({unknown[0]}). '
+            f"Please use one of the following ones {', '.join(sorted(_TYPES))}"
         )
     kinds = {_TYPES[name] for name in names}
     wanted = {key: _numbers(arguments.values.get(key, [])) for key in ("from", "to", "related")}

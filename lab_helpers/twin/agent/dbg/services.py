@@ -12,7 +12,9 @@ __all__ = ["COMMANDS", "frontends", "lb_rows"]
 
 
 def frontends(session: Session) -> Iterator[tuple[str, Frontend]]:
-    """(address, frontend) as this node's tables have them: a NodePort once for every address of the node and for 0.0.0.0."""
+    """(address, frontend) as this node's tables have them: a NodePort once for every address of the node and for
+    0.0.0.0.
+    """
     tables = session.agent.tables
     kpr = session.agent.settings.kube_proxy_replacement
     for frontend in tables.services or ():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from lab_helpers.hubble.printing.tabwriter import TabWriter
@@ -61,14 +62,15 @@ class Session:
 
 
 class Command(NamedTuple):
-    """A command by its words (``("endpoint", "list")``). ``values``: flags that take a value, by every spelling → name; ``switches``
-    the others. ``arguments``: how many words may follow (least, most; most −1 is any number)."""
+    """A command by its words (``("endpoint", "list")``). ``values``: flags that take a value, by every spelling →
+    name; ``switches`` the others. ``arguments``: how many words may follow (least, most; most −1 is any number).
+    """
 
     words: tuple[str, ...]
     short: str
     run: Callable[[Session, Arguments], Awaitable[int]]
-    values: dict[str, str] = {}
-    switches: dict[str, str] = {}
+    values: Mapping[str, str] = MappingProxyType({})
+    switches: Mapping[str, str] = MappingProxyType({})
     arguments: tuple[int, int] = (0, 0)
     usage: str = ""
 

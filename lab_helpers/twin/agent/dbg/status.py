@@ -8,6 +8,7 @@ from lab_helpers.hubble.printing.tabwriter import TabWriter
 from lab_helpers.twin.agent.dbg.sessions import OUTPUT, Arguments, Command, CommandError, Session
 from lab_helpers.twin.agent.endpoints import EndpointState
 from lab_helpers.twin.agent.nodeagents import NodeAgent
+from lab_helpers.twin.agent.realizing import RealizedPolicy
 from lab_helpers.twin.datapath.settings import Routing
 
 __all__ = ["COMMANDS"]
@@ -30,7 +31,7 @@ def _redirects(agent: NodeAgent) -> int:
     found = set()
     for endpoint in agent.endpoints.values():
         policy = endpoint.datapath.policy
-        for entry in getattr(policy, "entries", tuple)():
+        for entry in policy.entries() if isinstance(policy, RealizedPolicy) else ():
             if entry.parser and not entry.deny:
                 found.add((endpoint.id, entry.direction, int(entry.protocol), entry.port))
     return len(found)
@@ -69,6 +70,7 @@ def _lines(session: Session) -> list[str]:
         kind = f"BPF\t[eth0]\t{networks}" if settings.bpf_masquerade else "IPTables"
         masquerading = f"{kind} [IPv4: Enabled, IPv6: Disabled]"
     apis = ", ".join(f'"{api}"' for api in _APIS)
+    redirects = f"{_redirects(agent)} redirects"
     device = f"[eth0   {tables.ip} (Direct Routing)]" if kpr else ""
     return [
         "KVStore:\tDisabled\t",
@@ -91,7 +93,7 @@ def _lines(session: Session) -> list[str]:
         "Device Mode:\tveth",
         f"Masquerading:\t{masquerading}",
         f"Controller Status:\t{_controllers(agent)}/{_controllers(agent)} healthy",
-        f"Proxy Status:\tOK, ip {tables.router_ip}, {_redirects(agent)} redirects active on ports 10000-20000, Envoy: external",
+        f"Proxy Status:\tOK, ip {tables.router_ip}, {redirects} active on ports 10000-20000, Envoy: external",
         "Global Identity Range:\tmin 256, max 65535",
         f"Hubble:\t{_hubble(agent)}",
         "Encryption:\tDisabled\t",
@@ -228,7 +230,7 @@ def _model(session: Session) -> dict[str, Any]:
         "hubble": hubble,
         "identity-range": {"max-identity": 65535, "min-identity": 256},
         "ipam": {
-            "allocations": {ip: owner for ip, owner in sorted(pool.owners.items())} if pool is not None else {},
+            "allocations": dict(sorted(pool.owners.items())) if pool is not None else {},
             "ipv4": sorted(pool.owners) if pool is not None else [],
             "status": f"{len(pool.owners)}/{pool.capacity} allocated" if pool is not None else "",
         },

@@ -1,37 +1,29 @@
 """The repository: endpoints, identities, services and policies in; decisions out.
 
-Everything is incremental. A policy costs the endpoints it selects, an endpoint the policies that select it; what
-nobody asks for is not
-computed. Not thread-safe; no I/O; no clock.
+Three layers: :class:`~lab_helpers.policy.rosters.Roster` knows who there is,
+:class:`~lab_helpers.policy.policy_tables.PolicyTable` what selects them, and :class:`Repository` answers. What nobody
+asks
+for is not computed. Not thread-safe; no I/O; no clock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import count
 from typing import Literal, NamedTuple
 
-from lab_helpers.policy.addresses import address_labels
 from lab_helpers.policy.configs import EnforcementMode, PolicyConfig
 from lab_helpers.policy.deciding import Outcome, allowed_bits, deciding_rules, redirect_of, walk
-from lab_helpers.policy.decisions import Decision, DropReason, Enforcement, MatchType, SelectorUse, Why
-from lab_helpers.policy.identities import Endpoint, Identity, NamedPort, ReservedIdentity, runs_endpoint
+from lab_helpers.policy.decisions import Decision, DropReason, Enforcement, MatchType, Why
+from lab_helpers.policy.identities import Endpoint, NamedPort, runs_endpoint
 from lab_helpers.policy.labels import LabelSet
-from lab_helpers.policy.matchpatterns import FQDNSelector
-from lab_helpers.policy.populations import Population, positions_of
-from lab_helpers.policy.prefixes import Prefix
+from lab_helpers.policy.policy_tables import PolicyTable
 from lab_helpers.policy.protocols import Protocol
-from lab_helpers.policy.resolving import Block, Resolved, RuleState
-from lab_helpers.policy.rules import Action, CIDRGroup, Direction, ParsedPolicy, PolicyRef, Rule, Service
-from lab_helpers.policy.selections import Selection, SelectionCache
-from lab_helpers.policy.selectors import EntitySelector, LabelSelector, NameSelector, Operator, PrefixSelector, Selector
-from lab_helpers.policy.services import service_peers
+from lab_helpers.policy.resolving import Resolved
+from lab_helpers.policy.rosters import Party
+from lab_helpers.policy.rules import Action, Direction, PolicyRef
 
 __all__ = ["Party", "Repository", "SubjectView"]
-
-Party = Endpoint | Identity | int
-"""Who takes part: an endpoint (its own named ports count), an identity, or the number of a known identity."""
 
 
 class SubjectView(NamedTuple):
@@ -52,299 +44,12 @@ _REMEMBERED = 65536
 _DIRECTIONS = (Direction.INGRESS, Direction.EGRESS)
 
 
-class Repository:
-    """Policies and everything they talk about.
-
-    ``revision`` starts at 1 and grows with every change of policies or services, as the agent's policy revision does.
-    """
+class Repository(PolicyTable):
+    """Policies and everything they talk about, ready to be asked."""
 
     def __init__(self, config: PolicyConfig | None = None) -> None:
-        self.config = config or PolicyConfig()
-        self.revision = 1
-        self.population = Population()
-        self._endpoints: dict[str, Endpoint] = {}
-        self._holders: dict[int, int] = {}
-        self._pinned: set[int] = set()
-        self._policies: dict[PolicyRef, ParsedPolicy] = {}
-        self._services: dict[tuple[str, str], Service] = {}
-        self._groups: dict[str, CIDRGroup] = {}
-        self._peers = SelectionCache(self.population)
-        self._subjects = SelectionCache(self.population)
-        self._blocks: dict[PolicyRef, dict[Direction, list[Block]]] = {}
-        self._numbers = count(1)
-        self._selecting: dict[Direction, dict[int, dict[int, Block]]] = {direction: {} for direction in _DIRECTIONS}
-        self._resolved_at: dict[Direction, dict[int, Resolved]] = {direction: {} for direction in _DIRECTIONS}
+        super().__init__(config or PolicyConfig())
         self._exemptions: dict[LabelSet, Why | None] = {}
-        self._by_anchor: dict[tuple[str, str, str] | None, dict[int, tuple[Direction, Block]]] = {}
-        self._classes: dict[Direction, dict[tuple[int, ...], Resolved]] = {direction: {} for direction in _DIRECTIONS}
-        self._class_keys: dict[int, set[tuple[int, ...]]] = {}
-        self._proxied: set[PolicyRef] = set()
-        self._ports_generation = 0
-        self._listeners: tuple[int, dict[tuple[str, int, int], int]] = (-1, {})
-        self._named: dict[int, tuple[NamedPort, ...]] = {}
-        self._holdings: dict[int, dict[str, tuple[NamedPort, ...]]] = {}
-
-    # --- identities and endpoints
-    # ---------------------------------------------------------------------------------------------
-
-    def upsert_identity(self, identity: Identity) -> None:
-        """Make an identity known (an address, a node, a pod elsewhere). It stays until ``remove_identity``."""
-        self._pinned.add(identity.numeric)
-        self._learn(identity)
-
-    def remove_identity(self, numeric: int) -> None:
-        """Undo ``upsert_identity``; endpoints that carry it keep it known. Raises UnknownIdentity."""
-        self.population.position(numeric)
-        self._pinned.discard(numeric)
-        self._forget(numeric)
-
-    def upsert_endpoint(self, endpoint: Endpoint) -> None:
-        """Add an endpoint, or replace the one of that name."""
-        known = self._endpoints.get(endpoint.name)
-        if known == endpoint:
-            return
-        if known is not None:
-            self.remove_endpoint(endpoint.name)
-        self._endpoints[endpoint.name] = endpoint
-        numeric = endpoint.identity.numeric
-        self._holders[numeric] = self._holders.get(numeric, 0) + 1
-        self._learn(endpoint.identity)
-        if endpoint.named_ports:
-            self._holdings.setdefault(numeric, {})[endpoint.name] = endpoint.named_ports
-            self._named.pop(numeric, None)
-            self._ports_generation += 1
-
-    def remove_endpoint(self, name: str) -> None:
-        """Forget an endpoint, and its identity when nobody else carries it. Unknown names are ignored."""
-        endpoint = self._endpoints.pop(name, None)
-        if endpoint is None:
-            return
-        numeric = endpoint.identity.numeric
-        self._holders[numeric] -= 1
-        if self._holdings.get(numeric, {}).pop(name, None) is not None:
-            self._named.pop(numeric, None)
-            self._ports_generation += 1
-        self._forget(numeric)
-
-    def endpoints(self) -> Iterator[Endpoint]:
-        """All endpoints, in the order they came."""
-        return iter(self._endpoints.values())
-
-    def endpoint(self, name: str) -> Endpoint:
-        """The endpoint of that name. Raises KeyError."""
-        return self._endpoints[name]
-
-    def _learn(self, identity: Identity) -> int:
-        population = self.population
-        if population.knows(identity.numeric):
-            position = population.position(identity.numeric)
-            if population.at(position).labels == identity.labels:
-                return position
-            self._unselect(position)
-        position = population.add(identity)
-        self._select(position, identity.labels)
-        return position
-
-    def _forget(self, numeric: int) -> None:
-        if numeric in self._pinned or self._holders.get(numeric, 0) > 0:
-            return
-        self._holders.pop(numeric, None)
-        self._holdings.pop(numeric, None)
-        self._unselect(self.population.position(numeric))
-        self.population.remove(numeric)
-
-    def _select(self, position: int, labels: LabelSet) -> None:
-        anchors: list[tuple[str, str, str] | None] = [None]
-        for source, key, value in labels:
-            anchors += [(source, key, value), ("any", key, value)]
-        host = self.population.at(position).numeric == ReservedIdentity.HOST
-        for anchor in anchors:
-            for direction, block in self._by_anchor.get(anchor, {}).values():
-                if block.rules[0].rule.node == host and block.subject.selector.matches(labels):
-                    self._resolved_at[direction].pop(position, None)
-                    self._selecting[direction].setdefault(position, {})[block.number] = block
-
-    def _unselect(self, position: int) -> None:
-        for direction in _DIRECTIONS:
-            self._selecting[direction].pop(position, None)
-            self._resolved_at[direction].pop(position, None)
-
-    def _position(self, party: Party) -> int:
-        if isinstance(party, int):
-            return self.population.position(party)
-        identity = party.identity if isinstance(party, Endpoint) else party
-        return self._learn(identity)
-
-    def _ports(self, party: Party) -> tuple[NamedPort, ...]:
-        """The names a party's pods listen under. A name on which pods of one identity disagree is left out."""
-        if isinstance(party, Endpoint):
-            numeric = party.identity.numeric
-            if party.name not in self._endpoints:
-                return party.named_ports
-        else:
-            numeric = party if isinstance(party, int) else party.numeric
-        return self.named_ports(numeric)
-
-    def named_ports(self, numeric: int) -> tuple[NamedPort, ...]:
-        """The named ports of an identity: those on which all its endpoints agree."""
-        known = self._named.get(numeric)
-        if known is None:
-            holdings = self._holdings.get(numeric)
-            if not holdings:
-                return ()
-            numbers: dict[tuple[str, str], set[int]] = {}
-            for ports in holdings.values():
-                for named in ports:
-                    numbers.setdefault((named.name, named.protocol.upper()), set()).add(named.port)
-            known = tuple(
-                NamedPort(name, next(iter(found)), protocol)
-                for (name, protocol), found in sorted(numbers.items())
-                if len(found) == 1
-            )
-            self._named[numeric] = known
-        return known
-
-    def listeners(self) -> dict[tuple[str, int, int], int]:
-        """Who listens under a name: (name, protocol, port) → bits."""
-        generation, table = self._listeners
-        now = self._ports_generation * (1 << 40) + self.population.generation
-        if generation != now:
-            table = {}
-            for numeric in self._holdings:
-                bit = 1 << self.population.position(numeric)
-                for named in self.named_ports(numeric):
-                    key = (named.name, int(Protocol[named.protocol.upper()]), named.port)
-                    table[key] = table.get(key, 0) | bit
-            self._listeners = (now, table)
-        return table
-
-    # --- policies, services, groups
-    # -------------------------------------------------------------------------------------------
-
-    def upsert(self, policy: ParsedPolicy) -> int:
-        """Add a policy, or replace the object of that kind, namespace and name. Returns the new revision."""
-        self._withdraw(policy.ref)
-        self._policies[policy.ref] = policy
-        if policy.cidr_group is not None:
-            self._groups[policy.cidr_group.name] = policy.cidr_group
-        self._install(policy)
-        self.revision += 1
-        return self.revision
-
-    def remove(self, ref: PolicyRef) -> int:
-        """Remove an object; unknown ones are ignored. Returns the revision."""
-        policy = self._policies.pop(ref, None)
-        if policy is None:
-            return self.revision
-        if policy.cidr_group is not None:
-            self._groups.pop(policy.cidr_group.name, None)
-        self._withdraw(ref)
-        self.revision += 1
-        return self.revision
-
-    def policies(self) -> Iterator[ParsedPolicy]:
-        """All objects, in the order they came."""
-        return iter(self._policies.values())
-
-    def cidr_groups(self) -> Iterator[CIDRGroup]:
-        """All CiliumCIDRGroups."""
-        return iter(self._groups.values())
-
-    def upsert_service(self, service: Service) -> int:
-        """Add or replace a Service; policies with ``toServices`` follow. Returns the revision."""
-        if self._services.get((service.namespace, service.name)) != service:
-            self._services[service.namespace, service.name] = service
-            self._follow_services()
-        return self.revision
-
-    def remove_service(self, namespace: str, name: str) -> int:
-        """Remove a Service; policies with ``toServices`` follow. Returns the revision."""
-        if self._services.pop((namespace, name), None) is not None:
-            self._follow_services()
-        return self.revision
-
-    def services(self) -> Iterator[Service]:
-        """All Services."""
-        return iter(self._services.values())
-
-    def _follow_services(self) -> None:
-        for policy in list(self._policies.values()):
-            if any(rule.services for rule in policy.rules):
-                self._withdraw(policy.ref)
-                self._install(policy)
-                self.revision += 1
-
-    def _install(self, policy: ParsedPolicy) -> None:
-        parts: dict[tuple[Direction, LabelSelector, bool], list[Rule]] = {}
-        for rule in policy.rules:
-            parts.setdefault((rule.direction, rule.subject, rule.node), []).append(rule)
-        blocks: dict[Direction, list[Block]] = {direction: [] for direction in _DIRECTIONS}
-        for (direction, subject, node), rules in parts.items():
-            states = tuple(self._state(rule) for rule in rules)
-            selection = self._subjects.acquire(subject, rules[0].ref)
-            block = Block(next(self._numbers), selection, states)
-            blocks[direction].append(block)
-            self._by_anchor.setdefault(_anchor(subject), {})[block.number] = (direction, block)
-            selecting = self._selecting[direction]
-            for position in positions_of(self._subject_bits(selection, node)):
-                selecting.setdefault(position, {})[block.number] = block
-                self._resolved_at[direction].pop(position, None)
-        self._blocks[policy.ref] = blocks
-        if any(port.l7.parser for rule in policy.rules for port in rule.ports or ()):
-            self._proxied.add(policy.ref)
-
-    def _subject_bits(self, selection: Selection, node: bool) -> int:
-        host = self.population.position(1) if self.population.knows(1) else None
-        host_bit = 0 if host is None else 1 << host
-        return selection.bits & host_bit if node else selection.bits & ~host_bit
-
-    def _state(self, rule: Rule) -> RuleState:
-        peers = rule.peers
-        if rule.services:
-            rule = replace(rule, peers=service_peers(rule, self._services.values(), self.config))
-            peers = rule.peers
-        selections = tuple(self._peers.acquire(selector, rule.ref) for selector in dict.fromkeys(peers))
-        return RuleState(rule, selections, self.population)
-
-    def _withdraw(self, ref: PolicyRef) -> None:
-        self._proxied.discard(ref)
-        for direction, blocks in self._blocks.pop(ref, {}).items():
-            for block in blocks:
-                del self._by_anchor[_anchor(block.subject.selector)][block.number]
-                node = block.rules[0].rule.node
-                for position in positions_of(self._subject_bits(block.subject, node)):
-                    self._selecting[direction].get(position, {}).pop(block.number, None)
-                    self._resolved_at[direction].pop(position, None)
-                self._subjects.release(block.subject, block.rules[0].rule.ref)
-                for state in block.rules:
-                    for selection in state.peers:
-                        self._peers.release(selection, state.rule.ref)
-                for key in self._class_keys.pop(block.number, ()):
-                    self._classes[direction].pop(key, None)
-
-    # --- questions
-    # ------------------------------------------------------------------------------------------------------------
-
-    def resolved(self, direction: Direction, position: int) -> Resolved | None:
-        """The policy of the endpoints at a position, shared with all that the same rules select; None when nothing
-        selects them.
-        """
-        known = self._resolved_at[direction].get(position)
-        if known is not None:
-            return known
-        selecting = self._selecting[direction].get(position)
-        if not selecting:
-            return None
-        key = tuple(sorted(selecting))
-        classes = self._classes[direction]
-        found = classes.get(key)
-        if found is None:
-            found = Resolved([selecting[number] for number in key], merge_named_ports=self.config.merge_named_ports)
-            classes[key] = found
-            for number in key:
-                self._class_keys.setdefault(number, set()).add(key)
-        self._resolved_at[direction][position] = found
-        return found
 
     def enforcement(self, subject: Party) -> Enforcement:
         """Is policy enforced for this endpoint, per direction, as ``cilium-dbg endpoint list`` shows it?"""
@@ -523,57 +228,6 @@ class Repository:
             allowed |= undecided & population.carrying("reserved", "host")
         return allowed, redirected
 
-    # --- what is in use
-    # -------------------------------------------------------------------------------------------------------
-
-    def selectors(self) -> tuple[SelectorUse, ...]:
-        """The peer selectors in use, as ``cilium-dbg policy selectors`` lists them."""
-        return self._uses(self._peers)
-
-    def subject_selectors(self) -> tuple[SelectorUse, ...]:
-        """The subject selectors in use, as ``cilium-dbg policy subject-selectors`` lists them."""
-        return self._uses(self._subjects)
-
-    def _uses(self, cache: Iterable[Selection]) -> tuple[SelectorUse, ...]:
-        found: dict[str, SelectorUse] = {}
-        for selection in cache:
-            for selector in _alternatives(selection.selector):
-                users = (
-                    (*found[selector.text].users, *selection.users)
-                    if selector.text in found
-                    else tuple(selection.users)
-                )
-                numerics = self.population.numerics(self.population.select(selector))
-                found[selector.text] = SelectorUse(selector.text, tuple(dict.fromkeys(users)), numerics)
-        return tuple(found[text] for text in sorted(found))
-
-    def fqdn_selectors(self) -> tuple[FQDNSelector, ...]:
-        """The ``toFQDNs`` selectors in use; the DNS cache keeps addresses for them."""
-        return tuple(s.selector.fqdn for s in self._peers if isinstance(s.selector, NameSelector))
-
-    def prefixes(self) -> frozenset[Prefix]:
-        """The prefixes that policies and groups name; each gets an identity on every node."""
-        found: set[Prefix] = set()
-        for selection in self._peers:
-            if isinstance(selection.selector, PrefixSelector):
-                if selection.selector.prefix is not None:
-                    found.add(selection.selector.prefix)
-                found.update(selection.selector.excluded)
-        for group in self._groups.values():
-            found.update(group.prefixes)
-        return frozenset(found)
-
-    def address_labels(self, address: str, names: Iterable[str] = ()) -> LabelSet:
-        """The labels an address outside the cluster has under the policies in use. Raises ValueError."""
-        return address_labels(
-            address,
-            prefixes=self.prefixes(),
-            groups=self._groups.values(),
-            names=names,
-            selectors=self.fqdn_selectors(),
-            config=self.config,
-        )
-
     def copy(self, *, without: Iterable[PolicyRef] = ()) -> Repository:
         """A repository of its own with the same endpoints, identities, services and policies (but for ``without``)."""
         left_out = set(without)
@@ -589,20 +243,6 @@ class Repository:
             if ref not in left_out:
                 other.upsert(policy)
         return other
-
-
-def _alternatives(selector: Selector) -> tuple[Selector, ...]:
-    return selector.alternatives if isinstance(selector, EntitySelector) else (selector,)
-
-
-def _anchor(selector: Selector) -> tuple[str, str, str] | None:
-    """A label that whoever is selected must carry, so that others need not be compared; None when there is none."""
-    assert isinstance(selector, LabelSelector)
-    exact = [r for r in selector.requirements if r.operator is Operator.IN and len(r.values) == 1]
-    if not exact:
-        return None
-    best = min(exact, key=lambda r: (r.key.startswith("io.cilium.k8s"), r.key.startswith("io.kubernetes")))
-    return best.source, best.key, best.values[0]
 
 
 def _authentication(outcome: Outcome) -> str:

@@ -8,9 +8,7 @@ in the manner of grpc-go.
 import errno
 import socket
 import sys
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lab_helpers.hubble.errors import CallError, HubbleError
 
@@ -26,8 +24,7 @@ _ERRNO_TEXTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Tls:
+class Tls(NamedTuple):
     """How to secure a connection. `verify` False accepts any certificate; `server_name` "" means the address's host."""
 
     ca_files: tuple[str, ...] = ()
@@ -37,8 +34,7 @@ class Tls:
     verify: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """A parsed address: a path of a Unix socket, or host and port."""
 
     path: str = ""
@@ -103,7 +99,9 @@ def connect(target: Target, timeout: float | None = None) -> socket.socket:
     if target.path:
         return _connect_unix(target.path, timeout)
     try:
-        found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+        # as bytes: for text the IDNA codec would be loaded
+        host = target.host.encode("ascii") if target.host.isascii() else target.host
+        found = socket.getaddrinfo(host, target.port, type=socket.SOCK_STREAM)
     except socket.gaierror:
         raise _unavailable(f"dns: A record lookup error: lookup {target.host}: no such host") from None
     last: CallError | None = None
@@ -145,6 +143,8 @@ def _connect_unix(path: str, timeout: float | None) -> socket.socket:
 
 def check_tls(tls: Tls) -> None:
     """Raise HubbleError, in Go's words, when a file of `tls` is missing or has no certificate in it."""
+    from pathlib import Path
+
     for name in (*tls.ca_files, tls.cert_file, tls.key_file):
         if name and not Path(name).is_file():
             raise HubbleError(f"open {name}: no such file or directory")

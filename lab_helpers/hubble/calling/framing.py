@@ -6,7 +6,6 @@ Codes carry the names gRPC for Go prints. See the gRPC over HTTP/2 protocol desc
 import re
 import struct
 import zlib
-from urllib.parse import unquote_to_bytes
 
 from lab_helpers.hubble.calling.hpack import Header
 from lab_helpers.hubble.errors import CallError
@@ -32,6 +31,7 @@ CODES = (
 )
 _BY_HTTP_STATUS = {400: 13, 401: 16, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 504: 14}
 _BY_RESET = {7: "Unavailable", 8: "Canceled", 11: "ResourceExhausted", 12: "PermissionDenied"}
+_PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 _TEXT = re.compile(rb"application/grpc(?:[+;].*)?")
 
 
@@ -81,7 +81,8 @@ def status_error(headers: list[Header]) -> CallError | None:
     number = int(raw) if raw.isdigit() else 2
     if number == 0:
         return None
-    details = unquote_to_bytes(found.get(b"grpc-message", b"")).decode("utf-8", "replace")
+    raw_details = found.get(b"grpc-message", b"")
+    details = _PERCENT.sub(lambda match: bytes((int(match[1], 16),)), raw_details).decode("utf-8", "replace")
     return CallError(code_name(number), details)
 
 

@@ -5,7 +5,6 @@ from typing import Any, TextIO
 
 from lab_helpers.hubble import times
 from lab_helpers.hubble.errors import HubbleError
-from lab_helpers.hubble.jsonpb import dumps, quote
 from lab_helpers.hubble.printing import details, parts
 from lab_helpers.hubble.printing.coloring import harmless
 from lab_helpers.hubble.printing.options import Options, Output
@@ -17,6 +16,12 @@ _STATES = relay_pb2.NodeState.DESCRIPTOR.values_by_number
 _QUIET_STATES = (relay_pb2.NODE_CONNECTED, relay_pb2.NODE_GONE, relay_pb2.UNKNOWN_NODE_STATE)
 
 
+def _json(message: Any) -> str:
+    from lab_helpers.hubble.jsonwriting import dumps  # text output does not need it
+
+    return dumps(message)
+
+
 class Printer:
     """Writes responses to `out` and node states to `err`. Call `close` at the end: tables are laid out only then.
 
@@ -24,7 +29,7 @@ class Printer:
     """
 
     def __init__(
-        self, options: Options, out: TextIO, err: TextIO | None = None, go_quote: Callable[[str], str] = quote
+        self, options: Options, out: TextIO, err: TextIO | None = None, go_quote: Callable[[str], str] = repr
     ) -> None:
         self.options = options
         self._out = out
@@ -52,10 +57,10 @@ class Printer:
         """Print a response that carries a flow."""
         options, output, flow = self.options, self.options.output, response.flow
         if output is Output.JSON:
-            self._out.write(dumps(response) + "\n")
+            self._out.write(_json(response) + "\n")
             return
         if output is Output.LEGACY_JSON:
-            self._out.write(dumps(flow) + "\n")
+            self._out.write(_json(flow) + "\n")
             return
         source, destination = parts.hosts(flow, options)
         kind, verdict, summary = parts.kind(flow), parts.verdict(flow, options), parts.summary(flow, options)
@@ -82,10 +87,10 @@ class Printer:
         """Print a notice of lost events."""
         options, output, lost = self.options, self.options.output, response.lost_events
         if output is Output.JSON:
-            self._out.write(dumps(response) + "\n")
+            self._out.write(_json(response) + "\n")
             return
         if output is Output.LEGACY_JSON:
-            self._out.write(dumps(lost) + "\n")
+            self._out.write(_json(lost) + "\n")
             return
         time = times.format_stamp(response.time, options.layout) if response.HasField("time") else "N/A"
         source, count, cpu = details.lost_source(lost), details.lost_count(lost, options.layout), lost.cpu.value
@@ -109,10 +114,10 @@ class Printer:
             raise HubbleError("not an agent event")
         event = response.agent_event
         if output is Output.JSON:
-            self._out.write(dumps(response) + "\n")
+            self._out.write(_json(response) + "\n")
             return
         if output is Output.LEGACY_JSON:
-            self._out.write(dumps(event) + "\n")
+            self._out.write(_json(event) + "\n")
             return
         time = times.format_stamp(response.time, options.layout) if response.HasField("time") else "N/A"
         kind, detail = details.agent_type(event), details.agent_details(event, options.layout)
@@ -131,10 +136,10 @@ class Printer:
             raise HubbleError("not a debug event")
         event = response.debug_event
         if output is Output.JSON:
-            self._out.write(dumps(response) + "\n")
+            self._out.write(_json(response) + "\n")
             return
         if output is Output.LEGACY_JSON:
-            self._out.write(dumps(event) + "\n")
+            self._out.write(_json(event) + "\n")
             return
         time = times.format_stamp(response.time, options.layout) if response.HasField("time") else "N/A"
         kind, source = details.debug_type(event), details.debug_source(event)
@@ -164,7 +169,7 @@ class Printer:
         if output is Output.LEGACY_JSON:
             return
         if output is Output.JSON:
-            self._err.write(dumps(response) + "\n")
+            self._err.write(_json(response) + "\n")
             return
         time = times.format_stamp(response.time, options.layout) if response.HasField("time") else "N/A"
         names = list(status.node_names)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from lab_helpers.policy.configs import PolicyConfig
+from lab_helpers.policy.configs import PolicyConfig, Version
 from lab_helpers.policy.decoding import Decoder, Struct
 from lab_helpers.policy.errors import PolicyError, Position
 from lab_helpers.policy.labels import Label, parse_label
@@ -92,7 +92,7 @@ def _parse(kind: str, obj: _Node, config: PolicyConfig, locate: Locate) -> Parse
     if kind == "NetworkPolicy":
         return _finish(kind, obj, NETWORK_POLICY, config, locate, parse_network_policy)
     if kind == "ClusterNetworkPolicy":
-        if not config.cluster_network_policy:
+        if not config.cluster_network_policy or config.version is Version.V1_19:
             raise PolicyError(
                 "ClusterNetworkPolicy is ignored: it needs k8sClusterNetworkPolicy.enabled=true (Cilium 1.20)",
                 category="feature-disabled",

@@ -14,10 +14,11 @@ What is where:
 - ``protos``: schema and stubs; ``jsonpb``: messages to and from JSON as Go's protojson writes them;
 - ``events``: numbers and names of the monitor (drop reasons, trace points, match types, reserved identities);
 - ``summaries``: the text a server writes into ``Flow.Summary``;
-- ``filters``: FlowFilter messages compiled to functions;
+- ``records``: flows as a ring keeps them; ``filters``: FlowFilter messages compiled to functions of records;
 - ``masks``: field masks; ``rings``, ``selections``: the ring buffer and which of its entries a request gets;
-- ``serving``: the gRPC services over rings (agent view and relay view);
-- ``client``: asking such a server; ``printing``: compact, dict, table and JSON output.
+- ``serving``: the gRPC services over rings (agent view and relay view), with grpcio;
+- ``client``: asking such a server; ``calling``: the small gRPC client below it, without grpcio;
+- ``printing``: compact, dict, table and JSON output; ``times``: moments as printed and read.
 
 Upstream counterparts: Cilium ``pkg/hubble`` (filters, container, observer, relay) and ``hubble/pkg/printer``.
 """

@@ -93,7 +93,7 @@ class Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "0")
         body = self.rfile.read(int(length)) if length.isdigit() else b""
         method = "GET" if self.command == "HEAD" else self.command
-        status, value = cast(Backend, self.server).shop.answer(method, self.path.partition("?")[0], body)
+        status, value = cast("Backend", self.server).shop.answer(method, self.path.partition("?")[0], body)
         self.reply(status, value)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = handle_any  # noqa: N815 - the base class's names

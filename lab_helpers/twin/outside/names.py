@@ -92,7 +92,7 @@ def parse_internet(text: str) -> Internet:
     import yaml
 
     try:
-        document = yaml.safe_load(text)
+        document = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
     except yaml.YAMLError as error:
         raise OutsideError(f"the outside is not YAML: {error}") from error
     if document is None:

@@ -179,6 +179,9 @@ class Lab:
         return pod
 
 
+sys.modules["twin_containers_lab"] = sys.modules[__name__]
+
+
 @pytest.fixture
 async def lab() -> AsyncIterator[Lab]:
     one = Lab()

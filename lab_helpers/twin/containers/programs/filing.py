@@ -1,4 +1,4 @@
-"""Programs over files: ls, mkdir, rm, rmdir, touch, cp, mv, chmod, stat-less; and what is known not to be simulated."""
+"""Programs over files: ls, mkdir, rm, rmdir, touch, cp, mv, chmod."""
 
 from __future__ import annotations
 
@@ -6,24 +6,10 @@ import posixpath
 
 from lab_helpers.twin.containers.processes import SimulatedProcess, program
 from lab_helpers.twin.containers.programs.texts import options_of
-from lab_helpers.twin.interfaces import Program
 
-__all__ = ["chmod", "cp", "ls", "mkdir", "mv", "not_simulated", "rm", "rmdir", "touch"]
+__all__ = ["chmod", "cp", "ls", "mkdir", "mv", "rm", "rmdir", "touch"]
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-
-def not_simulated(name: str) -> Program:
-    """A program the real image has and the twin does not play: it says so and ends with 127."""
-
-    @program
-    async def refuse(process: SimulatedProcess) -> int:
-        await process.err(
-            f"{name}: not simulated: the real image has this program, the embedded cluster does not play it\n"
-        )
-        return 127
-
-    return refuse
 
 
 @program

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from lab_helpers.twin.agent.allocating import IDENTITIES, IdentityAllocator
-from lab_helpers.twin.agent.nodeagents import NOT_RUNNING as NOT_RUNNING
-from lab_helpers.twin.agent.nodeagents import AgentNotRunningError, NodeAgent
+from lab_helpers.twin.agent.endpointkeeping import AgentNotRunningError
+from lab_helpers.twin.agent.nodeagents import NodeAgent
 from lab_helpers.twin.clock import Clock
 from lab_helpers.twin.datapath.datapaths import Datapath
 from lab_helpers.twin.datapath.proxies import Proxy

@@ -39,7 +39,7 @@ CONFIG = PolicyConfig(cluster_network_policy=True)
 PORTS = [(Protocol.TCP, 80), (Protocol.TCP, 8080), (Protocol.UDP, 53), (Protocol.ICMP, 8)]
 # no shrinking: an example is small as it is, and CI should fail soon
 quick = settings(
-    max_examples=15,
+    max_examples=10,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
     phases=[Phase.explicit, Phase.reuse, Phase.generate],

@@ -65,8 +65,10 @@ def build_app(
     ``address`` is the server address that discovery tells clients inside the cluster.
     """
     server = ApiServer(registry, workloads, tokens=Tokens(token), version=version, address=address)
-    app = Starlette(routes=[Mount("/", app=_Endpoint(server))])
+    endpoint = _Endpoint(server)
+    app = Starlette(routes=[Mount("/", app=endpoint)])
     app.state.server = server
+    app.state.close = endpoint.close
     return app
 
 
@@ -75,6 +77,12 @@ class _Endpoint:
 
     def __init__(self, server: ApiServer) -> None:
         self._server = server
+        self._streams: set[asyncio.Task[None]] = set()
+
+    def close(self) -> None:
+        """End all streams (watches, followed logs), so that the server can stop."""
+        for task in tuple(self._streams):
+            task.cancel()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -88,17 +96,52 @@ class _Endpoint:
         if user is None and self._server.public(path):
             user = ADMINISTRATOR
         if user is None:
-            await _send(failure(StatusError(401, "Unauthorized", "Unauthorized")), scope["method"], receive, send)
+            await self._send(failure(StatusError(401, "Unauthorized", "Unauthorized")), scope["method"], receive, send)
             return
         body = await _read_body(receive)
         if body is None:
             error = StatusError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {BODY_LIMIT}")
-            await _send(failure(error), scope["method"], receive, send)
+            await self._send(failure(error), scope["method"], receive, send)
             return
         query = Query(scope["query_string"].decode("latin-1"))
         call = Call(scope["method"], path, query, headers, body, user)
         response = await self._server.respond(call)
-        await _send(response, call.method, receive, send)
+        await self._send(response, call.method, receive, send)
+
+    async def _send(self, response: Response, method: str, receive: Receive, send: Send) -> None:
+        headers = [
+            (b"content-type", response.content_type.encode()),
+            *([] if "Cache-Control" in response.headers else [(b"cache-control", b"no-cache, private")]),
+            *((name.lower().encode(), value.encode("latin-1")) for name, value in response.headers.items()),
+            *((b"warning", _warning(text)) for text in response.warnings),
+        ]
+        if response.stream is None:
+            headers.append((b"content-length", str(len(response.body)).encode()))
+            await send({"type": "http.response.start", "status": response.status, "headers": headers})
+            await send({"type": "http.response.body", "body": b"" if method == "HEAD" else response.body})
+            return
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await self._send_stream(response, receive, send)
+
+    async def _send_stream(self, response: Response, receive: Receive, send: Send) -> None:
+        """Send pieces until the stream ends or the client goes away."""
+        assert response.stream is not None
+        await send({"type": "http.response.body", "body": b"", "more_body": True})
+        sending = asyncio.create_task(_pump(response, send))
+        self._streams.add(sending)
+        leaving = asyncio.create_task(_until_disconnect(receive))
+        try:
+            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if response.close is not None:
+                response.close()
+            self._streams.discard(sending)
+            for task in (sending, leaving):
+                if not task.done():
+                    task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, OSError):
+                    await task
+        await send({"type": "http.response.body", "body": b""})
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """exec, attach and port-forward."""
@@ -174,41 +217,6 @@ async def _read_body(receive: Receive) -> bytes | None:
         pieces.append(piece)
         if not message.get("more_body"):
             return b"".join(pieces)
-
-
-async def _send(response: Response, method: str, receive: Receive, send: Send) -> None:
-    headers = [
-        (b"content-type", response.content_type.encode()),
-        *([] if "Cache-Control" in response.headers else [(b"cache-control", b"no-cache, private")]),
-        *((name.lower().encode(), value.encode("latin-1")) for name, value in response.headers.items()),
-        *((b"warning", _warning(text)) for text in response.warnings),
-    ]
-    if response.stream is None:
-        headers.append((b"content-length", str(len(response.body)).encode()))
-        await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if method == "HEAD" else response.body})
-        return
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await _send_stream(response, receive, send)
-
-
-async def _send_stream(response: Response, receive: Receive, send: Send) -> None:
-    """Send pieces until the stream ends or the client goes away."""
-    assert response.stream is not None
-    await send({"type": "http.response.body", "body": b"", "more_body": True})
-    sending = asyncio.create_task(_pump(response, send))
-    leaving = asyncio.create_task(_until_disconnect(receive))
-    try:
-        await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        if response.close is not None:
-            response.close()
-        for task in (sending, leaving):
-            if not task.done():
-                task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, OSError):
-                await task
-    await send({"type": "http.response.body", "body": b""})
 
 
 async def _pump(response: Response, send: Send) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,7 +37,9 @@ class Server:
     def stop(self) -> None:
         """Ask the server to end; open watches are cut."""
         self._server.should_exit = True
-        self._server.force_exit = True
+        close = getattr(self._server.config.app.state, "close", None)
+        if close is not None:
+            close()
 
 
 def serve(
@@ -45,8 +49,6 @@ def serve(
 
     Raises ServeError when the port is taken.
     """
-    import socket
-
     import uvicorn
 
     from lab_helpers.twin.api.upgrades import WebSocketUpgrade
@@ -57,6 +59,15 @@ def serve(
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:
             yield
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            """End gracefully, then cut what a client keeps open."""
+            await super().shutdown(sockets)
+            for connection in tuple(self.server_state.connections):
+                if connection.transport is not None:
+                    connection.transport.abort()
+            for _ in range(5):
+                await asyncio.sleep(0)
 
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -81,6 +92,7 @@ def serve(
         server_header=False,
         date_header=True,
         timeout_keep_alive=120,
+        timeout_graceful_shutdown=1,
         h11_max_incomplete_event_size=256 * 1024,
     )
     return Server(Quiet(config), [listener])

@@ -351,7 +351,7 @@ def _manager_required() -> StatusError:
 
 
 def _applied_before(live: Object, shape: Shape) -> FieldSet:
-    """What ``kubectl apply`` stated before and nobody changed since: ``kubectl apply --server-side`` may take it over."""
+    """What ``kubectl apply`` stated before and nobody changed since: with ``--server-side`` it may take that over."""
     text = ((live.get("metadata") or {}).get("annotations") or {}).get(_LAST_APPLIED)
     try:
         before = json.loads(text) if text else None

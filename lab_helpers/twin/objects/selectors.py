@@ -16,9 +16,9 @@ __all__ = ["LabelPredicate", "matches_selector", "parse_label_selector"]
 
 LabelPredicate = Callable[[Mapping[str, str]], bool]
 
-_SET = re.compile(r"^(?P<key>[^\s!=,()]+)\s+(?P<op>in|notin)\s*\((?P<values>[^)]*)\)$")
-_EQUALS = re.compile(r"^(?P<key>[^\s!=,()]+)\s*(?P<op>==|=|!=)\s*(?P<value>[^\s!=,()]*)$")
-_EXISTS = re.compile(r"^(?P<not>!)?\s*(?P<key>[^\s!=,()]+)$")
+_SET = re.compile(r"^(?P<key>[^\s!=,()~<>]+)\s+(?P<op>in|notin)\s*\((?P<values>[^)]*)\)$")
+_EQUALS = re.compile(r"^(?P<key>[^\s!=,()~<>]+)\s*(?P<op>==|=|!=)\s*(?P<value>[^\s!=,()]*)$")
+_EXISTS = re.compile(r"^(?P<not>!)?\s*(?P<key>[^\s!=,()~<>]+)$")
 
 
 def parse_label_selector(text: str) -> LabelPredicate:

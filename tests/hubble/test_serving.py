@@ -151,6 +151,25 @@ def test_following_two_nodes_and_a_third_that_joins() -> None:
         assert [next(stream).flow.uuid, next(stream).flow.uuid] == ["c-6", "a-7"]
 
 
+def test_a_node_that_joins_in_silence_is_found() -> None:
+    nodes: list[RelayNode] = []
+    asked = threading.Event()
+
+    def current() -> list[RelayNode]:
+        asked.set()
+        return nodes
+
+    with (
+        serving(lambda server: add_relay(server, current, name="relay", clock=lambda: NOON)) as (address, run),
+        HubbleClient(address) as client,
+    ):
+        stream = client.get_flows(observer_pb2.GetFlowsRequest(follow=True), timeout=20)
+        assert asked.wait(20)
+        run(lambda: nodes.append(RelayNode(log("a", (0,)))))
+        assert list(next(stream).node_status.node_names) == ["a"]
+        assert next(stream).flow.uuid == "a-0"
+
+
 def test_nothing_is_lost_at_speed_and_losses_are_told() -> None:
     made = log(seconds=(), capacity=5_000)
     with (

@@ -1,7 +1,9 @@
 """Streams of entries: what is there, then what comes, from one log or from several merged in time."""
 
 import asyncio
+import contextlib
 import heapq
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from operator import itemgetter
@@ -13,6 +15,12 @@ from lab_helpers.hubble.selections import Selection, select
 
 Matches = Callable[[Any], bool]
 _time = itemgetter(0)
+_SENT_AT_ONCE = 64
+_READ_AHEAD = 100_000
+"""A stream looks at the rings after every few events it hands on and keeps what it finds, so that a client (or a
+machine) that is slow for a while loses nothing; only beyond this many does the ring overtake it."""
+_NODES_ASKED = 1.0
+"""After so many seconds of silence the relay looks for nodes that joined: without a ring they cannot wake it."""
 
 
 @dataclass(slots=True)
@@ -61,18 +69,25 @@ async def stream(
         merged = backlogs[0] if len(backlogs) == 1 else heapq.merge(*backlogs, key=_time)
         for moment, name, event in merged:
             yield name, moment, event
-        while selection.follow and not _all_done(known):
-            wake.clear()
-            batch: list[tuple[int, str, Any]] = []
-            _refresh(known, sources(), wake, batch, joined)
-            for source in known.values():
-                _read(source, selection, matches, lost, batch)
-            if len(known) > 1:
-                batch.sort(key=_time)
-            for moment, name, event in batch:
+        pending: deque[tuple[int, str, Any]] = deque()
+        while selection.follow:
+            if len(pending) < _READ_AHEAD:
+                wake.clear()
+                batch: list[tuple[int, str, Any]] = []
+                _refresh(known, sources(), wake, batch, joined)
+                for source in known.values():
+                    _read(source, selection, matches, lost, batch)
+                if len(known) > 1:
+                    batch.sort(key=_time)
+                pending.extend(batch)
+            for _ in range(min(_SENT_AT_ONCE, len(pending))):
+                moment, name, event = pending.popleft()
                 yield name, moment, event
-            if not batch and not _all_done(known):
-                await wake.wait()
+            if not pending:
+                if _all_done(known):
+                    return
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(wake.wait(), None if joined is None else _NODES_ASKED)
     finally:
         for source in known.values():
             source.ring.leave(wake)

@@ -20,6 +20,7 @@ from lab_helpers.twin.agent.endpoints import EndpointState, ManagedEndpoint, nam
 from lab_helpers.twin.agent.labelling import LabelFilter, pod_labels
 from lab_helpers.twin.agent.logs import AgentLog
 from lab_helpers.twin.agent.names import NameCache
+from lab_helpers.twin.agent.notifying import Notifier
 from lab_helpers.twin.agent.publishing import ENDPOINTS, NODES, publish_endpoint, withdraw_endpoint
 from lab_helpers.twin.agent.realizing import RealizedPolicy
 from lab_helpers.twin.clock import Clock
@@ -31,6 +32,7 @@ from lab_helpers.twin.objects.registry import Registry
 
 __all__ = ["NOT_RUNNING", "AgentNotRunningError", "EndpointKeeper"]
 
+_INGRESS_OPTIONS: Final = ("enable-ingress-controller", "enable-gateway-api", "enable-envoy-config")
 NOT_RUNNING: Final = (
     "unable to connect to Cilium agent: failed to create cilium agent client after 30.000000 seconds timeout: "
     'Get "http://localhost/v1/config": dial unix /var/run/cilium/cilium.sock: connect: no such file or directory\n'
@@ -43,7 +45,7 @@ class AgentNotRunningError(RuntimeError):
 
 
 class EndpointKeeper:
-    """Endpoints, their addresses and their policy. The agent (``nodeagents.NodeAgent``) is one, with a life around it."""
+    """Endpoints, their addresses, their policy. The agent (``nodeagents.NodeAgent``) is one, with a life around it."""
 
     def __init__(
         self,
@@ -60,6 +62,7 @@ class EndpointKeeper:
         self.tables = tables
         self.allocator = allocator
         self.log = AgentLog(clock)
+        self.notifier = Notifier(clock)
         self.running = False
         self.settings = Settings()
         self.repository = Repository()
@@ -115,6 +118,10 @@ class EndpointKeeper:
         self.tables.router_ip, self.health_ip = router, health
         self._reserved_endpoint("host", RESERVED[ReservedIdentity.HOST], self.tables.ip, attached=False)
         self._reserved_endpoint("health", RESERVED[ReservedIdentity.HEALTH], health, attached=True)
+        if any(self.settings.raw.get(key) == "true" for key in _INGRESS_OPTIONS):
+            self._reserved_endpoint(
+                "ingress", RESERVED[ReservedIdentity.INGRESS], self.pool.allocate("ingress"), attached=False
+            )
 
     def _reserved_endpoint(self, kind: str, identity: Identity, ip: str, *, attached: bool) -> None:
         inner = Endpoint(self._ids.allocate(), ip, identity.numeric, identity.labels.strings())
@@ -192,6 +199,7 @@ class EndpointKeeper:
         self.datapath.attach(self.node, metadata["uid"], ip)
         self.tables.add(inner)
         self.identify(endpoint, pod)
+        self.notifier.endpoint(number, inner.labels, inner.pod, inner.namespace, deleted=False)
         return endpoint
 
     def _addresses_of(self, inner: Endpoint, *, interface: str) -> None:
@@ -243,6 +251,7 @@ class EndpointKeeper:
         if self.pool is not None:
             self.pool.release(inner.ip)
         withdraw_endpoint(self.registry, inner.namespace, inner.pod, endpoint.uid)
+        self.notifier.endpoint(endpoint.id, inner.labels, inner.pod, inner.namespace, deleted=True)
         self.log.info("Removed endpoint", endpointID=endpoint.id, k8sPodName=endpoint.name, ipv4=inner.ip)
 
     # --- restoring ------------------------------------------------------------------------------------------
@@ -309,6 +318,7 @@ class EndpointKeeper:
         endpoint.desired_revision = self.repository.revision
         endpoint.regenerations += 1
         endpoint.become(EndpointState.READY, "Successfully regenerated endpoint program", now)
+        self.notifier.regenerated(endpoint.id, inner.labels)
 
     def regenerate(self, reason: str) -> None:
         """Realize the policy of every endpoint anew."""

@@ -10,10 +10,11 @@ from typing import Any, Final
 
 from lab_helpers.policy.configs import PolicyConfig
 from lab_helpers.policy.errors import PolicyEngineError
-from lab_helpers.policy.parsing import parse
+from lab_helpers.policy.parsing import parse, provenance
 from lab_helpers.policy.repositories import Repository
 from lab_helpers.policy.rules import PolicyRef
 from lab_helpers.twin.agent.logs import AgentLog
+from lab_helpers.twin.agent.notifying import Notifier
 from lab_helpers.twin.objects.registry import Registry
 from lab_helpers.twin.objects.storage import Change
 
@@ -32,11 +33,18 @@ class PolicyImporter:
     """Keeps ``repository`` in step with the policy objects; ``network_policies``: ``enable-k8s-networkpolicy``."""
 
     def __init__(
-        self, repository: Repository, config: PolicyConfig, log: AgentLog, *, network_policies: bool = True
+        self,
+        repository: Repository,
+        config: PolicyConfig,
+        log: AgentLog,
+        *,
+        network_policies: bool = True,
+        notifier: Notifier | None = None,
     ) -> None:
         self._repository = repository
         self._config = config
         self._log = log
+        self._notifier = notifier
         self._kinds = dict(POLICY_RESOURCES)
         if not network_policies:
             del self._kinds["networkpolicies.networking.k8s.io"]
@@ -61,6 +69,7 @@ class PolicyImporter:
             after = self._repository.remove(PolicyRef(kind, change.key.namespace, change.key.name))
             if after != before:
                 self._log.info("Deleted policy", **_fields(kind, change.object), policyRevision=after)
+                self._notify(kind, change.object, after, 0, deleted=True)
             return after != before
         if change.previous is not None and _meaning(change.previous) == _meaning(change.object):
             return False
@@ -75,9 +84,17 @@ class PolicyImporter:
             return False
         revision = self._repository.upsert(policy)
         self._log.info("Imported policy", **_fields(kind, obj), policyRevision=revision, rules=len(policy.rules))
+        self._notify(kind, obj, revision, len(policy.rules), deleted=False)
         for notice in policy.warnings:
             self._log.warning(notice.message, **_fields(kind, obj), field=notice.path)
         return True
+
+    def _notify(self, kind: str, obj: dict[str, Any], revision: int, rules: int, *, deleted: bool) -> None:
+        if self._notifier is None:
+            return
+        metadata = obj["metadata"]
+        labels = provenance(kind, metadata.get("namespace", ""), metadata["name"], metadata.get("uid", ""))
+        self._notifier.policy(list(map(str, labels)), revision, rules, deleted=deleted)
 
 
 def _fields(kind: str, obj: dict[str, Any]) -> dict[str, object]:

@@ -73,6 +73,7 @@ class NodeAgent(EndpointKeeper):
             self.repository,
             settings.policy,
             self.log,
+            notifier=self.notifier,
             network_policies=data.get("enable-k8s-networkpolicy", "true") != "false",
         )
 
@@ -119,6 +120,7 @@ class NodeAgent(EndpointKeeper):
         self._collector = self.clock.call_later(GC_INTERVAL, self._collect_names)
         self.running = True
         self.started_at = self.clock.timestamp()
+        self.notifier.started()
         self.restore()
         self.log.info("Initial regeneration of endpoints complete", endpoints=len(self.endpoints))
         self.log.info("Daemon initialization completed", nodeName=self.node, version=self.version)
@@ -132,7 +134,7 @@ class NodeAgent(EndpointKeeper):
             self._collector.cancel()
         self.tables.services = self.datapath.services.copy()
         self.tables.observers.clear()
-        self.hubble = None
+        self.hubble = self.notifier.log = None
         self.on_hubble()
 
     def _collect_names(self) -> None:
@@ -156,6 +158,7 @@ class NodeAgent(EndpointKeeper):
                 version=f"cilium v{self.version}",
             )
             self.tables.observers.append(self.hubble.add_flow)
+            self.notifier.log = self.hubble
             self.log.info(
                 "Starting Hubble server", eventQueueSize=1024, maxFlows=self.settings.hubble_capacity, address=":4244"
             )

@@ -196,3 +196,27 @@ def test_jsonpath(template: str, text: str) -> None:
 def test_jsonpath_says_what_it_cannot_read() -> None:
     with pytest.raises(PathError, match="unrecognized"):
         evaluate("{.a?b}", {})
+
+
+async def test_the_agent_reports_about_itself() -> None:
+    cluster = await shop()
+    process = FakeProcess(cluster, N1, ["cilium-dbg", "monitor", "--type", "agent"])
+    task = process.start(dbg_program(cluster.agents))
+    await cluster.settle()
+    cluster.cnp("more", {**POLICY, "ingress": [{}]})
+    await cluster.settle()
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    lines = process.output.splitlines()[2:]
+    assert lines[0].startswith(">> Policy updated: ")
+    assert "io.cilium.k8s.policy.name=more" in lines[0]
+    assert any(line.startswith(">> Endpoint regenerate success: ") for line in lines)
+    hubble = cluster.agents.nodes[N1].hubble
+    assert hubble is not None
+    assert len(hubble.agent_events) > 5
+
+
+async def test_the_ingress_endpoint_is_there_when_envoy_serves_ingress() -> None:
+    cluster = await Cluster({"enable-ingress-controller": "true"}).start()
+    assert "reserved:ingress" in await dbg(cluster, "endpoint", "list")

@@ -5,6 +5,7 @@ words.
 from __future__ import annotations
 
 import asyncio
+import json
 import zlib
 from typing import Any
 
@@ -135,12 +136,18 @@ async def _monitor(session: Session, arguments: Arguments) -> int:
     numeric, as_json = "numeric" in arguments.switches, "json" in arguments.switches
     queue: asyncio.Queue[Any] = asyncio.Queue()
     observers = agent.tables.observers
+    listeners = agent.notifier.listeners
     observers.append(queue.put_nowait)
+    listeners.append(queue.put_nowait)
     try:
         if not as_json:
             await session.out("Listening for events on 2 CPUs with 64x4096 of shared memory\nPress Ctrl-C to quit")
         while agent.running:
             flow = await queue.get()
+            if isinstance(flow, flow_pb2.AgentEvent):
+                if (not kinds or _TYPES["agent"] in kinds) and not any(wanted.values()):
+                    await session.out(_agent_line(flow))
+                continue
             if (kinds and flow.event_type.type not in kinds) or not _concerns(flow, wanted):
                 continue
             if as_json:
@@ -150,9 +157,20 @@ async def _monitor(session: Session, arguments: Arguments) -> int:
             else:
                 await session.out(monitor_line(flow, numeric=numeric))
     finally:
-        if queue.put_nowait in observers:
-            observers.remove(queue.put_nowait)
+        for receivers in (observers, listeners):
+            if queue.put_nowait in receivers:
+                receivers.remove(queue.put_nowait)
     raise CommandError("EOF")
+
+
+def _agent_line(event: Any) -> str:
+    """``>> Policy updated: {…}``: what the agent says about itself."""
+    from google.protobuf.json_format import MessageToDict
+
+    name = flow_pb2.AgentEventType.Name(event.type).replace("_", " ").capitalize()
+    which = event.WhichOneof("notification")
+    detail = MessageToDict(getattr(event, which), preserving_proto_field_name=True) if which else {}
+    return f">> {name}: {json.dumps(detail)}"
 
 
 def _numbers(texts: list[str]) -> set[int]:

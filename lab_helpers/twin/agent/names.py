@@ -95,7 +95,11 @@ class NameCache:
         for ip in ips:
             fresh = fresh or not self._carries(ip, name)
             known[ip] = _Lookup(now, max(ttl, minimum))
-            history.zombies.pop(ip, None)
+            zombie = history.zombies.get(ip)
+            if zombie is not None:
+                zombie.names.discard(name)
+                if not zombie.names:
+                    del history.zombies[ip]
         while len(known) > most:
             oldest = min(known, key=lambda ip: known[ip].expires)
             del known[oldest]

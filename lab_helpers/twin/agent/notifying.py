@@ -1,4 +1,4 @@
-"""What an agent tells Hubble and the monitor about itself: starts, policies, endpoints (pkg/monitor/api, AgentNotify)."""
+"""What an agent tells Hubble and the monitor about itself (pkg/monitor/api, AgentNotify)."""
 
 from __future__ import annotations
 

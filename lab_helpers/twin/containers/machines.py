@@ -44,6 +44,7 @@ class Machine:
         table: SocketTable,
         clock: Clock,
         serving: Callable[..., None],
+        router: Callable[[], str],
     ) -> None:
         self.pod = pod
         self.name = name
@@ -55,6 +56,7 @@ class Machine:
         self.table = table
         self.clock = clock
         self.serving = serving
+        self.router = router
         self.node = str(pod.get("spec", {}).get("nodeName") or network.node)
         self.children: dict[int, Child] = {}
         self._next_pid = 1

@@ -128,8 +128,20 @@ class Runtime:
             table=entry.table,
             clock=self._clock,
             serving=run.set_serving,
+            router=lambda: self._router(str(pod["spec"].get("nodeName", ""))),
         )
         return machine, argv
+
+    def _router(self, node: str) -> str:
+        """Cilium's own address on a node, the pods' gateway; "" while the node has none."""
+        try:
+            found = self._registry.find("ciliumnodes.cilium.io", node)
+        except KeyError:
+            return ""
+        for address in ((found or {}).get("spec") or {}).get("addresses") or []:
+            if address.get("type") == "CiliumInternalIP" and ":" not in address.get("ip", ":"):
+                return str(address["ip"])
+        return ""
 
     def _command(self, entrypoint: Sequence[str], command: Sequence[str], spec: Mapping[str, Any]) -> list[str]:
         if spec.get("command"):

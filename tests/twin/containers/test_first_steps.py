@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 
@@ -68,3 +70,82 @@ async def test_unanswered_dns_takes_its_time(lab, client):
     result = await lab.sh(client, "curl -sS http://backend/")
     assert (result.code, result.err) == (6, "curl: (6) Could not resolve host: backend\n")
     assert 10 <= lab.clock.monotonic() - before <= 12
+
+
+METER = (
+    "  % Total    % Received % Xferd  Average Speed   Time    Time     Time  Current\n"
+    "                                 Dload  Upload   Total   Spent    Left  Speed\n"
+    "\r  0     0    0     0    0     0      0      0 --:--:-- --:--:-- --:--:--     0"
+)
+
+
+async def test_progress_meter(lab, client):
+    lab.backend()
+    result = await lab.sh(client, "curl 10.96.5.5:8080/healthz")
+    assert result.err.startswith(METER + "\r100    17  100    17    0     0 ")
+    refused = await lab.sh(client, "curl 10.0.1.2:81")
+    assert refused.err.startswith(METER + METER[METER.index("\r") :] + "\ncurl: (7) Failed to connect")
+    assert (await lab.sh(client, "curl -s 10.0.1.2:81")).err == ""
+    assert (await lab.run(client, "curl", "10.96.5.5:8080/healthz", tty=True)).out == '{"status": "ok"}\r\n'
+
+
+@pytest.mark.parametrize(
+    ("arguments", "out", "code"),
+    [
+        ("-s -f http://10.96.5.5:8080/nope", "", 22),
+        (
+            "-s --fail-with-body http://10.96.5.5:8080/nope",
+            '{"error": "not found", "method": "GET", "path": "/nope"}\n',
+            22,
+        ),
+        (
+            "-s -o /tmp/x -w '%{http_code} %{size_download} %{content_type}' http://10.96.5.5:8080/healthz",
+            "200 17 application/json",
+            0,
+        ),
+        ("-s -o /dev/null -w '%{http_code}' http://10.0.1.2:81/", "000", 7),
+        (
+            "-s -o /dev/null -w '%{stderr}x%{stdout}%{url_effective}\\n' 10.96.5.5:8080/healthz",
+            "http://10.96.5.5:8080/healthz\n",
+            0,
+        ),
+        (
+            "-s -G -d a=1 --data-urlencode 'b=x y' -o /dev/null -w '%{http_code}' http://10.96.5.5:8080/api/v1/products",
+            "200",
+            0,
+        ),
+        (
+            "-s -X POST -H 'Content-Type: application/json' -d '{\"product\": 2}' 10.96.5.5:8080/api/v1/orders",
+            '{"id": 3, "product": 2, "quantity": 1}\n',
+            0,
+        ),
+        ("-s --json '{}' 10.96.5.5:8080/api/v1/orders", '{"id": 3, "product": 1, "quantity": 1}\n', 0),
+        ("-s -o /dev/null -w '%{http_code} ' 'http://10.96.5.5:8080/[1-3]'", "404 404 404 ", 0),
+        ("-s --retry 2 --retry-connrefused http://10.0.1.2:81/", "", 7),
+        ("-s -I http://10.96.5.5:8080/healthz -w '%{size_download}' -o /dev/null", "0", 0),
+    ],
+)
+async def test_curl_options(lab, client, arguments, out, code):
+    lab.backend()
+    await lab.clock.advance(0)
+    result = await lab.sh(client, f"curl {arguments}")
+    assert (result.out, result.code) == (out, code), result
+
+
+async def test_json_write_out(lab, client):
+    lab.backend()
+    await lab.clock.advance(0)
+    result = await lab.sh(client, "curl -s -o /dev/null -w '%{json}' 10.96.5.5:8080/healthz")
+    values = json.loads(result.out)
+    assert (values["http_code"], values["method"], values["remote_port"]) == (200, "GET", 8080)
+
+
+async def test_server_that_says_nothing(lab, client):
+    silent = lab.pod("silent", command=["nc", "-lk", "-p", "80"])
+    closing = lab.pod("closing", "busybox", command=["sh", "-c", "while :; do nc -l -p 80 </dev/null; done"])
+    await lab.clock.advance(0)
+    result = await lab.sh(client, f"curl -sS -m 5 {silent['status']['podIP']}")
+    message = "curl: (28) Operation timed out after 5000 milliseconds with 0 bytes received\n"
+    assert (result.code, result.err) == (28, message)
+    result = await lab.sh(client, f"curl -sS -m 20 {closing['status']['podIP']}")
+    assert (result.code, result.err) == (52, "curl: (52) Empty reply from server\n")

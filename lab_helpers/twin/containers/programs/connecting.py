@@ -14,7 +14,7 @@ from lab_helpers.twin.containers.timing import within
 from lab_helpers.twin.dns.resolving import ResolutionFailed, Resolver
 from lab_helpers.twin.interfaces import ByteStream, ConnectionFailed
 
-__all__ = ["nc", "ping"]
+__all__ = ["busybox_nc", "nc", "ping"]
 
 _REASONS = {
     "ECONNREFUSED": "Connection refused",
@@ -24,6 +24,7 @@ _REASONS = {
     "ECONNRESET": "Connection reset by peer",
     "EPERM": "Operation not permitted",
 }
+_UNKNOWN = 'getaddrinfo for host "{host}" port {ports}: Name does not resolve'
 
 
 @dataclass(slots=True)
@@ -34,12 +35,24 @@ class _Nc:
     udp: bool = False
     keep: bool = False
     wait: float | None = None
+    finish: bool = False  # send FIN when standard input ends
+    busybox: bool = False
 
 
 @program
 async def nc(process: SimulatedProcess) -> int:
-    """nc [-zvluk] [-w SECONDS] HOST PORT[-PORT], or nc -l [-k] [-p] PORT (netcat-openbsd's messages)"""
-    options, rest = _Nc(), []
+    """nc [-zvlukN] [-w SECONDS] HOST PORT[-PORT], or nc -l [-k] [-p] PORT: netcat-openbsd"""
+    return await _nc(process, _Nc())
+
+
+@program
+async def busybox_nc(process: SimulatedProcess) -> int:
+    """BusyBox' nc: other messages, and the end of standard input ends the sending side."""
+    return await _nc(process, _Nc(finish=True, busybox=True))
+
+
+async def _nc(process: SimulatedProcess, options: _Nc) -> int:
+    rest: list[str] = []
     arguments = list(process.argv[1:])
     while arguments:
         word = arguments.pop(0)
@@ -65,6 +78,7 @@ async def nc(process: SimulatedProcess) -> int:
             options.listen |= letter == "l"
             options.udp |= letter == "u"
             options.keep |= letter == "k"
+            options.finish |= letter == "N"
     if options.listen:
         port = next((word for word in reversed(rest) if word.isdigit()), None)
         return await _listen(process, options, int(port)) if port else await process.fail("missing port with option -l")
@@ -77,7 +91,8 @@ async def _connect(process: SimulatedProcess, options: _Nc, host: str, ports: st
     try:
         address = (await Resolver(process).addresses(host, ("A",)))[0]
     except ResolutionFailed:
-        await process.err(f'nc: getaddrinfo for host "{host}" port {ports}: Name does not resolve\n')
+        text = f"bad address '{host}'" if options.busybox else _UNKNOWN.format(host=host, ports=ports)
+        await process.err(f"nc: {text}\n")
         return 1
     first, _, last = ports.partition("-")
     status = 1
@@ -99,27 +114,33 @@ async def _connect(process: SimulatedProcess, options: _Nc, host: str, ports: st
         status = 0
         if options.verbose:
             shown = f"{host} ({address})" if host != address else f"{host}"
-            await process.err(f"Connection to {shown} {port} port [tcp/*] succeeded!\n")
+            opened = (
+                f"{host} ({address}:{port}) open"
+                if options.busybox
+                else f"Connection to {shown} {port} port [tcp/*] succeeded!"
+            )
+            await process.err(opened + "\n")
         if options.scan:
             await stream.close()
         else:
-            await _talk(process, stream, options.wait)
+            await _talk(process, stream, options)
     return status
 
 
-async def _talk(process: SimulatedProcess, stream: ByteStream, wait: float | None) -> None:
+async def _talk(process: SimulatedProcess, stream: ByteStream, options: _Nc) -> None:
     """Standard input to the peer, the peer's bytes to standard output, until the peer ends (or ``wait`` idle
     seconds)."""
 
     async def send() -> None:
         async for chunk in process.stdin:
             await stream.write(chunk)
-        await stream.write_eof()
+        if options.finish:
+            await stream.write_eof()
 
     sender = asyncio.create_task(send())
     try:
         while True:
-            async with within(process.clock, wait):
+            async with within(process.clock, options.wait):
                 data = await stream.read()
             if not data:
                 break
@@ -160,7 +181,7 @@ async def _listen(process: SimulatedProcess, options: _Nc, port: int) -> int:
         if options.verbose:
             await process.err(f"Connection received on {stream.remote[0]} {stream.remote[1]}\n")
         async with busy:
-            await _talk(process, stream, options.wait)
+            await _talk(process, stream, options)
         if not options.keep:
             done.set()
 

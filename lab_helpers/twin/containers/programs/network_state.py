@@ -15,9 +15,9 @@ def _mac(process: SimulatedProcess, salt: str = "") -> str:
     return ":".join(f"{byte:02x}" for byte in bytes([digest[0] & 0xFE | 0x02]) + digest[1:6])
 
 
-def _router(address: str) -> str:
-    """Cilium's router address: in a pod CIDR of /24 it is whatever the agent took; the twin shows the first."""
-    return ".".join([*address.split(".")[:3], "1"])
+def _router(process: SimulatedProcess) -> str:
+    """The gateway: Cilium's address on this node."""
+    return process.machine.router() or ".".join([*process.network.ip.split(".")[:3], "1"])
 
 
 @program
@@ -47,11 +47,11 @@ async def ip(process: SimulatedProcess) -> int:
                 f"default via 172.18.0.1 dev eth0 \n172.18.0.0/16 dev eth0 proto kernel scope link src {address} \n"
             )
         else:
-            router = _router(address)
+            router = _router(process)
             await process.out(f"default via {router} dev eth0 mtu 1450 \n{router} dev eth0 scope link \n")
         return 0
     if what and "neighbour".startswith(what):
-        await process.out(f"{_router(address)} dev eth0 lladdr {_mac(process, 'lxc')} REACHABLE \n")
+        await process.out(f"{_router(process)} dev eth0 lladdr {_mac(process, 'lxc')} REACHABLE \n")
         return 0
     await process.err(
         "Usage: ip [ OPTIONS ] { address | link | route | neigh } [ show ]\n"
@@ -131,7 +131,7 @@ async def netstat(process: SimulatedProcess) -> int:
     """netstat [-tulanp]"""
     letters = _letters(process)
     if "r" in letters:
-        router = _router(process.network.ip)
+        router = _router(process)
         await process.out(
             "Kernel IP routing table\nDestination     Gateway         Genmask         Flags   MSS Window  irtt Iface\n"
             f"{'0.0.0.0':<16}{router:<16}{'0.0.0.0':<16}UG        0 0          0 eth0\n"

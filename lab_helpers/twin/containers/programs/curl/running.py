@@ -18,6 +18,7 @@ from lab_helpers.twin.containers.http.requesting import HttpConnection, HttpProb
 from lab_helpers.twin.containers.http.tls import TlsProblem
 from lab_helpers.twin.containers.http.tls import connect as connect_tls
 from lab_helpers.twin.containers.processes import SimulatedProcess, program
+from lab_helpers.twin.containers.programs.curl import meters
 from lab_helpers.twin.containers.programs.curl.options import HINT, Options, parse_options
 from lab_helpers.twin.containers.programs.curl.transfers import CurlFailure, Transfer, write_out
 from lab_helpers.twin.containers.programs.curl.urls import BadUrl, Url, glob, join, parse_url
@@ -59,6 +60,7 @@ class _Curl:
         self._clock = process.clock
         self._connections: dict[tuple[str, str, int], HttpConnection] = {}
         self._began = 0.0
+        self._metered = False
 
     async def run(self) -> int:
         status = 0
@@ -119,12 +121,14 @@ class _Curl:
         try:
             url = parse_url(text)
             sink = await self._sink(url, output, transfer)
+            await self._meter(transfer, begin=True)
             await self._follow(url, transfer, sink)
         except BadUrl as error:
             transfer.exit_code, transfer.error = error.code, error.message
         except CurlFailure as error:
             transfer.exit_code, transfer.error = error.code, error.message
         transfer.time_total = self._elapsed()
+        await self._meter(transfer, begin=False)
         if transfer.exit_code and (last or not self._transient(transfer)):
             await self._complain(transfer.exit_code, transfer.error)
         form = self._options.values.get("write-out")
@@ -135,6 +139,19 @@ class _Curl:
             await self._process.out(out)
             await self._process.err(err)
         return transfer.exit_code
+
+    async def _meter(self, transfer: Transfer, *, begin: bool) -> None:
+        """The progress meter: at the beginning and at the end of a transfer."""
+        silent = self._options.on("silent") or self._options.on("no-progress-meter")
+        shown = not self._process.stdout.tty or transfer.file_name not in ("", "-")
+        if silent or not shown or not (begin or self._metered):
+            return
+        if begin:
+            self._metered = True
+            await self._process.err(meters.HEADER + meters.line(transfer, 0.0))
+            return
+        self._metered = False
+        await self._process.err(meters.line(transfer, transfer.time_total) + "\n")
 
     def _elapsed(self) -> float:
         return self._clock.monotonic() - self._began

@@ -21,8 +21,10 @@ def root() -> Command:
         "helm",
         short="The Helm package manager for Kubernetes.",
         long=(
-            "The Kubernetes package manager\n\nThis helm is bundled with cilium-labs: it installs cilium/cilium and "
-            "keeps releases as Helm v3 does.\n\nCommon actions for Helm:\n\n- helm repo add:    add a chart repository\n"
+            "The Kubernetes package manager\n\n"
+            "This helm is bundled with cilium-labs: it installs cilium/cilium and keeps releases as Helm v3 does.\n\n"
+            "Common actions for Helm:\n\n"
+            "- helm repo add:    add a chart repository\n"
             "- helm search repo: search for charts\n- helm install:     install the chart to Kubernetes\n"
             "- helm list:        list releases of charts"
         ),

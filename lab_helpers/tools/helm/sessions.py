@@ -66,6 +66,7 @@ def helm_of(call: Invocation) -> Helm:
 def wait_of(call: Invocation) -> float | None:
     """Seconds to wait, None when ``--wait`` (or ``--atomic``) was not given."""
     flags = call.flags
-    if not flags["wait"] and not (flags.get("atomic")):
+    atomic = flags.get("atomic")
+    if not flags["wait"] and (atomic is None or not atomic.value.value):
         return None
     return float(flags["timeout"]) / 1e9

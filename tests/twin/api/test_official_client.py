@@ -108,5 +108,6 @@ def test_exec_and_port_forward(api, live):
         assert data, answer
         answer += data
     socket.close()
+    forward.websocket.shutdown()
     del forward, socket, session
     gc.collect()

@@ -101,7 +101,8 @@ def _merge_list(live: list[Any], configuration: list[Any], shape: Shape) -> list
     previous = ""
     for key in stated:
         if key not in old:
-            order.insert(order.index(previous) + 1 if previous else len(order), key)
+            following = next((order.index(other) for other in stated if other in old), len(order))
+            order.insert(order.index(previous) + 1 if previous else following, key)
         previous = key
     return [
         old[key]

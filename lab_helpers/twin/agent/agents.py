@@ -70,6 +70,7 @@ class Agents:
         """Stop all agents (their programs end with the runtime)."""
         for agent in self.nodes.values():
             agent.stop()
+        self.datapath.close()
         self._loop = None
 
     def agent(self, node: str) -> NodeAgent:

@@ -13,6 +13,7 @@ from lab_helpers.twin.agent.programs import (
     relay_program,
     ui_program,
 )
+from lab_helpers.twin.containers.catalogue import DEBIAN
 from lab_helpers.twin.interfaces import Image, Process, Program
 from lab_helpers.twin.relay.relays import Relay
 
@@ -58,6 +59,7 @@ def cilium_images(agents: Agents, relay: Relay) -> Iterator[Image]:
     yield Image(
         "quay.io/cilium/cilium",
         {
+            **DEBIAN,
             **shells,
             "cilium-agent": agent_program(agents),
             "cilium-dbg": dbg,

@@ -53,7 +53,7 @@ def number(cluster: Cluster, name: str) -> int:
 )
 async def test_every_command_without_arguments_works(command) -> None:  # type: ignore[no-untyped-def]
     cluster = await shop()
-    if command.words in (("monitor",), ("build-config",), ("fqdn", "cache", "clean")):
+    if command.words in (("monitor",), ("build-config",), ("fqdn", "cache", "clean"), ("preflight", "validate-cnp")):
         return
     words = list(command.words)
     if command.words == ("endpoint", "get"):
@@ -220,3 +220,14 @@ async def test_the_agent_reports_about_itself() -> None:
 async def test_the_ingress_endpoint_is_there_when_envoy_serves_ingress() -> None:
     cluster = await Cluster({"enable-ingress-controller": "true"}).start()
     assert "reserved:ingress" in await dbg(cluster, "endpoint", "list")
+
+
+async def test_preflight_validates_what_is_there() -> None:
+    cluster = await shop()
+    process = FakeProcess(cluster, N1, ["cilium-dbg", "preflight", "validate-cnp"])
+    assert await process.start(dbg_program(cluster.agents)) == 0
+    assert "All CCNPs and CNPs valid!" in process.errors
+    cluster.cnp("empty", {"endpointSelector": {}, "ingress": []})
+    failing = FakeProcess(cluster, N1, ["cilium-dbg", "preflight", "validate-cnp"])
+    assert await failing.start(dbg_program(cluster.agents)) == 1
+    assert "Validating CiliumNetworkPolicy 'shop/empty': unexpected validation error" in failing.errors

@@ -13,6 +13,7 @@ from lab_helpers.twin.agent.dbg import (
     monitoring,
     names,
     policies,
+    preflighting,
     services,
     status,
 )
@@ -29,6 +30,7 @@ COMMANDS: tuple[Command, ...] = (
     *monitoring.COMMANDS,
     *names.COMMANDS,
     *policies.COMMANDS,
+    *preflighting.COMMANDS,
     *services.COMMANDS,
     *status.COMMANDS,
 )

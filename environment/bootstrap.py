@@ -27,7 +27,10 @@ CHECKS = (
     ("types", ["-m", "mypy"]),
     (
         "layers",
-        ["-c", "import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())"],
+        [
+            "-c",
+            'import sys; sys.argv = ["lint-imports", "--no-cache"]; from importlinter.cli import lint_imports_command as run; run()',
+        ],
     ),
     ("tests", ["-m", "pytest", "-n", "2", "--dist", "worksteal"]),
 )

@@ -7,8 +7,10 @@ U+2028/9 escaped as Go's encoding/json does.
 
 import base64
 import json
+import math
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from google.protobuf.message import Message
@@ -32,16 +34,17 @@ def quote(text: str) -> str:
 
 
 def go_float(number: float) -> str:
-    """A float as Go's encoding/json writes it."""
-    if number != number or number in (float("inf"), float("-inf")):
-        return '"NaN"' if number != number else f'"{"-" if number < 0 else ""}Infinity"'
+    """A float as Go writes it in JSON: shortest digits, an exponent below 1e-6 and from 1e21 on."""
+    if not math.isfinite(number):
+        return '"NaN"' if math.isnan(number) else f'"{"-" if number < 0 else ""}Infinity"'
     text = repr(number)
-    if "e" in text:
-        mantissa, exponent = text.split("e")
-        if -6 <= int(exponent) < 21:
-            return f"{number:.20f}".rstrip("0").rstrip(".") if int(exponent) < 0 else f"{number:.0f}"
-        return f"{mantissa.removesuffix('.0')}e{exponent}"
-    return text.removesuffix(".0")
+    mantissa, exponential, exponent = text.partition("e")
+    if not exponential:
+        return text.removesuffix(".0")
+    if 1e-6 <= abs(number) < 1e21:
+        return format(Decimal(text), "f")
+    sign = "-" if exponent.startswith("-") else "+"
+    return f"{mantissa.removesuffix('.0')}e{sign}{exponent.lstrip('+-0')}"
 
 
 def dumps(message: Message) -> str:

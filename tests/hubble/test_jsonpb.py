@@ -75,7 +75,7 @@ def test_members_come_in_the_order_of_declaration() -> None:
         (flow_pb2.Flow(verdict=99), '{"verdict":99}'),
         (flow_pb2.Flow(cgroup_id=5), '{"cgroup_id":"5"}'),
         (observer_pb2.ServerStatusResponse(flows_rate=14.0), '{"flows_rate":14}'),
-        (observer_pb2.ServerStatusResponse(flows_rate=1e-9), '{"flows_rate":1e-09}'),
+        (observer_pb2.ServerStatusResponse(flows_rate=1e-9), '{"flows_rate":1e-9}'),
         (observer_pb2.ServerStatusResponse(flows_rate=2.5e21), '{"flows_rate":2.5e+21}'),
     ],
 )

@@ -62,10 +62,7 @@ def _problem(text: str) -> str:
     if first == ".":
         reason = _ipv4_problem(text)
     elif first == ":":
-        try:
-            ipaddress.IPv6Address(text)
-        except ValueError:
-            reason = _ipv6_problem(text)
+        reason = _ipv6_problem(text)
     elif first == "%":
         reason = "missing IPv6 address"
     else:
@@ -73,9 +70,16 @@ def _problem(text: str) -> str:
     return f"ParseAddr({quoted(text)}): {reason}" if reason else ""
 
 
-def _ipv4_problem(text: str) -> str:
+def _at(message: str, rest: str) -> str:
+    return f"{message} (at {quoted(rest)})"
+
+
+def _ipv4_problem(text: str, start: int = 0, stop: int | None = None) -> str:
+    """What is wrong with the dotted address in text[start:stop]."""
+    end = len(text) if stop is None else stop
     position, value, digits = 0, 0, 0
-    for index, char in enumerate(text):
+    for index in range(start, end):
+        char = text[index]
         if char in "0123456789":
             if digits == 1 and value == 0:
                 return "IPv4 field has octet with leading zero"
@@ -83,28 +87,55 @@ def _ipv4_problem(text: str) -> str:
             if value > 255:
                 return "IPv4 field has value >255"
         elif char == ".":
-            if index == 0 or index == len(text) - 1 or text[index - 1] == ".":
-                return f"IPv4 field must have at least one digit (at {quoted(text[index:])})"
+            if index in (start, end - 1) or text[index - 1] == ".":
+                return _at("IPv4 field must have at least one digit", text[index:])
             if position == 3:
                 return "IPv4 address too long"
             position, value, digits = position + 1, 0, 0
         else:
-            return f"unexpected character (at {quoted(text[index:])})"
+            return _at("unexpected character", text[index:])
     return "" if position == 3 else "IPv4 address too short"
 
 
 def _ipv6_problem(text: str) -> str:
-    body, percent, zone = text.partition("%")
+    """What is wrong with an IPv6 address; the walk over its fields is that of net/netip, which decides what is said."""
+    rest, percent, zone = text.partition("%")
     if percent and not zone:
         return "zone must be a non-empty string"
-    for index, char in enumerate(body):
-        if char not in "0123456789abcdefABCDEF:.":
-            return f"unexpected character, want colon (at {quoted(body[index:])})" if index else "unexpected character"
-    if any(len(group) > 4 for group in body.split(":") if "." not in group):
-        group = next(group for group in body.split(":") if len(group) > 4)
-        return f"each group must have 4 or less digits (at {quoted(body[body.index(group) :])})"
-    if body.count("::") > 1:
-        return f"multiple :: in address (at {quoted(body[body.rindex('::') :])})"
-    if body.endswith(":") and not body.endswith("::"):
-        return f"colon must be followed by more characters (at {quoted(':')})"
-    return "address string too short"
+    fields, ellipsis = 0, False
+    end = len(rest)
+    if rest.startswith("::"):
+        ellipsis, rest = True, rest[2:]
+    while rest and fields < 8:
+        size = len(rest) - len(rest.lstrip("0123456789abcdefABCDEF"))
+        if size > 4:
+            return _at("each group must have 4 or less digits", rest)
+        if size == 0:
+            return _at("each colon-separated field must have at least one digit", rest)
+        if rest[size : size + 1] == ".":
+            if not ellipsis and fields != 6:
+                return _at("embedded IPv4 address must replace the final 2 fields of the address", rest)
+            if fields > 6:
+                return _at("too many hex fields to fit an embedded IPv4 at the end of the address", rest)
+            problem = _ipv4_problem(text, end - len(rest), end)
+            if problem:
+                return problem
+            fields, rest = fields + 2, ""
+            break
+        fields, rest = fields + 1, rest[size:]
+        if not rest:
+            break
+        if rest[0] != ":":
+            return _at("unexpected character, want colon", rest)
+        if len(rest) == 1:
+            return _at("colon must be followed by more characters", rest)
+        rest = rest[1:]
+        if rest[0] == ":":
+            if ellipsis:
+                return _at("multiple :: in address", rest)
+            ellipsis, rest = True, rest[1:]
+    if rest:
+        return _at("trailing garbage after address", rest)
+    if fields < 8:
+        return "" if ellipsis else "address string too short"
+    return "the :: must expand to at least one field of zeros" if ellipsis else ""

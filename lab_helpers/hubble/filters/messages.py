@@ -13,6 +13,7 @@ from lab_helpers.hubble.filters.predicates import Parts, Predicate
 _FULL_STATUS = re.compile("[1-5][0-9]{2}")
 _STATUS_PREFIX = re.compile("[1-5][0-9]?[+]")
 _BAD_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
+_BAD_HOST = re.compile("%(?![89A-Fa-f][0-9A-Fa-f])")
 _SCHEME = re.compile("([A-Za-z][A-Za-z0-9+.-]*):(.*)", re.DOTALL)
 
 
@@ -149,7 +150,11 @@ def url_path(url: str) -> str | None:
         authority, slash, path = rest[2:].partition("/")
         host = authority.rpartition("@")[2]
         port = host.rpartition("]")[2] if host.startswith("[") else host
-        if " " in host or (":" in port and not re.fullmatch("[0-9]*", port.rpartition(":")[2])):
+        if (
+            " " in host
+            or _BAD_HOST.search(host.partition("[")[0])
+            or (":" in port and not re.fullmatch("[0-9]*", port.rpartition(":")[2]))
+        ):
             return None
         if host.startswith("[") and "]" not in host:
             return None

@@ -107,7 +107,11 @@ def compile_regex(pattern: str) -> Search:
         search: Search = re2.compile(pattern, options).search
     except re2.error as error:
         message = error.args[0]
-        raise FilterError(_go_error(message.decode() if isinstance(message, bytes) else str(message))) from None
+        text = message.decode() if isinstance(message, bytes) else str(message)
+        if text.endswith(("operator: (?<=", "operator: (?<!")):  # for Go these begin a name
+            rest = pattern[pattern.index(text[-4:]) :]
+            text = f"invalid named capture group: {rest[: rest.find('>') + 1] or rest}"
+        raise FilterError(_go_error(text)) from None
     return search
 
 

@@ -104,6 +104,9 @@ async def _connect(process: SimulatedProcess, options: _Nc, host: str, ports: st
             stream = await process.network.connect(address, port, timeout=options.wait)
         except ConnectionFailed as error:
             if options.verbose or not options.scan:
+                if options.busybox:
+                    await process.err(f"nc: {host} ({address}:{port}): {_REASONS.get(error.errno, str(error))}\n")
+                    continue
                 kind = (
                     "Operation in progress"
                     if error.errno == "ETIMEDOUT" and options.wait

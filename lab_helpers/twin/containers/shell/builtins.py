@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from lab_helpers.twin.containers.files import normalise
 from lab_helpers.twin.containers.formatting import FormatProblem, echo, printf
-from lab_helpers.twin.containers.processes import SIGNALS, Child
 from lab_helpers.twin.containers.shell.arithmetic import evaluate
 from lab_helpers.twin.containers.shell.conditions import holds
 from lab_helpers.twin.containers.shell.errors import ExpansionProblem
+from lab_helpers.twin.containers.shell.jobs import jobs_, kill_, quoted, trap_, wait_
 from lab_helpers.twin.containers.shell.running import BreakLoop, Builtin, ContinueLoop, ExitShell, ReturnFrom, Shell
 from lab_helpers.twin.containers.streams import Input
 
@@ -85,7 +85,7 @@ async def _export(shell: Shell, words: Sequence[str]) -> int:
     arguments = [word for word in words[1:] if word not in ("-p", "-n")]
     if not arguments:
         for name in sorted(shell.exported if words[0] == "export" else shell.readonly):
-            await shell.out(f"{words[0]} {name}={_quoted(shell.variables.get(name, ''))}\n")
+            await shell.out(f"{words[0]} {name}={quoted(shell.variables.get(name, ''))}\n")
     for argument in arguments:
         name, assigned, value = argument.partition("=")
         if not _NAME.match(name):
@@ -138,7 +138,7 @@ async def _set(shell: Shell, words: Sequence[str]) -> int:
     arguments = list(words[1:])
     if not arguments:
         for name in sorted(shell.variables):
-            await shell.out(f"{name}={_quoted(shell.variables[name])}\n")
+            await shell.out(f"{name}={quoted(shell.variables[name])}\n")
         return 0
     while arguments and arguments[0][:1] in ("-", "+") and len(arguments[0]) > 1:
         word = arguments.pop(0)
@@ -319,83 +319,6 @@ def _fields(text: str, separators: str, count: int) -> list[str]:
     return fields + [""] * (count - len(fields))
 
 
-def _job(shell: Shell, name: str) -> Child | None:
-    if name.startswith("%"):
-        index = int(name[1:]) - 1 if name[1:].isdigit() else len(shell.jobs) - 1
-        return shell.jobs[index] if 0 <= index < len(shell.jobs) else None
-    return next((child for child in shell.jobs if str(child.pid) == name), None)
-
-
-async def _wait(shell: Shell, words: Sequence[str]) -> int:
-    if len(words) < 2:
-        for child in shell.jobs:
-            await child.wait()
-        shell.jobs.clear()
-        return 0
-    status = 0
-    for name in words[1:]:
-        job = _job(shell, name)
-        if job is None:
-            await shell.complain(f"wait: pid {name} is not a child of this shell")
-            status = 127
-        else:
-            status = await job.wait()
-    return status
-
-
-async def _jobs(shell: Shell, _words: Sequence[str]) -> int:
-    for number, child in enumerate(shell.jobs, 1):
-        state = "Running" if child.running else f"Done({child.code()})" if child.code() else "Done"
-        await shell.out(f"[{number}]{'+' if number == len(shell.jobs) else ' '} {state}\n")
-    shell.jobs = [child for child in shell.jobs if child.running]
-    return 0
-
-
-async def _kill(shell: Shell, words: Sequence[str]) -> int:
-    arguments = list(words[1:])
-    signal = SIGNALS["TERM"]
-    if arguments and arguments[0] == "-l":
-        await shell.out(" ".join(SIGNALS) + "\n")
-        return 0
-    if arguments and arguments[0].startswith("-") and len(arguments[0]) > 1:
-        name = arguments.pop(0)[1:]
-        if name == "s" and arguments:
-            name = arguments.pop(0)
-        name = name.upper().removeprefix("SIG")
-        if not name.isdigit() and name not in SIGNALS:
-            await shell.complain(f"kill: invalid signal '{name}'")
-            return 1
-        signal = int(name) if name.isdigit() else SIGNALS[name]
-    status = 0
-    for name in arguments:
-        child = _job(shell, name) or shell.process.machine.children.get(int(name) if name.isdigit() else -1)
-        if child is None or not child.running:
-            await shell.complain(f"kill: can't kill pid {name}: No such process")
-            status = 1
-        else:
-            child.kill(signal)
-    return status
-
-
-async def _trap(shell: Shell, words: Sequence[str]) -> int:
-    arguments = [word for word in words[1:] if word != "--"]
-    if not arguments:
-        for name, action in shell.traps.items():
-            await shell.out(f"trap -- {_quoted(action)} {name}\n")
-        return 0
-    action, *names = arguments
-    if not names:
-        action, names = "-", [action]
-    numbers = {str(number): name for name, number in SIGNALS.items()} | {"0": "EXIT"}
-    for name in names:
-        name = numbers.get(name, name.upper().removeprefix("SIG"))
-        if action == "-":
-            shell.traps.pop(name, None)
-        else:
-            shell.traps[name] = action
-    return 0
-
-
 async def _umask(shell: Shell, words: Sequence[str]) -> int:
     if len(words) < 2:
         await shell.out("0022\n")
@@ -407,10 +330,6 @@ async def _let(shell: Shell, words: Sequence[str]) -> int:
     for expression in words[1:]:
         value = evaluate(expression, lambda name: shell.get(name) or "", shell.put)
     return int(value == 0)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "'\"'\"'") + "'"
 
 
 BUILTINS: Mapping[str, Builtin] = {
@@ -441,10 +360,10 @@ BUILTINS: Mapping[str, Builtin] = {
     "command": _command,
     "type": _type,
     "read": _read,
-    "wait": _wait,
-    "jobs": _jobs,
-    "kill": _kill,
-    "trap": _trap,
+    "wait": wait_,
+    "jobs": jobs_,
+    "kill": kill_,
+    "trap": trap_,
     "umask": _umask,
     "let": _let,
 }

@@ -8,8 +8,9 @@ import posixpath
 from lab_helpers.twin.containers.processes import SIGNALS, SimulatedProcess, program
 from lab_helpers.twin.containers.shell.builtins import BUILTINS
 from lab_helpers.twin.containers.shell.errors import ExpansionProblem, SyntaxProblem, Unfinished
+from lab_helpers.twin.containers.shell.jumps import ExitShell
 from lab_helpers.twin.containers.shell.parsing import parse
-from lab_helpers.twin.containers.shell.running import ExitShell, Shell
+from lab_helpers.twin.containers.shell.running import Shell
 from lab_helpers.twin.containers.shell.trees import Script
 
 __all__ = ["bash", "sh"]

@@ -8,16 +8,17 @@ from __future__ import annotations
 import asyncio
 import posixpath
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from lab_helpers.twin.containers.errors import BrokenPipe
-from lab_helpers.twin.containers.processes import SIGNALS, Child, Descriptor, SimulatedProcess, program
-from lab_helpers.twin.containers.shell.conditions import Conditions, Extended
+from lab_helpers.twin.containers.processes import SIGNALS, Child, SimulatedProcess, program
+from lab_helpers.twin.containers.shell.conditions import Extended
 from lab_helpers.twin.containers.shell.errors import ExpansionProblem, SyntaxProblem
 from lab_helpers.twin.containers.shell.expanding import Expander
+from lab_helpers.twin.containers.shell.jumps import BreakLoop, ContinueLoop, ExitShell, ReturnFrom
 from lab_helpers.twin.containers.shell.parsing import parse
 from lab_helpers.twin.containers.shell.patterns import matches
 from lab_helpers.twin.containers.shell.redirecting import RedirectProblem, redirect
+from lab_helpers.twin.containers.shell.states import Assigned, ShellState
 from lab_helpers.twin.containers.shell.trees import (
     AndOr,
     ArithmeticCommand,
@@ -38,12 +39,9 @@ from lab_helpers.twin.containers.shell.trees import (
     Structure,
     Subshell,
 )
-from lab_helpers.twin.containers.streams import MemoryOutput, Output, Pipe
+from lab_helpers.twin.containers.streams import MemoryOutput, Pipe
 
-if TYPE_CHECKING:
-    from lab_helpers.twin.containers.files import FileSystem
-
-__all__ = ["BreakLoop", "ContinueLoop", "ExitShell", "ReturnFrom", "Shell"]
+__all__ = ["Builtin", "Shell"]
 
 _CALL_DEPTH = 100
 _SUBSTITUTION_LIMIT = 8 * 1024 * 1024
@@ -51,36 +49,8 @@ _SUBSTITUTION_LIMIT = 8 * 1024 * 1024
 Builtin = Callable[["Shell", Sequence[str]], Awaitable[int]]
 
 
-class ExitShell(Exception):  # noqa: N818 - control flow, not an error
-    """``exit``."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
-
-
-class BreakLoop(Exception):  # noqa: N818 - control flow, not an error
-    """``break n``."""
-
-    def __init__(self, levels: int) -> None:
-        super().__init__(levels)
-        self.levels = levels
-
-
-class ContinueLoop(BreakLoop):
-    """``continue n``."""
-
-
-class ReturnFrom(Exception):  # noqa: N818 - control flow, not an error
-    """``return``."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
-
-
-class Shell:
-    """The state of one shell. ``builtins`` are given by the ``sh`` program; ``extended`` means bash."""
+class Shell(ShellState):
+    """A shell that runs; ``contained`` and ``script`` are the ways in."""
 
     def __init__(
         self,
@@ -91,70 +61,9 @@ class Shell:
         extended: bool,
         positional: Sequence[str] = (),
     ) -> None:
-        self.process = process
-        self.name = name
+        super().__init__(process, name=name, extended=extended, positional=positional)
         self.builtins = builtins
-        self.extended = extended
-        self.positional = list(positional)
-        self.variables: dict[str, str] = dict(process.env)
-        self.exported: set[str] = set(process.env)
-        self.readonly: set[str] = set()
-        self.functions: dict[str, Compound] = {}
-        self.options: set[str] = set()
-        self.traps: dict[str, str] = {}
-        self.locals: list[dict[str, str | None]] = []
-        self.jobs: list[Child] = []
-        self.status = 0
-        self.background = 0
-        self.cwd = process.cwd
-        self.files: FileSystem = process.files
-        self.descriptors: dict[int, Descriptor] = dict(process.descriptors)
         self.expander = Expander(self)
-        self.depth = 0
-        self.loops = 0
-        self.turns = 0
-        self.substituted: int | None = None
-        self.put("PWD", self.cwd)
-
-    # --- the expander's scope ---
-
-    def get(self, name: str) -> str | None:
-        """A variable or special parameter; None when unset."""
-        if name in self.variables:
-            return self.variables[name]
-        if name.isdigit():
-            number = int(name)
-            if number == 0:
-                return self.name
-            return self.positional[number - 1] if number <= len(self.positional) else None
-        special: dict[str, Callable[[], str]] = {
-            "#": lambda: str(len(self.positional)),
-            "?": lambda: str(self.status),
-            "$": lambda: str(self.process.pid),
-            "!": lambda: str(self.background) if self.background else "",
-            "-": lambda: "".join(sorted(self.options)),
-            "RANDOM": self._random,
-            "SECONDS": lambda: str(int(self.process.clock.monotonic() - self.process.started)),
-            "HOSTNAME": lambda: self.process.machine.hostname,
-        }
-        return special[name]() if name in special else None
-
-    def _random(self) -> str:
-        seed = (hash((self.process.pid, self.process.machine.name)) + self.turns * 7919) & 0xFFFFFFFF
-        self.turns += 1
-        return str((seed * 1103515245 + 12345) >> 16 & 0x7FFF)
-
-    def put(self, name: str, value: str) -> None:
-        """Assign. Raises ExpansionProblem when it is read-only."""
-        if name in self.readonly:
-            raise ExpansionProblem(f"{name}: is read only")
-        self.variables[name] = value
-        if "a" in self.options:
-            self.exported.add(name)
-
-    def option(self, letter: str) -> bool:
-        """Is ``set -<letter>`` on?"""
-        return letter in self.options
 
     async def capture(self, script: Script) -> str:
         """The output of a command substitution."""
@@ -165,36 +74,6 @@ class Shell:
         if len(output.data) > _SUBSTITUTION_LIMIT:
             raise ExpansionProblem("command substitution is too large")
         return output.data.replace(b"\0", b"").decode("utf-8", "surrogateescape")
-
-    # --- helpers for builtins ---
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """What children get."""
-        return {name: self.variables[name] for name in sorted(self.exported) if name in self.variables}
-
-    async def out(self, text: str) -> None:
-        """To standard output."""
-        target = self.descriptors.get(1)
-        if isinstance(target, Output):
-            await target.write(text.encode("utf-8", "surrogateescape"))
-
-    async def err(self, text: str) -> None:
-        """To standard error."""
-        target = self.descriptors.get(2)
-        if isinstance(target, Output):
-            await target.write(text.encode("utf-8", "surrogateescape"))
-
-    async def complain(self, message: str) -> None:
-        """``sh: message`` (bash adds the line, of which there is one)."""
-        name = posixpath.basename(self.name)
-        await self.err(f"{name}: line 1: {message}\n" if self.extended else f"{name}: {message}\n")
-
-    def conditions(self) -> Conditions:
-        """For ``test``."""
-        return Conditions(
-            self.files, self.cwd, lambda number: bool(getattr(self.descriptors.get(number), "tty", False))
-        )
 
     def clone(self) -> Shell:
         """A subshell: the same state, changes stay inside."""
@@ -463,7 +342,7 @@ class Shell:
             return await self._function(self.functions[name], words[1:], assigned)
         builtin = self.builtins.get(name)
         if builtin is not None:
-            with_assigned = _Assigned(self, assigned)
+            with_assigned = Assigned(self, assigned)
             try:
                 return await builtin(self, list(words))
             except SyntaxProblem as problem:
@@ -479,7 +358,7 @@ class Shell:
             raise ExpansionProblem("too many nested function calls")
         await self.give_way()
         before, self.positional = self.positional, list(arguments)
-        kept = _Assigned(self, assigned)
+        kept = Assigned(self, assigned)
         self.locals.append({})
         self.depth += 1
         try:
@@ -557,26 +436,6 @@ def _stage(shell: Shell, command: Command, before: Pipe | None, after: Pipe | No
                 before.reader.close()
 
     return body
-
-
-class _Assigned:
-    """``name=value command``: assignments that last as long as the command."""
-
-    def __init__(self, shell: Shell, assigned: Mapping[str, str]) -> None:
-        self._shell = shell
-        self._before = {name: shell.variables.get(name) for name in assigned}
-        self._exported = {name for name in assigned if name not in shell.exported}
-        for name, value in assigned.items():
-            shell.put(name, value)
-        shell.exported |= set(assigned)
-
-    def restore(self) -> None:
-        for name, value in self._before.items():
-            if value is None:
-                self._shell.variables.pop(name, None)
-            else:
-                self._shell.variables[name] = value
-        self._shell.exported -= self._exported
 
 
 def _outer(jump: BreakLoop) -> None:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 from lab_helpers.twin.containers.errors import ProgramExit
 
-__all__ = ["Options", "parse_options"]
+__all__ = ["HINT", "VERSION", "Options", "parse_options"]
+
+VERSION = "8.14.1"
 
 HINT = "curl: try 'curl --help' or 'curl --manual' for more information\n"
 

@@ -8,28 +8,24 @@ Exit codes and messages are curl 8.14's. Waiting for an address, a connection or
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
-from urllib.parse import quote_plus
 
 from lab_helpers.twin.containers.errors import Deadline, ProgramExit
 from lab_helpers.twin.containers.files import FileOutput
 from lab_helpers.twin.containers.http.requesting import HttpConnection, HttpProblem, ResponseHead
-from lab_helpers.twin.containers.http.tls import TlsProblem
-from lab_helpers.twin.containers.http.tls import connect as connect_tls
 from lab_helpers.twin.containers.processes import SimulatedProcess, program
 from lab_helpers.twin.containers.programs.curl import meters
-from lab_helpers.twin.containers.programs.curl.options import HINT, Options, parse_options
+from lab_helpers.twin.containers.programs.curl.connecting import SYSTEM, Connector
+from lab_helpers.twin.containers.programs.curl.options import HINT, VERSION, Options, parse_options
+from lab_helpers.twin.containers.programs.curl.requests import RequestParts
 from lab_helpers.twin.containers.programs.curl.transfers import CurlFailure, Transfer, write_out
 from lab_helpers.twin.containers.programs.curl.urls import BadUrl, Url, glob, join, parse_url
 from lab_helpers.twin.containers.streams import NullOutput, Output
 from lab_helpers.twin.containers.timing import within
-from lab_helpers.twin.dns.resolving import ResolutionFailed, Resolver
 from lab_helpers.twin.interfaces import ByteStream, ConnectionFailed
 
-__all__ = ["VERSION", "curl"]
+__all__ = ["curl"]
 
-VERSION = "8.14.1"
 CONNECT_TIMEOUT = 300.0
 
 
@@ -61,6 +57,8 @@ class _Curl:
         self._connections: dict[tuple[str, str, int], HttpConnection] = {}
         self._began = 0.0
         self._metered = False
+        self._request = RequestParts(process, options)
+        self._connector = Connector(process, options, self._note, self._elapsed)
 
     async def run(self) -> int:
         status = 0
@@ -134,7 +132,7 @@ class _Curl:
         form = self._options.values.get("write-out")
         if form is not None:
             if form.startswith("@"):
-                form = (await self._read_data(form[1:])).decode("utf-8", "replace")
+                form = (await self._request.read_data(form[1:])).decode("utf-8", "replace")
             out, err = write_out(form, transfer)
             await self._process.out(out)
             await self._process.err(err)
@@ -188,7 +186,7 @@ class _Curl:
 
     async def _follow(self, url: Url, transfer: Transfer, sink: Output) -> None:
         limit = int(self._options.number("max-redirs") or 50)
-        method, body = self._method(), await self._body()
+        method, body = self._request.method(), await self._request.body()
         while True:
             transfer.effective, transfer.method, transfer.scheme = url.text, method, url.scheme
             head = await self._exchange(url, method, body, transfer, sink)
@@ -210,44 +208,6 @@ class _Curl:
             ) and "request" not in self._options.values:
                 method, body = ("HEAD" if method == "HEAD" else "GET"), b""
             url = following
-
-    def _method(self) -> str:
-        if "request" in self._options.values:
-            return self._options.values["request"]
-        if self._options.on("head"):
-            return "HEAD"
-        return "POST" if self._options.data and not self._options.on("get") else "GET"
-
-    async def _body(self) -> bytes:
-        if self._options.on("get"):
-            return b""
-        return await self._data()
-
-    async def _data(self) -> bytes:
-        pieces = []
-        for item in self._options.data:
-            kind, _, value = item.partition("\0")
-            if kind == "data-urlencode":
-                name, sign, content = value.partition("=")
-                pieces.append(
-                    f"{name + '=' if name and sign else ''}{quote_plus(content if sign else value, safe='')}".encode()
-                )
-            elif value.startswith("@") and kind != "data-raw":
-                data = await self._read_data(value[1:])
-                pieces.append(data if kind in ("data-binary", "json") else data.replace(b"\n", b"").replace(b"\r", b""))
-            else:
-                pieces.append(value.encode("utf-8", "surrogateescape"))
-        return (b"" if self._options.json else b"&").join(pieces)
-
-    async def _read_data(self, name: str) -> bytes:
-        if name == "-":
-            return await self._process.stdin.read_all()
-        try:
-            return self._process.read_file(name)
-        except OSError:
-            raise ProgramExit(
-                26, f"curl: option --data: error encountered when reading a file\ncurl: Failed to open {name}\n{HINT}"
-            ) from None
 
     # --- one exchange ---
 
@@ -275,8 +235,8 @@ class _Curl:
     async def _steps(self, url: Url, method: str, body: bytes, transfer: Transfer, sink: Output) -> ResponseHead:
         target = url.target
         if self._options.on("get") and self._options.data and not transfer.redirects:
-            target += ("&" if "?" in target else "?") + (await self._data()).decode("utf-8", "replace")
-        headers = self._headers(url, method, body)
+            target += ("&" if "?" in target else "?") + (await self._request.data()).decode("utf-8", "replace")
+        headers = self._request.headers(url, method, body)
         while True:
             connection, fresh = await self._connection(url, transfer)
             transfer.time_pretransfer = max(self._elapsed(), 1e-6)
@@ -299,49 +259,13 @@ class _Curl:
         if isinstance(error, ConnectionFailed):
             if error.errno == "EPIPE":
                 return CurlFailure(55, "Send failure: Broken pipe")
-            return CurlFailure(56, f"Recv failure: {_SYSTEM.get(error.errno, 'Connection reset by peer')}")
+            return CurlFailure(56, f"Recv failure: {SYSTEM.get(error.errno, 'Connection reset by peer')}")
         assert isinstance(error, HttpProblem)
         if error.kind == "empty":
             return CurlFailure(52, "Empty reply from server")
         if error.kind == "malformed":
             return CurlFailure(1, "Received HTTP/0.9 when not allowed")
         return CurlFailure(18, "transfer closed with outstanding read data remaining")
-
-    def _headers(self, url: Url, method: str, body: bytes) -> list[tuple[str, str]]:
-        headers = [("Host", url.authority)]
-        user = self._options.values.get("user") or url.user
-        if user:
-            headers.append(("Authorization", "Basic " + base64.b64encode(user.encode()).decode()))
-        if "oauth2-bearer" in self._options.values:
-            headers.append(("Authorization", "Bearer " + self._options.values["oauth2-bearer"]))
-        if "range" in self._options.values:
-            headers.append(("Range", "bytes=" + self._options.values["range"]))
-        headers.append(("User-Agent", self._options.values.get("user-agent", f"curl/{VERSION}")))
-        headers.append(("Accept", "application/json" if self._options.json else "*/*"))
-        if "referer" in self._options.values:
-            headers.append(("Referer", self._options.values["referer"]))
-        if "cookie" in self._options.values:
-            headers.append(("Cookie", self._options.values["cookie"]))
-        if body or (method == "POST" and self._options.data):
-            headers.append(("Content-Length", str(len(body))))
-            headers.append(
-                ("Content-Type", "application/json" if self._options.json else "application/x-www-form-urlencoded")
-            )
-        for given in self._options.headers:
-            name, colon, value = given.partition(":")
-            name = name.strip()
-            if not colon and given.endswith(";"):
-                headers.append((name.rstrip(";"), ""))
-                continue
-            places = [index for index, (key, _) in enumerate(headers) if key.lower() == name.lower()]
-            if places:
-                if value.strip():
-                    headers[places[0]] = (name, value.strip())
-                else:
-                    del headers[places[0]]
-            elif colon and value.strip():
-                headers.append((name, value.strip()))
-        return [header for header in headers if header[1] or header[0] != "User-Agent"]
 
     async def _show_request(self, method: str, target: str, headers: Sequence[tuple[str, str]]) -> None:
         if self._options.on("verbose"):
@@ -371,89 +295,22 @@ class _Curl:
         return connection, True
 
     async def _open(self, url: Url, transfer: Transfer) -> ByteStream:
-        host, port = self._redirected(url)
-        addresses = self._forced(host, port) or await self._lookup(host)
+        host, port = self._connector.redirected(url)
+        addresses = self._connector.forced(host, port) or await self._connector.lookup(host)
         transfer.time_namelookup = max(self._elapsed(), 1e-6)
         if not host.replace(".", "").isdigit():
             await self._note(f"Host {host}:{port} was resolved.")
             await self._note("IPv6: " + (", ".join(a for a in addresses if ":" in a) or "(none)"))
             await self._note("IPv4: " + (", ".join(a for a in addresses if ":" not in a) or "(none)"))
-        stream = await self._tcp(host, port, addresses)
+        stream = await self._connector.tcp(host, port, addresses)
         transfer.connects += 1
         transfer.time_connect = max(self._elapsed(), 1e-6)
         transfer.local, transfer.remote = stream.local, stream.remote
         if url.scheme == "https":
-            return await self._tls(stream, url, transfer)
+            return await self._connector.tls(stream, url, transfer)
         await self._note(f"Connected to {host} ({stream.remote[0]}) port {port}")
         await self._note("using HTTP/1.x")
         return stream
-
-    def _redirected(self, url: Url) -> tuple[str, int]:
-        for rule in self._options.connect_to:
-            parts = rule.split(":")
-            if len(parts) == 4 and parts[0] in ("", url.host) and parts[1] in ("", str(url.port)):
-                return parts[2] or url.host, int(parts[3] or url.port)
-        return url.host, url.port
-
-    def _forced(self, host: str, port: int) -> list[str]:
-        for rule in self._options.resolve:
-            name, _, rest = rule.lstrip("+").partition(":")
-            number, _, addresses = rest.partition(":")
-            if name.lower() in (host.lower(), "*") and number == str(port):
-                return [address.strip("[]") for address in addresses.split(",")]
-        return []
-
-    async def _lookup(self, host: str) -> list[str]:
-        families = ("A",) if self._options.on("ipv4") else ("AAAA",) if self._options.on("ipv6") else ("A", "AAAA")
-        try:
-            return await Resolver(self._process).addresses(host, families)
-        except ResolutionFailed:
-            raise CurlFailure(6, f"Could not resolve host: {host}") from None
-
-    async def _tcp(self, host: str, port: int, addresses: Sequence[str]) -> ByteStream:
-        failure: ConnectionFailed | None = None
-        for address in addresses:
-            await self._note(f"  Trying {f'[{address}]' if ':' in address else address}:{port}...")
-            try:
-                return await self._process.network.connect(address, port)
-            except ConnectionFailed as error:
-                reason = _SYSTEM.get(error.errno, "Connection failed")
-                await self._note(
-                    f"connect to {address} port {port} from {self._process.network.ip} port 0 failed: {reason}"
-                )
-                failure = error if failure is None or ":" not in address else failure
-        milliseconds = int(self._elapsed() * 1000)
-        code = 28 if failure is not None and failure.errno == "ETIMEDOUT" else 7
-        raise CurlFailure(
-            code, f"Failed to connect to {host} port {port} after {milliseconds} ms: Could not connect to server"
-        )
-
-    async def _tls(self, stream: ByteStream, url: Url, transfer: Transfer) -> ByteStream:
-        await self._note("TLSv1.3 (OUT), TLS handshake, Client hello (1):")
-        try:
-            tls, certificate = await connect_tls(stream, url.host)
-        except TlsProblem as problem:
-            stream.abort()
-            raise CurlFailure(35, f"TLS connect error: error:0A00010B:SSL routines::{problem}") from None
-        except ConnectionFailed as error:
-            raise CurlFailure(35, f"Recv failure: {_SYSTEM.get(error.errno, 'Connection reset by peer')}") from None
-        transfer.time_appconnect = self._elapsed()
-        if not self._options.on("insecure"):
-            if not certificate.issuer:
-                await tls.close()
-                raise CurlFailure(60, "SSL certificate problem: self-signed certificate\n" + _MORE)
-            if not certificate.covers(url.host):
-                await tls.close()
-                text = f"SSL: no alternative certificate subject name matches target host name '{url.host}'\n"
-                raise CurlFailure(60, text + _MORE)
-        await self._note("SSL connection using TLSv1.3 / TLS_AES_256_GCM_SHA384 / x25519 / id-ecPublicKey")
-        await self._note(
-            f"Server certificate:\n*  subject: CN={certificate.subject}\n"
-            f"*  issuer: {certificate.issuer or certificate.subject}"
-        )
-        await self._note(f"Connected to {url.host} ({stream.remote[0]}) port {stream.remote[1]}")
-        await self._note("using HTTP/1.x")
-        return tls
 
     # --- the response ---
 
@@ -495,7 +352,7 @@ class _Curl:
             )
             raise CurlFailure(18, remaining) from None
         except ConnectionFailed as error:
-            raise CurlFailure(56, f"Recv failure: {_SYSTEM.get(error.errno, 'Connection reset by peer')}") from None
+            raise CurlFailure(56, f"Recv failure: {SYSTEM.get(error.errno, 'Connection reset by peer')}") from None
         except OSError as error:
             raise CurlFailure(23, f"client returned ERROR on write, {error.strerror}") from None
         await self._finish(url, connection)
@@ -523,19 +380,3 @@ class _Curl:
         self._connections.pop((url.scheme, url.host, url.port), None)
         await connection.stream.close()
         await self._note("Closing connection")
-
-
-_SYSTEM = {
-    "ECONNREFUSED": "Connection refused",
-    "ETIMEDOUT": "Connection timed out",
-    "EHOSTUNREACH": "Host is unreachable",
-    "ENETUNREACH": "Network unreachable",
-    "ECONNRESET": "Connection reset by peer",
-    "EPERM": "Operation not permitted",
-}
-_MORE = (
-    "More details here: https://curl.se/docs/sslcerts.html\n\n"
-    "curl failed to verify the legitimacy of the server and therefore could not\n"
-    "establish a secure connection to it. To learn more about this situation and\n"
-    "how to fix it, please visit the webpage mentioned above."
-)

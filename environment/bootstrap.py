@@ -11,6 +11,7 @@ than Python 3.6, so that an old Python gets a message instead of a traceback.
 """
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -103,10 +104,21 @@ def prepare(interpreter, extra):
     quiet = [] if os.environ.get("CILIUM_LABS_VERBOSE") else ["--quiet"]
     pip = [python, "-m", "pip", "--disable-pip-version-check", "install", *quiet]
     subprocess.check_call([*pip, "--editable", what])
+    quieten_jupyterlab()
     with open(stamp, "w") as stream:
         stream.write(wanted)
     say("ready after %d s" % (time.time() - started))
     return python
+
+
+def quieten_jupyterlab():
+    """No questions about news or updates over the first lab; a learner's own settings win over these defaults."""
+    folder = os.path.join(VENV, "share", "jupyter", "lab", "settings")
+    if not os.path.isdir(folder):
+        os.makedirs(folder)
+    defaults = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
+    with open(os.path.join(folder, "overrides.json"), "w") as stream:
+        json.dump(defaults, stream)
 
 
 def fingerprint(interpreter):

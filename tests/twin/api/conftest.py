@@ -27,7 +27,7 @@ from lab_helpers.twin.objects.registry import Registry
 from lab_helpers.twin.objects.storage import Storage
 
 sys.path.insert(0, str(Path(__file__).parent))
-from fakes import FakeWorkloads  # noqa: E402
+from fakes import FakeWorkloads
 
 TOKEN = "t0ken"
 CRDS = "customresourcedefinitions.apiextensions.k8s.io"

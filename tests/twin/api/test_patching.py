@@ -158,7 +158,7 @@ def test_strategic_directives(current, patch, expected, shape):
     ],
 )
 def test_strategic_mistakes(patch, message):
-    with pytest.raises(StatusError, match="map|Unknown") as caught:
+    with pytest.raises(StatusError, match=r"map|Unknown") as caught:
         strategic_merge(spec(containers=[]), patch, POD)
     assert message in caught.value.message
 

@@ -55,7 +55,7 @@ def apply_configuration(
     kept = with_parents(stated | others)
     gone = frozenset(path for path in last if path not in kept)
     if gone:
-        merged = remove_paths(merged, gone, shape)
+        merged = remove_paths(merged, gone, shape) or {}
     difference = compare(live, merged, shape)
     changed = difference.added | difference.modified
     conflicts = {

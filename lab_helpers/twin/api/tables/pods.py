@@ -108,7 +108,7 @@ def _exit_text(terminated: Mapping[str, Any]) -> str:
 
 
 def _gates(pod: Mapping[str, Any]) -> str:
-    gates = pod["spec"].get("readinessGates") or ()
+    gates = (pod.get("spec") or {}).get("readinessGates") or ()
     if not gates:
         return "<none>"
     true = {c["type"] for c in (pod.get("status") or {}).get("conditions") or () if c["status"] == "True"}

@@ -91,3 +91,22 @@ async def test_syntax_errors(lab, client, script, message):
     result = await lab.sh(client, script)
     assert result.code == 2
     assert message in result.err
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "message"),
+    [
+        ("(" * 3000 + "echo" + ")" * 3000, 2, "nested too deeply"),
+        ("f() { f; }; f", 2, "too many nested function calls"),
+        ("f() { (f); }; f", 2, "nested"),
+        ("f() { x=$(f); }; f", 2, "nested"),
+        ("echo $((" + "(" * 3000 + "1" + ")" * 3000 + "))", 2, "nested too deeply"),
+        ("x='x+1'; echo $((x))", 2, "expression recursion loop"),
+        ("x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done", 2, "too large"),
+        ("printf '%99999999d' 1", 1, "too large"),
+    ],
+)
+async def test_limits(lab, client, script, code, message):
+    result = await lab.sh(client, script)
+    assert result.code == code, (result.code, result.err[:300])
+    assert message in result.err

@@ -47,7 +47,10 @@ _FUNCTION = re.compile(r"([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*\([ \t]*\)")
 
 def parse(text: str) -> Script:
     """The whole text as a script. Raises SyntaxProblem, or Unfinished when more text could mend it."""
-    return _Parser(text).whole()
+    try:
+        return _Parser(text).whole()
+    except RecursionError:
+        raise SyntaxProblem("commands are nested too deeply") from None
 
 
 class _Parser(WordReader):

@@ -43,7 +43,7 @@ from lab_helpers.twin.containers.streams import MemoryOutput, Pipe
 
 __all__ = ["Builtin", "Shell"]
 
-_CALL_DEPTH = 100
+_CALL_DEPTH = 56  # far enough from the interpreter's own recursion limit
 _SUBSTITUTION_LIMIT = 8 * 1024 * 1024
 
 Builtin = Callable[["Shell", Sequence[str]], Awaitable[int]]

@@ -22,16 +22,19 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.abspath(os.environ.get("CILIUM_LABS_VENV") or os.path.join(ROOT, ".venv"))
 OLDEST = (3, 11)
 NEWEST_TRIED = 14
+LAYERS = """
+import sys
+from importlinter.cli import lint_imports_command
+sys.argv = ["lint-imports", "--no-cache"]
+lint_imports_command()
+"""
 CHECKS = (
     ("lint", ["-m", "ruff", "check", "."]),
     ("format", ["-m", "ruff", "format", "--check", "."]),
     ("types", ["-m", "mypy"]),
     (
         "layers",
-        [
-            "-c",
-            'import sys; sys.argv = ["lint-imports", "--no-cache"]; from importlinter.cli import lint_imports_command as run; run()',
-        ],
+        ["-c", LAYERS],
     ),
     ("tests", ["-m", "pytest", "-n", "2", "--dist", "worksteal"]),
 )

@@ -40,6 +40,9 @@ class AddressBook:
         """Addresses with FQDN labels."""
         self._cluster_ips: dict[str, str] = {}
         """Address → owner, of everything that CIDR and FQDN labels never apply to."""
+        self._ports: dict[str, tuple[NamedPort, ...]] = {}
+        self.ports_changed = False
+        """Some port name may stand for another number than before: policies that use names must be realized anew."""
 
     def start(self) -> None:
         """Reserved identities, and all cluster identities there are."""
@@ -97,8 +100,12 @@ class AddressBook:
             for port in status.get("named-ports") or ()
         )
         known = self._allocator.get(identity)
+        owner = f"{namespace}/{name}"
         if ports and known is not None:
-            self._repository.upsert_endpoint(PolicyEndpoint(f"{namespace}/{name}", known, ports))
+            self._repository.upsert_endpoint(PolicyEndpoint(owner, known, ports))
+        if ports != self._ports.get(owner, ()):
+            self._ports[owner] = ports
+            self.ports_changed = True
 
     def forget_endpoint(self, ip: str, namespace: str, name: str) -> None:
         """A pod is gone; its address may already belong to another one."""
@@ -114,7 +121,9 @@ class AddressBook:
             return
         for address in (status.get("networking") or {}).get("addressing") or ():
             self.forget_endpoint(address.get("ipv4", ""), metadata["namespace"], metadata["name"])
-        self._repository.remove_endpoint(f"{metadata['namespace']}/{metadata['name']}")
+        owner = f"{metadata['namespace']}/{metadata['name']}"
+        self._repository.remove_endpoint(owner)
+        self.ports_changed |= bool(self._ports.pop(owner, ()))
 
     def _set(self, ip: str, entry: IpcacheEntry, owner: str) -> None:
         self._cluster_ips[ip] = owner

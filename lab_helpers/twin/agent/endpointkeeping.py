@@ -217,7 +217,7 @@ class EndpointKeeper:
         labels, endpoint.information = self.filter.split(everything)
         now = self.clock.timestamp
         inner = endpoint.datapath
-        if labels != endpoint.labels or endpoint.state is EndpointState.CREATING:
+        if labels != endpoint.labels or endpoint.state is not EndpointState.READY:
             endpoint.become(
                 EndpointState.WAITING_FOR_IDENTITY, "Triggering identity resolution due to updated labels", now()
             )
@@ -236,7 +236,7 @@ class EndpointKeeper:
             inner.identity, inner.labels = identity.numeric, labels.strings()
             self.tables.touch()
             self.addresses.local_endpoint(inner.ip, identity.numeric, inner.namespace, inner.pod, inner.workload)
-        self.regenerate_endpoint(endpoint, "updated security labels")
+            self.regenerate_endpoint(endpoint, "updated security labels")
         publish_endpoint(self.registry, endpoint, pod, self.tables.ip)
 
     def _remove(self, endpoint: ManagedEndpoint) -> None:
@@ -312,6 +312,7 @@ class EndpointKeeper:
         subject = PolicyEndpoint(endpoint.name, identity, endpoint.named_ports)
         if endpoint.kind == "pod":
             self.repository.upsert_endpoint(subject)
+            self.addresses.ports_changed |= bool(subject.named_ports) and endpoint.regenerations == 0
         endpoint.become(EndpointState.WAITING_TO_REGENERATE, f"Triggering endpoint regeneration due to {reason}", now)
         endpoint.become(EndpointState.REGENERATING, f"Regenerating endpoint: {reason}", now)
         inner.policy = RealizedPolicy(self.repository, subject, endpoint.audit)
@@ -320,11 +321,18 @@ class EndpointKeeper:
         endpoint.become(EndpointState.READY, "Successfully regenerated endpoint program", now)
         self.notifier.regenerated(endpoint.id, inner.labels)
 
-    def regenerate(self, reason: str) -> None:
-        """Realize the policy of every endpoint anew."""
+    def regenerate(self, reason: str, *, everything: bool = False) -> None:
+        """Realize the policy of the endpoints whose rules changed; the others are at the new revision already.
+
+        ``everything``: what rules refer to has changed (the ports that names stand for).
+        """
         self.names_changed()
         for endpoint in self.endpoints.values():
-            self.regenerate_endpoint(endpoint, reason)
+            policy = endpoint.datapath.policy
+            if not everything and isinstance(policy, RealizedPolicy) and policy.confirm():
+                endpoint.desired_revision = policy.revision
+            else:
+                self.regenerate_endpoint(endpoint, reason)
 
     def enforcement(self, endpoint: ManagedEndpoint) -> Enforcement:
         """Is policy enforced for an endpoint, by its realized policy?"""

@@ -187,12 +187,15 @@ class NodeAgent(EndpointKeeper):
         elif resource in ("services", "endpointslices.discovery.k8s.io"):
             self._take_service(change)
 
+        if self.addresses.ports_changed:
+            self.addresses.ports_changed = False
+            self.regenerate("named ports changed", everything=True)
+
     def _take_pod(self, change: Change) -> None:
         pod = change.object
-        if change.type == "DELETED" or (pod.get("spec") or {}).get("nodeName") != self.node:
+        if change.previous is None or change.type == "DELETED" or (pod.get("spec") or {}).get("nodeName") != self.node:
             return
-        before = change.previous or {}
-        if (before.get("metadata") or {}).get("labels") == pod["metadata"].get("labels"):
+        if change.previous["metadata"].get("labels") == pod["metadata"].get("labels"):
             return
         endpoint = self.endpoint_of(pod["metadata"]["uid"])
         if endpoint is not None:

@@ -26,7 +26,7 @@ _CACHE = 16384
 class RealizedPolicy:
     """Implements ``datapath.tables.EndpointPolicy``."""
 
-    __slots__ = ("_answers", "_repository", "audit", "revision", "subject")
+    __slots__ = ("_answers", "_basis", "_repository", "audit", "revision", "subject")
 
     def __init__(self, repository: Repository, subject: Endpoint, audit: bool | None) -> None:
         self._repository = repository
@@ -34,6 +34,23 @@ class RealizedPolicy:
         self.audit = audit
         self.revision = repository.revision
         self._answers: dict[tuple[Direction, int, int, int], Decision] = {}
+        self._basis = self._resolved()
+
+    def _resolved(self) -> tuple[object, object]:
+        repository = self._repository
+        numeric = self.subject.identity.numeric
+        if not repository.population.knows(numeric):
+            repository.upsert_identity(self.subject.identity)
+        position = repository.population.position(numeric)
+        return repository.resolved(Direction.INGRESS, position), repository.resolved(Direction.EGRESS, position)
+
+    def confirm(self) -> bool:
+        """Do the same rules hold at the repository's revision? Then this policy is realized for it too."""
+        now = self._resolved()
+        if any(before is not after for before, after in zip(self._basis, now, strict=True)):
+            return False
+        self.revision = self._repository.revision
+        return True
 
     def decide(self, direction: Direction, peer: int, protocol: int, port: int) -> Decision:
         """Judge a packet; a peer nobody has heard of has no labels."""

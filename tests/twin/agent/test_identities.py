@@ -240,3 +240,33 @@ def test_the_filter_splits_every_label_set_in_two(keys: set[str]) -> None:
     assert set(kept) | set(information) == set(labels)
     assert not set(kept) & set(information)
     assert LabelFilter().split(kept)[0] == kept
+
+
+async def test_a_policy_regenerates_only_the_endpoints_it_changes() -> None:
+    cluster = await Cluster().start()
+    cluster.pod("client", N1)
+    cluster.pod("server", N1)
+    agent = cluster.agents.nodes[N1]
+    before = {name: endpoint(cluster, name).regenerations for name in ("client", "server")}
+    cluster.cnp("allow", ALLOW_CLIENT)
+    await cluster.settle()
+    after = {name: endpoint(cluster, name).regenerations for name in ("client", "server")}
+    assert after == {"client": before["client"], "server": before["server"] + 1}
+    assert {e.datapath.policy.revision for e in agent.endpoints.values() if e.datapath.policy} == {
+        agent.repository.revision
+    }
+
+
+async def test_port_names_in_egress_rules_follow_the_pods_that_have_them() -> None:
+    cluster = await Cluster().start()
+    cluster.pod("client", N1)
+    rule = {"toEndpoints": [{"matchLabels": {"app": "server"}}], "toPorts": [{"ports": [{"port": "web"}]}]}
+    cluster.cnp("named", {"endpointSelector": {"matchLabels": {"app": "client"}}, "egress": [rule]})
+    containers = [{"name": "main", "image": "x", "ports": [{"name": "web", "containerPort": 80}]}]
+    cluster.pod("server", N2).listen(80, echo)
+    await cluster.settle()
+    assert not await reaches(cluster, "client", "server")
+    cluster.delete_pod("server")
+    cluster.pod("server", N2, spec={"containers": containers}).listen(80, echo)
+    await cluster.settle()
+    assert await reaches(cluster, "client", "server")

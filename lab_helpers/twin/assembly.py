@@ -28,7 +28,7 @@ from lab_helpers.twin.api.app import build_app
 from lab_helpers.twin.api.certificates import ensure_certificates, write_private
 from lab_helpers.twin.api.kubeconfigs import write_kubeconfig
 from lab_helpers.twin.api.serving import serve
-from lab_helpers.twin.bootstrap import NODES, control_plane_images, seed, static_pods
+from lab_helpers.twin.bootstrap import NODES, seed, static_pods
 from lab_helpers.twin.clock import Clock
 from lab_helpers.twin.containers.catalogue import course_images
 from lab_helpers.twin.containers.runtime import Runtime
@@ -37,6 +37,7 @@ from lab_helpers.twin.datapath.datapaths import Datapath
 from lab_helpers.twin.objects.kinds import Kinds
 from lab_helpers.twin.objects.registry import Registry
 from lab_helpers.twin.objects.storage import Storage
+from lab_helpers.twin.outside import Outside
 from lab_helpers.twin.relay.relays import Relay
 
 __all__ = ["Twin"]
@@ -62,8 +63,9 @@ class Twin:
         self.agents = Agents(self.registry, self.clock, self.datapath)
         self.relay = Relay(self.agents, self.clock, _socket_path(home))
         images = course_images(self.registry)
-        for image in (*control_plane_images(), *cilium_images(self.agents, self.relay)):
+        for image in cilium_images(self.agents, self.relay):
             images.add(image)
+        self.outside = Outside(self.clock, self.datapath, registry=self.registry)
         self.runtime = Runtime(self.registry, self.clock, self.datapath, images)
         self._certificates = ensure_certificates(home)
         self.token = self._own_token()
@@ -98,6 +100,7 @@ class Twin:
         await self.relay.start()
         write_kubeconfig(self.kubeconfig, self.url, self._certificates.ca, self.token)
         self._serving = asyncio.create_task(self._server.run())
+        self.outside.start()
         await self.manager.start()
 
     async def stop(self) -> None:
@@ -106,6 +109,7 @@ class Twin:
         await self.relay.stop()
         await self.agents.stop()
         await self.runtime.close()
+        self.outside.stop()
         if self._serving is not None:
             self._server.stop()
             await self._serving

@@ -2,8 +2,7 @@
 kube-proxy."""
 
 from lab_helpers.twin.bootstrap.nodes import NODES, NodeSpec, node_specs
-from lab_helpers.twin.bootstrap.programs import control_plane_images
 from lab_helpers.twin.bootstrap.seeding import seed
 from lab_helpers.twin.bootstrap.static_pods import static_pods
 
-__all__ = ["NODES", "NodeSpec", "control_plane_images", "node_specs", "seed", "static_pods"]
+__all__ = ["NODES", "NodeSpec", "node_specs", "seed", "static_pods"]

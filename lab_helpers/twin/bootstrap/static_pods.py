@@ -1,5 +1,5 @@
-"""The control plane's static pods, as kubeadm writes them. Their programs are those of
-:mod:`lab_helpers.twin.bootstrap.programs`."""
+"""The control plane's static pods, as kubeadm writes them. Their programs are in
+:mod:`lab_helpers.twin.containers`."""
 
 from __future__ import annotations
 

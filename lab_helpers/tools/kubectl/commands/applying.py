@@ -175,7 +175,8 @@ def apply_one(session: Session, entry: Manifest, reporter: Reporter) -> None:
         return
     query = write_query(session, "kubectl-client-side-apply")
     try:
-        done = session.client.patch(entry.path, patch, STRATEGIC_PATCH if strategic else MERGE_PATCH, **query)
+        body = go_json(patch).encode()
+        done = session.client.patch(entry.path, body, STRATEGIC_PATCH if strategic else MERGE_PATCH, **query)
     except ApiError as error:
         if session.flag("force") and error.reason in ("Conflict", "Invalid"):
             _again(session, entry, modified, reporter)

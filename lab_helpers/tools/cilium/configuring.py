@@ -1,0 +1,79 @@
+"""``cilium config``: the ConfigMap ``cilium-config`` and the restart that makes agents read it."""
+
+import datetime
+
+from lab_helpers.tools.cilium.errors import CiliumError
+from lab_helpers.tools.cilium.sessions import Session
+from lab_helpers.tools.goflags import Command, Invocation, exact_args
+from lab_helpers.tools.rest import ApiError
+from lab_helpers.tools.rest.clients import MERGE_PATCH, STRATEGIC_PATCH
+
+
+def build() -> list[Command]:
+    """The command and its parts."""
+    command = Command(
+        "config", short="Manage Configuration", example="cilium config view\ncilium config set debug true"
+    )
+    view = Command("view", short="View current configuration", example="cilium config view", run=_view)
+    change = Command("set <key> <value>", short="Set new configuration entry", example="cilium config set policy-audit-mode true",
+                     args=exact_args(2), run=_set)  # fmt: skip
+    delete = Command("delete <key>", short="Delete a configuration entry", example="cilium config delete debug",
+                     args=exact_args(1), run=_delete)  # fmt: skip
+    for child in (change, delete):
+        child.flags.bool("restart", True, "Restart Cilium pods", "r")
+    command.add(view, change, delete)
+    return [command]
+
+
+def _path(session: Session) -> str:
+    return f"/api/v1/namespaces/{session.namespace}/configmaps/cilium-config"
+
+
+def _view(call: Invocation) -> int:
+    from lab_helpers.tools.kubectl.output.tables import aligned
+
+    session = Session(call)
+    try:
+        data = session.client.get(_path(session)).get("data") or {}
+    except ApiError as error:
+        raise CiliumError(f"Unable to view configuration: unable to get ConfigMap cilium-config: {error}") from error
+    for line in aligned([[key, data[key]] for key in sorted(data)], padding=4):
+        session.say(line)
+    return 0
+
+
+def _change(session: Session, data: dict[str, str | None], note: str, what: str) -> int:
+    session.say(note)
+    try:
+        session.client.patch(_path(session), {"data": data}, MERGE_PATCH)
+    except ApiError as error:
+        raise CiliumError(f"Unable to {what} configuration: {error}") from error
+    if session.flags["restart"]:
+        _restart(session)
+    else:
+        session.say("⚠️  Restart Cilium pods for configmap changes to take effect")
+    return 0
+
+
+def _restart(session: Session) -> None:
+    """Restart the agents, as a rollout does."""
+    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
+    annotation = {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": now}}}
+    path = f"/apis/apps/v1/namespaces/{session.namespace}/daemonsets/cilium"
+    try:
+        session.client.patch(path, {"spec": {"template": annotation}}, STRATEGIC_PATCH)
+    except ApiError as error:
+        raise CiliumError(f"⚠️  unable to restart Cilium pods: {error}") from error
+    session.say("♻️  Restarted Cilium pods")
+
+
+def _set(call: Invocation) -> int:
+    session = Session(call)
+    key, value = session.args
+    return _change(session, {key: value}, f"✨ Patching ConfigMap cilium-config with {key}={value}...", "set")
+
+
+def _delete(call: Invocation) -> int:
+    session = Session(call)
+    key = session.args[0]
+    return _change(session, {key: None}, f"✨ Removing key {key} from ConfigMap cilium-config...", "delete")

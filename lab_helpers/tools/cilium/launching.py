@@ -1,0 +1,103 @@
+"""From command line to exit status."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable
+from typing import TextIO
+
+from lab_helpers.tools.cilium.errors import CiliumError, not_bundled
+from lab_helpers.tools.cilium.sessions import add_options
+from lab_helpers.tools.goflags import Command, ExitError, Invocation
+from lab_helpers.tools.rest.errors import RestError
+
+_REFUSED = {
+    "bgp": "read CiliumBGP objects with kubectl",
+    "clustermesh": "the labs use one cluster",
+    "completion": "type commands in full",
+    "encryption": "read cilium-config with cilium config view",
+    "features": "read cilium-config with cilium config view",
+    "multicast": "use cilium-dbg in an agent",
+    "sysdump": "collect what you need with kubectl get, kubectl logs and cilium status",
+}
+
+
+def root() -> Command:
+    """The whole tree of commands."""
+    command = Command(
+        "cilium",
+        short="Cilium provides eBPF-based networking, observability and security for Kubernetes",
+        long="CLI to install, manage, & troubleshooting Cilium clusters running Kubernetes.\n\n"
+        "This small cilium is bundled with cilium-labs; CILIUM_LABS_TOOLS=system uses the real one instead.",
+        example="""# Install Cilium in the current Kubernetes context
+cilium install
+
+# Check status of Cilium
+cilium status --wait
+
+# Perform a connectivity test
+cilium connectivity test""",
+    )
+    command.silent_usage = True
+    add_options(command.persistent)
+    from lab_helpers.tools.cilium import configuring, hubbling, installing, reporting, testing, versions
+
+    for module in (installing, reporting, versions, configuring, hubbling, testing):
+        for child in module.build():
+            command.add(child)
+    for name, instead in _REFUSED.items():
+        command.add(_refused(name, instead))
+    _guard(command)
+    return command
+
+
+def _refused(name: str, instead: str) -> Command:
+    def refuse(_call: Invocation) -> int:
+        raise not_bundled(f"cilium {name}", instead)
+
+    child = Command(name, short="(not bundled)", run=refuse)
+    child.flags.ignore_unknown = True
+    return child
+
+
+def _guard(command: Command) -> None:
+    """What goes wrong inside a command ends it with one line and status 1."""
+    for child in command.commands:
+        _guard(child)
+    if command.run is not None:
+        command.run = _guarded(command.run)
+
+
+def _guarded(run: Callable[[Invocation], int | None]) -> Callable[[Invocation], int | None]:
+    def guarded(call: Invocation) -> int | None:
+        try:
+            return run(call)
+        except (CiliumError, RestError) as error:
+            call.stdout.flush()
+            raise ExitError(f"{error}") from error
+        except Exception as error:
+            from lab_helpers.tools.charts import ChartError
+            from lab_helpers.tools.helm.errors import HelmError
+
+            if isinstance(error, (ChartError, HelmError)):
+                raise ExitError(str(error)) from error
+            raise
+
+    return guarded
+
+
+def main(words: list[str], out: TextIO | None = None, err: TextIO | None = None) -> int:
+    """Run ``cilium`` with these words; returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", newline="\n")
+    try:
+        status = root().execute(words, out, err)
+        (out or sys.stdout).flush()
+    except BrokenPipeError:
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return status

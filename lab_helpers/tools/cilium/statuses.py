@@ -1,0 +1,164 @@
+"""What ``cilium status`` finds out: workloads, their pods, images, managed endpoints (cilium-cli status/k8s.go)."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from lab_helpers.tools.cilium.sessions import Session
+from lab_helpers.tools.rest import ApiError, RestError
+
+DEPLOYMENTS = ("cilium-operator", "clustermesh-apiserver", "hubble-relay", "hubble-ui")
+DAEMONSETS = ("cilium", "cilium-envoy")
+OPTIONAL = frozenset({"cilium-envoy", "clustermesh-apiserver", "hubble-relay", "hubble-ui"})
+_SELECTORS = {
+    "cilium": "k8s-app=cilium",
+    "cilium-envoy": "k8s-app=cilium-envoy",
+    "cilium-operator": "name=cilium-operator",
+    "clustermesh-apiserver": "k8s-app=clustermesh-apiserver",
+    "hubble-relay": "k8s-app=hubble-relay",
+    "hubble-ui": "k8s-app=hubble-ui",
+}
+
+
+class PodState(NamedTuple):
+    """How many pods a workload shall have, has ready, and has available."""
+
+    kind: str
+    desired: int
+    ready: int
+    available: int
+    unavailable: int
+
+
+class Problem(NamedTuple):
+    """An error or warning about a pod (or the workload itself)."""
+
+    workload: str
+    pod: str
+    text: str
+
+
+class Status:
+    """Everything on the page."""
+
+    def __init__(self) -> None:
+        self.states: dict[str, PodState] = {}
+        self.disabled: set[str] = set()
+        self.phases: dict[str, dict[str, int]] = {name: {} for name in _SELECTORS}
+        self.images: dict[str, dict[str, int]] = {}
+        self.managed = 0
+        self.cluster_pods = 0
+        self.chart = ""
+        self.errors: list[Problem] = []
+        self.warnings: list[Problem] = []
+
+    @property
+    def complete(self) -> bool:
+        """Nothing is wrong or still starting."""
+        return not self.errors and not self.warnings
+
+    def summary(self, workload: str) -> tuple[int, int]:
+        """Numbers of errors and of warnings of a workload."""
+        return (
+            sum(problem.workload == workload for problem in self.errors),
+            sum(problem.workload == workload for problem in self.warnings),
+        )
+
+
+def collect(session: Session) -> Status:
+    """Look at the cluster. Raises RestError when it cannot be asked."""
+    status = Status()
+    for kind, plural, names in (("DaemonSet", "daemonsets", DAEMONSETS), ("Deployment", "deployments", DEPLOYMENTS)):
+        for name in names:
+            _workload(session, status, kind, plural, name)
+    for name, selector in _SELECTORS.items():
+        _pods(session, status, name, selector)
+    _cluster_pods(session, status)
+    try:
+        history = session.helm.storage.history(session.release)
+        status.chart = str(history[-1].chart.get("version", ""))
+    except Exception as error:
+        from lab_helpers.tools.helm.errors import HelmError
+
+        if not isinstance(error, (HelmError, ApiError)):
+            raise
+    return status
+
+
+def _workload(session: Session, status: Status, kind: str, plural: str, name: str) -> None:
+    found = session.workload(plural, name)
+    if found is None:
+        if name in OPTIONAL:
+            status.disabled.add(name)
+        else:
+            status.errors.append(Problem(name, name, f'{plural}.apps "{name}" not found'))
+        return
+    state = found.get("status") or {}
+    if kind == "DaemonSet":
+        desired, ready = state.get("desiredNumberScheduled", 0), state.get("numberReady", 0)
+        available, unavailable = state.get("numberAvailable", 0), state.get("numberUnavailable", 0)
+        if state.get("observedGeneration", 0) < found["metadata"].get("generation", 0):
+            status.errors.append(Problem(name, name, f"{kind} {name} is not yet observed"))
+    else:
+        desired, ready = state.get("replicas", 0), state.get("readyReplicas", 0)
+        available, unavailable = state.get("availableReplicas", 0), state.get("unavailableReplicas", 0)
+    status.states[name] = PodState(kind, desired, ready, available, unavailable)
+    not_ready = desired - ready
+    if not_ready > 0:
+        status.errors.append(Problem(name, name, f"{not_ready} pods of {kind} {name} are not ready"))
+    if unavailable > 0 and unavailable != not_ready:
+        status.warnings.append(Problem(name, name, f"{unavailable} pods of {kind} {name} are not available"))
+    if kind == "DaemonSet" and desired == 0:
+        status.errors.append(Problem(name, name, f"{kind} {name} has no pods"))
+
+
+def _pods(session: Session, status: Status, name: str, selector: str) -> None:
+    for pod in session.pods(selector):
+        state = pod.get("status") or {}
+        phase = str(state.get("phase") or "Unknown")
+        status.phases[name][phase] = status.phases[name].get(phase, 0) + 1
+        shown = pod["metadata"]["name"]
+        if phase == "Pending":
+            status.warnings.append(Problem(name, shown, "pod is pending"))
+        elif phase == "Failed":
+            text = f"pod has failed: {state.get('reason', '')} - {state.get('message', '')}"
+            status.errors.append(Problem(name, shown, text))
+        for container in state.get("containerStatuses") or []:
+            waiting = (container.get("state") or {}).get("waiting") or {}
+            if waiting.get("reason") in ("CrashLoopBackOff", "ImagePullBackOff", "ErrImagePull"):
+                text = f"container {container['name']} is in {waiting['reason']}"
+                if waiting.get("message"):
+                    text += f", {waiting['message']}"
+                status.errors.append(Problem(name, shown, text))
+        for container in pod["spec"].get("containers") or []:
+            images = status.images.setdefault(name, {})
+            images[container["image"]] = images.get(container["image"], 0) + 1
+        if name == "cilium" and phase == "Running" and not _ready(pod):
+            status.errors.append(Problem(name, shown, _unready(pod)))
+
+
+def _ready(pod: Mapping[str, Any]) -> bool:
+    conditions = (pod.get("status") or {}).get("conditions") or []
+    return any(item.get("type") == "Ready" and item.get("status") == "True" for item in conditions)
+
+
+def _unready(pod: Mapping[str, Any]) -> str:
+    for container in (pod.get("status") or {}).get("containerStatuses") or []:
+        if container["name"] == "cilium-agent" and not container.get("ready"):
+            return "unable to retrieve cilium status: container cilium-agent is not ready"
+    return "unable to retrieve cilium status: the pod is not ready"
+
+
+def _cluster_pods(session: Session, status: Status) -> None:
+    """Pods with an address of their own, and how many of them Cilium manages."""
+    endpoints: set[tuple[str, str]] = set()
+    try:
+        found = session.client.list_all("/apis/cilium.io/v2/ciliumendpoints").get("items") or []
+        endpoints = {(item["metadata"]["namespace"], item["metadata"]["name"]) for item in found}
+    except RestError:
+        pass  # before Cilium is installed the type does not exist
+    for pod in session.client.list_all("/api/v1/pods").get("items") or []:
+        phase = (pod.get("status") or {}).get("phase")
+        if pod["spec"].get("hostNetwork") or phase in ("Succeeded", "Failed"):
+            continue
+        status.cluster_pods += 1
+        status.managed += (pod["metadata"]["namespace"], pod["metadata"]["name"]) in endpoints

@@ -14,6 +14,8 @@ from lab_helpers.hubble.errors import CallError
 R = TypeVar("R")
 _USER_AGENT = b"cilium-labs-hubble/1"
 _CHUNK = 256 * 1024
+_LATE = 0.25
+"""Seconds before our own deadline within which a reset stream means that the server's has passed."""
 
 
 class Channel:
@@ -187,7 +189,7 @@ class Stream(Iterator[R], Generic[R]):
             if self._ended:
                 self._channel._forget(self._number, cancel=False)
                 if self._error is not None:
-                    error, self._error = self._error, None
+                    error, self._error = self._in_time(self._error), None
                     raise error
                 raise StopIteration
             try:
@@ -218,6 +220,16 @@ class Stream(Iterator[R], Generic[R]):
         """Give the call up; nothing to do when it has ended."""
         self._channel._forget(self._number, cancel=not self._ended)
         self._ended = True
+
+    def _in_time(self, error: CallError) -> CallError:
+        """`error`, unless it is the server's way of saying that the deadline has passed, which it watches as well."""
+        if self._deadline is None:
+            return error
+        given_up = error.code in ("Internal", "Canceled") and "RST_STREAM" in error.details
+        late = time.monotonic() >= self._deadline - _LATE
+        if error.code == "DeadlineExceeded" or (given_up and late):
+            return CallError("DeadlineExceeded", "context deadline exceeded")
+        return error
 
     def fail(self, error: CallError) -> None:
         """End with an error, after the answers that are there."""

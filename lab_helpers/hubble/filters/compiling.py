@@ -53,15 +53,12 @@ def all_of(predicates: list[Predicate]) -> Predicate:
     if len(predicates) == 2:
         first, second = predicates
         return lambda record: first(record) and second(record)
-    chain = tuple(predicates)
-
-    def check(record: Record) -> bool:
-        for predicate in chain:  # noqa: SIM110 - a loop calls nothing but the predicates
-            if not predicate(record):
-                return False
-        return True
-
-    return check
+    if len(predicates) == 3:
+        first, second, third = predicates
+        return lambda record: first(record) and second(record) and third(record)
+    first, second, third, *rest = predicates
+    last = all_of(rest)
+    return lambda record: first(record) and second(record) and third(record) and last(record)
 
 
 def any_of(predicates: list[Predicate]) -> Predicate:

@@ -101,8 +101,9 @@ def _whole_namespace(values: Any) -> str:
 
 
 def _namespace(side: str, namespace: str) -> Predicate:
-    get = operator.attrgetter(f"{side}_namespace")
-    return lambda record: get(record) == namespace
+    if side == "source":
+        return lambda record: record.source_namespace == namespace
+    return lambda record: record.destination_namespace == namespace
 
 
 def _pod(side: str, matches: Callable[[str, str], bool]) -> Predicate:
@@ -175,8 +176,9 @@ def label(message: Any) -> Parts:
 
 
 def _label(side: str, matches: Callable[[tuple[str, ...]], bool]) -> Predicate:
-    get = operator.attrgetter(f"{side}_labels")
-    return lambda record: matches(get(record))
+    if side == "source":
+        return lambda record: matches(record.source_labels)
+    return lambda record: matches(record.destination_labels)
 
 
 def port(message: Any) -> Parts:
@@ -202,13 +204,12 @@ def _port_number(text: str, side: str) -> int:
 
 
 def _port(field: str, wanted: frozenset[int]) -> Predicate:
-    get = operator.attrgetter(field)
-
-    def check(record: Record) -> bool:
-        number = get(record)
-        return number >= 0 and number & 0xFFFF in wanted
-
-    return check
+    if 65535 in wanted:  # which is also what -1, no port, looks like in 16 bits
+        get = operator.attrgetter(field)
+        return lambda record: get(record) >= 0 and get(record) & 0xFFFF in wanted
+    if field == "source_port":
+        return lambda record: record.source_port & 0xFFFF in wanted
+    return lambda record: record.destination_port & 0xFFFF in wanted
 
 
 def cluster(message: Any) -> Parts:

@@ -35,7 +35,7 @@ class Source:
 
 def is_lost(event: Any) -> bool:
     """Whether an entry is a notice of lost events."""
-    return isinstance(event, flow_pb2.LostEvent)
+    return event.__class__ is flow_pb2.LostEvent
 
 
 def never_lost(_event: Any) -> bool:

@@ -163,6 +163,8 @@ class Agents:
             self._take(change)
             for agent in self.running():
                 agent.take(change)
+        for agent in self.running():
+            agent.finish()
 
     def _take(self, change: Change) -> None:
         resource, obj = change.key.resource, change.object

@@ -54,6 +54,8 @@ class NodeAgent(EndpointKeeper):
         self.started_at = ""
         self.on_hubble: Callable[[], None] = lambda: None
         self._collector: Timer | None = None
+        self._stale = ""
+        """Why endpoints have to be realized anew, when they have to."""
 
     # --- life -----------------------------------------------------------------------------------------------
 
@@ -123,6 +125,7 @@ class NodeAgent(EndpointKeeper):
         self.notifier.started()
         self.restore()
         self.log.info("Initial regeneration of endpoints complete", endpoints=len(self.endpoints))
+        self._stale = ""
         self.log.info("Daemon initialization completed", nodeName=self.node, version=self.version)
 
     def stop(self) -> None:
@@ -167,11 +170,10 @@ class NodeAgent(EndpointKeeper):
     # --- following the API server ------------------------------------------------------------------------------
 
     def take(self, change: Change) -> None:
-        """Follow one change of an object (only called while running)."""
+        """Follow one change of an object (only while running); ``finish`` must come after the last of a batch."""
         resource, obj = change.key.resource, change.object
         if self.importer.take(change):
-            self.addresses.sync_prefixes()
-            self.regenerate("one or more policies added or removed")
+            self._stale = "one or more policies added or removed"
         elif resource == ENDPOINTS:
             if change.type == "DELETED":
                 self.addresses.forget_remote(obj)
@@ -187,9 +189,16 @@ class NodeAgent(EndpointKeeper):
         elif resource in ("services", "endpointslices.discovery.k8s.io"):
             self._take_service(change)
 
+    def finish(self) -> None:
+        """Realize what a batch of changes asks for."""
+        if self._stale:
+            self.addresses.sync_prefixes()
         if self.addresses.ports_changed:
-            self.addresses.ports_changed = False
             self.regenerate("named ports changed", everything=True)
+        elif self._stale:
+            self.regenerate(self._stale)
+        self.addresses.ports_changed = False
+        self._stale = ""
 
     def _take_pod(self, change: Change) -> None:
         pod = change.object
@@ -248,9 +257,8 @@ class NodeAgent(EndpointKeeper):
                     backends,
                 )
             )
-        if after != before and self.running:
-            self.addresses.sync_prefixes()
-            self.regenerate("service updated")
+        if after != before:
+            self._stale = "service updated"
 
     def flush_conntrack(self) -> int:
         """``cilium-dbg bpf ct flush``."""

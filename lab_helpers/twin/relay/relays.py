@@ -81,10 +81,13 @@ class Relay:
         """Carry bytes between a connection inside the cluster and the server."""
         if self._server is None:
             raise ConnectionFailed("ECONNREFUSED", "Connection refused")
-        if self._path is not None:
-            reader, writer = await asyncio.open_unix_connection(str(self._path))
-        else:
-            reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        try:
+            if self._path is not None:
+                reader, writer = await asyncio.open_unix_connection(str(self._path))
+            else:
+                reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        except OSError as error:  # the server stopped meanwhile
+            raise ConnectionFailed("ECONNREFUSED", "Connection refused") from error
 
         async def inward() -> None:
             while data := await stream.read():

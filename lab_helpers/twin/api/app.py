@@ -19,6 +19,7 @@ from lab_helpers.twin.api.server import ApiServer
 from lab_helpers.twin.api.streams.commands import PROTOCOLS, run_attach, run_command
 from lab_helpers.twin.api.streams.forwarding import (
     CHANNELS,
+    RAW,
     TUNNEL,
     TUNNEL_TOKEN,
     forward_channels,
@@ -26,6 +27,7 @@ from lab_helpers.twin.api.streams.forwarding import (
     requested_ports,
 )
 from lab_helpers.twin.api.streams.sockets import WebSocket
+from lab_helpers.twin.api.streams.spdy_commands import SpdyChannels
 from lab_helpers.twin.interfaces import Workloads
 from lab_helpers.twin.objects.errors import StatusError
 from lab_helpers.twin.objects.registry import Registry
@@ -172,6 +174,9 @@ class _Endpoint:
 async def _connect(
     socket: WebSocket, subresource: str, query: Query, pod: Object, container: str, workloads: Workloads
 ) -> None:
+    if RAW in socket.offered:
+        await _connect_spdy(socket, subresource, query, pod, container, workloads)
+        return
     if subresource == "portforward":
         if TUNNEL in socket.offered or TUNNEL_TOKEN in socket.offered:
             await socket.accept(TUNNEL)
@@ -191,6 +196,21 @@ async def _connect(
     await socket.accept(chosen)
     run = run_command if subresource == "exec" else run_attach
     await run(socket, query, pod, container, workloads)
+
+
+async def _connect_spdy(
+    socket: WebSocket, subresource: str, query: Query, pod: Object, container: str, workloads: Workloads
+) -> None:
+    """A client that upgraded to SPDY without a WebSocket."""
+    version = b"portforward.k8s.io" if subresource == "portforward" else b"v4.channel.k8s.io"
+    await socket.accept(None, [(b"x-stream-protocol-version", version)])
+    if subresource == "portforward":
+        await forward_tunnel(socket, pod, workloads)
+        return
+    channels = SpdyChannels(socket, query)
+    if await channels.ready():
+        run = run_command if subresource == "exec" else run_attach
+        await run(channels, query, pod, container, workloads)
 
 
 def _headers(scope: Scope) -> dict[str, str]:

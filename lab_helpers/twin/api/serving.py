@@ -51,7 +51,7 @@ def serve(
     """
     import uvicorn
 
-    from lab_helpers.twin.api.upgrades import WebSocketUpgrade
+    from lab_helpers.twin.api.upgrades import HttpUpgrade, WebSocketUpgrade
 
     class Quiet(uvicorn.Server):
         """Leaves signals to the twin."""
@@ -83,7 +83,7 @@ def serve(
         app,
         ssl_certfile=str(certfile) if certfile else None,
         ssl_keyfile=str(keyfile) if keyfile else None,
-        http="h11",
+        http=HttpUpgrade,
         ws=WebSocketUpgrade,
         ws_per_message_deflate=False,
         ws_max_size=64 * 1024 * 1024,

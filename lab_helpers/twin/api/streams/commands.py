@@ -15,7 +15,7 @@ from typing import Any
 
 from lab_helpers.twin.api.requests import Query
 from lab_helpers.twin.api.streams.pods import pod_key
-from lab_helpers.twin.api.streams.sockets import WebSocket
+from lab_helpers.twin.api.streams.sockets import Channels
 from lab_helpers.twin.interfaces import ExecResult, Workloads
 from lab_helpers.twin.objects.storage import Object
 
@@ -28,7 +28,7 @@ STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
 class _Channels:
     """The channels of one connection; ``pump`` reads until the peer goes."""
 
-    def __init__(self, socket: WebSocket) -> None:
+    def __init__(self, socket: Channels) -> None:
         self._socket = socket
         self._input: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._sizes: asyncio.Queue[tuple[int, int] | None] = asyncio.Queue()
@@ -68,7 +68,7 @@ class _Channels:
         await self._socket.close()
 
 
-async def run_command(socket: WebSocket, query: Query, pod: Object, container: str, workloads: Workloads) -> None:
+async def run_command(socket: Channels, query: Query, pod: Object, container: str, workloads: Workloads) -> None:
     """Run the command of an accepted connection to its end; a client that goes away kills it."""
     channels = _Channels(socket)
     tty = query.flag("tty")
@@ -87,7 +87,7 @@ async def run_command(socket: WebSocket, query: Query, pod: Object, container: s
     await _until_done(channels, running, query.texts("command"), container)
 
 
-async def run_attach(socket: WebSocket, query: Query, pod: Object, container: str, workloads: Workloads) -> None:
+async def run_attach(socket: Channels, query: Query, pod: Object, container: str, workloads: Workloads) -> None:
     """Show what the container prints from now on. Its standard input cannot be reached."""
     channels = _Channels(socket)
     if query.flag("stdin"):

@@ -19,12 +19,14 @@ from lab_helpers.twin.interfaces import ByteStream, ConnectionFailed, Workloads
 from lab_helpers.twin.objects.errors import bad_request
 from lab_helpers.twin.objects.storage import Object
 
-__all__ = ["CHANNELS", "TUNNEL", "TUNNEL_TOKEN", "forward_channels", "forward_tunnel", "requested_ports"]
+__all__ = ["CHANNELS", "RAW", "TUNNEL", "TUNNEL_TOKEN", "forward_channels", "forward_tunnel", "requested_ports"]
 
 CHANNELS = "v4.channel.k8s.io"
 TUNNEL = "SPDY/3.1+portforward.k8s.io"
-TUNNEL_TOKEN = "SPDY-3.1+portforward.k8s.io"  # noqa: S105 - a token in the sense of HTTP
+TUNNEL_TOKEN = "slash-SPDY-3.1+portforward.k8s.io"  # noqa: S105 - a token in the sense of HTTP
 """What ``TUNNEL`` is called inside the server, where names must be HTTP tokens."""
+RAW = "raw-SPDY-3.1"
+"""A connection that was upgraded from HTTP to SPDY without a WebSocket around it."""
 _WORDS = {
     "ECONNREFUSED": "connection refused",
     "ETIMEDOUT": "connection timed out",

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import json
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from starlette.types import Message, Receive, Scope, Send
 
 from lab_helpers.twin.objects.errors import StatusError
 
-__all__ = ["WebSocket"]
+__all__ = ["Channels", "WebSocket"]
 
 
-class WebSocket:
+class Channels(Protocol):
+    """Messages in both directions, each beginning with its channel."""
+
+    async def read(self) -> bytes | None:
+        """The next message; None when the peer has gone."""
+
+    async def write(self, data: bytes) -> None:
+        """Send one message."""
+
+    async def close(self) -> None:
+        """Close the connection."""
+
+
+class WebSocket(Channels):
     """One WebSocket, before and after it is accepted."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -23,10 +37,10 @@ class WebSocket:
         self._send = send
         self.closed = False
 
-    async def accept(self, subprotocol: str | None) -> None:
+    async def accept(self, subprotocol: str | None, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
         """Complete the handshake."""
         await self._receive()
-        await self._send({"type": "websocket.accept", "subprotocol": subprotocol})
+        await self._send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": list(headers)})
 
     async def refuse(self, error: StatusError) -> None:
         """Answer the handshake with an ordinary HTTP error."""

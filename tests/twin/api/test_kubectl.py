@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
+import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -205,16 +208,15 @@ def test_pods_logs_and_commands(kubectl, live):
     assert kubectl("delete", "pod", "shell", "--grace-period=0", "--force").code == 0
 
 
-def test_port_forward_in_a_websocket_tunnel(kubectl, live):
-    import http.client
-    import os
-    import shutil
-
-    live.run_pod("server")
+@pytest.mark.usefixtures("kubectl")
+@pytest.mark.parametrize("websockets", ["true", "false"])
+def test_port_forward_in_websockets_and_without(live, websockets):
+    live.run_pod(f"server-{websockets}")
     program = shutil.which("kubectl") or ""
     environment = {**os.environ, "KUBECONFIG": str(live.kubeconfig), "HOME": str(live.home)}
+    environment["KUBECTL_PORT_FORWARD_WEBSOCKETS"] = websockets
     with subprocess.Popen(
-        [program, "port-forward", "pod/server", ":80"], stdout=subprocess.PIPE, text=True, env=environment
+        [program, "port-forward", f"pod/server-{websockets}", ":80"], stdout=subprocess.PIPE, text=True, env=environment
     ) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
@@ -226,6 +228,13 @@ def test_port_forward_in_a_websocket_tunnel(kubectl, live):
             connection.close()
         process.terminate()
         process.stdout.read()
+
+
+def test_exec_without_websockets(kubectl, live, monkeypatch):
+    monkeypatch.setenv("KUBECTL_REMOTE_COMMAND_WEBSOCKETS", "false")
+    live.run_pod("old")
+    assert kubectl("exec", "-i", "old", "--", "cat", stdin="by SPDY").out == "by SPDY"
+    assert kubectl("exec", "old", "--", "sh", "-c", "exit 5").code == 5
 
 
 def test_a_wrong_token_is_unauthorized(kubectl, live, tmp_path: Path):

@@ -72,6 +72,14 @@ class Indexes:
         """Pods without a node."""
         return list(self._buckets.get(("node", ""), {}))
 
+    def companions(self) -> list[Key]:
+        """Pods without a node that want other pods beside them (``podAffinity``)."""
+        return list(self._buckets.get(("companion",), {}))
+
+    def unsociable_on(self, node: str) -> list[Object]:
+        """Pods on a node that want certain others not beside them (``podAntiAffinity``)."""
+        return self._objects(self._buckets.get(("unsociable", node), {}))
+
     def in_namespace(self, namespace: str) -> list[Key]:
         """Everything in a namespace."""
         return list(self._buckets.get(("namespace", namespace), {}))
@@ -118,7 +126,14 @@ def _places(key: Key, item: Object) -> Iterable[tuple[str, ...]]:
     if key.resource in ADOPTABLE and controller_of(item) is None:
         yield "orphan", key.resource, key.namespace
     if key.resource == "pods":
-        yield "node", item.get("spec", {}).get("nodeName") or ""
+        spec = item.get("spec", {})
+        node = spec.get("nodeName") or ""
+        yield "node", node
+        affinity = spec.get("affinity") or {}
+        if affinity.get("podAffinity") and not node:
+            yield ("companion",)
+        if affinity.get("podAntiAffinity"):
+            yield "unsociable", node
     if key.resource in LABELLED:
         for name, value in (metadata.get("labels") or {}).items():
             yield "label", key.namespace, name, value

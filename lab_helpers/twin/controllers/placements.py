@@ -12,7 +12,7 @@ from typing import Any
 from lab_helpers.twin.objects.selectors import matches_selector
 from lab_helpers.twin.objects.storage import Object
 
-__all__ = ["matches_node_selector_terms", "quantity", "requests", "tolerates", "unsuitable", "untolerated"]
+__all__ = ["matches_node_selector_terms", "occupies", "quantity", "requests", "tolerates", "unsuitable", "untolerated"]
 
 Taint = Mapping[str, Any]
 NO_CONSTRAINT: Mapping[str, Any] = {}
@@ -107,9 +107,16 @@ def _sum(containers: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     return total
 
 
-def unsuitable(pod: Object, node: Object, others: Sequence[Object]) -> str | None:
-    """Why ``pod`` cannot run on ``node`` beside ``others`` (the pods there), as FailedScheduling says it; None when
-    it can."""
+def occupies(pod: Object) -> bool:
+    """It needs something of a node that other pods may have taken: host ports, CPU, memory."""
+    return bool(_host_ports(pod["spec"]) or requests(pod))
+
+
+def unsuitable(pod: Object, node: Object, others: Sequence[Object], count: int) -> str | None:
+    """Why ``pod`` cannot run on ``node``, as FailedScheduling says it; None when it can.
+
+    ``count`` pods are there; ``others`` are these pods, and may be left out for a pod that needs nothing of them (``occupies``).
+    """
     spec = pod["spec"]
     tolerations = spec.get("tolerations") or []
     unschedulable = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
@@ -123,7 +130,7 @@ def unsuitable(pod: Object, node: Object, others: Sequence[Object]) -> str | Non
     ports = _host_ports(spec)
     if ports and any(not ports.isdisjoint(_host_ports(other["spec"])) for other in others):
         return "node(s) didn't have free ports for the requested pod ports"
-    return _overfull(pod, node, others)
+    return _overfull(pod, node, others, count)
 
 
 def _wanted(spec: Mapping[str, Any], node: Object) -> bool:
@@ -145,9 +152,9 @@ def _host_ports(spec: Mapping[str, Any]) -> set[tuple[str, int]]:
     return found
 
 
-def _overfull(pod: Object, node: Object, others: Sequence[Object]) -> str | None:
+def _overfull(pod: Object, node: Object, others: Sequence[Object], count: int) -> str | None:
     room = node.get("status", {}).get("allocatable") or {}
-    if "pods" in room and len(others) + 1 > int(room["pods"]):
+    if "pods" in room and count + 1 > int(room["pods"]):
         return "Too many pods"
     needs = requests(pod)
     if not needs:

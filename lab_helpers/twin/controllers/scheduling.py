@@ -10,7 +10,7 @@ from collections import Counter
 from typing import Any
 
 from lab_helpers.twin.controllers.controlling import Controller
-from lab_helpers.twin.controllers.placements import unsuitable
+from lab_helpers.twin.controllers.placements import occupies, unsuitable
 from lab_helpers.twin.controllers.pods import condition, is_finished
 from lab_helpers.twin.controllers.references import controller_of
 from lab_helpers.twin.objects.selectors import matches_selector
@@ -20,6 +20,8 @@ __all__ = ["Scheduler"]
 
 COMPONENT = "default-scheduler"
 HOSTNAME = "kubernetes.io/hostname"
+CROWDED = 100
+"""From this many pods on a node, finished ones are told from the others before they are counted."""
 AFFINITY = "node(s) didn't match pod affinity rules"
 ANTI_AFFINITY = "node(s) didn't match pod anti-affinity rules"
 EXISTING = "node(s) didn't satisfy existing pods anti-affinity rules"
@@ -54,10 +56,8 @@ class Scheduler(Controller):
 
     def _retry_companions(self) -> None:
         """A pod came to a node: those that want company there may now go, too."""
-        for key in self.indexes.unscheduled():
-            pod = self.registry.find("pods", key.name, key.namespace)
-            if pod is not None and (pod["spec"].get("affinity") or {}).get("podAffinity"):
-                self.enqueue(key)
+        for key in self.indexes.companions():
+            self.enqueue(key)
 
     def _retry_all(self, change: Change) -> None:
         before, after = change.previous, change.object
@@ -95,9 +95,13 @@ class Scheduler(Controller):
             self._refuse(pod, _message(len(nodes), reasons, claims))
 
     def _reason(self, pod: Object, node: Object) -> str | None:
-        others = self.indexes.pods_on(node["metadata"]["name"])
-        others = [other for other in others if not is_finished(other)]
-        return unsuitable(pod, node, others) or self._company(pod, node, others)
+        name = node["metadata"]["name"]
+        others: list[Object] = []
+        count = self.indexes.count_on(name)
+        if pod["spec"].get("affinity") or occupies(pod) or count >= CROWDED:
+            others = [other for other in self.indexes.pods_on(name) if not is_finished(other)]
+            count = len(others)
+        return unsuitable(pod, node, others, count) or self._company(pod, node, others)
 
     def _company(self, pod: Object, node: Object, others: list[Object]) -> str | None:
         """Required pod affinity and anti-affinity."""
@@ -110,8 +114,10 @@ class Scheduler(Controller):
         for term in _required(affinity.get("podAntiAffinity")):
             if any(_selected(term, pod, other) for other in self._domain(term, node, others)):
                 return ANTI_AFFINITY
-        for other in others:
-            for term in _required((other["spec"].get("affinity") or {}).get("podAntiAffinity")):
+        for other in self.indexes.unsociable_on(node["metadata"]["name"]):
+            for term in (
+                () if is_finished(other) else _required((other["spec"].get("affinity") or {}).get("podAntiAffinity"))
+            ):
                 if _selected(term, other, pod):
                     return EXISTING
         return None

@@ -115,7 +115,8 @@ def occupies(pod: Object) -> bool:
 def unsuitable(pod: Object, node: Object, others: Sequence[Object], count: int) -> str | None:
     """Why ``pod`` cannot run on ``node``, as FailedScheduling says it; None when it can.
 
-    ``count`` pods are there; ``others`` are these pods, and may be left out for a pod that needs nothing of them (``occupies``).
+    ``count`` pods are there; ``others`` are these pods, and may be left out for a pod that needs nothing of them
+    (``occupies``).
     """
     spec = pod["spec"]
     tolerations = spec.get("tolerations") or []

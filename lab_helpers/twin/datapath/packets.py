@@ -22,6 +22,7 @@ ECHO_REQUEST: Final = 8
 ECHO_REPLY: Final = 0
 
 _ORDER: Final = ((SYN, "SYN"), (ACK, "ACK"), (RST, "RST"), (FIN, "FIN"), (PSH, "PSH"))
+_HEADERS: Final = {Protocol.TCP: 66, Protocol.UDP: 42}
 
 
 class Packet(NamedTuple):
@@ -43,13 +44,12 @@ class Packet(NamedTuple):
     @property
     def segments(self) -> int:
         """How many packets on the wire, at an MTU of 1500."""
-        return max(1, -(-self.size // 1448))
+        return 1 if self.size <= 1448 else -(-self.size // 1448)
 
     @property
     def bytes(self) -> int:
         """Bytes on the wire, headers included."""
-        header = {Protocol.TCP: 66, Protocol.UDP: 42}.get(self.protocol, 98)
-        return self.size + header * self.segments
+        return self.size + _HEADERS.get(self.protocol, 98) * self.segments
 
     @property
     def policy_port(self) -> int:

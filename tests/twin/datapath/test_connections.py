@@ -161,7 +161,7 @@ def test_a_live_connection_is_reported_once_per_interval_and_flag(steps: list[tu
     for flags, back, wait in steps:
         now[0] += wait
         found = table.lookup(packet(flags, back=back), Direction.INGRESS if back else Direction.EGRESS)
-        expected = bool(flags & ~seen[back]) or now[0] - last[back] > 5.0
+        expected = bool(flags & ~seen[back]) or last[back] + 5.0 < now[0]
         assert found.monitor is expected
         if expected:
             seen[back] |= flags

@@ -28,7 +28,7 @@ from lab_helpers.twin.api.streams.forwarding import (
 )
 from lab_helpers.twin.api.streams.sockets import WebSocket
 from lab_helpers.twin.api.streams.spdy_commands import SpdyChannels
-from lab_helpers.twin.interfaces import Workloads
+from lab_helpers.twin.interfaces import Console
 from lab_helpers.twin.objects.errors import StatusError
 from lab_helpers.twin.objects.registry import Registry
 from lab_helpers.twin.objects.storage import Object
@@ -56,7 +56,7 @@ VERSION: Mapping[str, str] = {
 
 def build_app(
     registry: Registry,
-    workloads: Workloads,
+    workloads: Console,
     *,
     token: str,
     version: Mapping[str, str] = VERSION,
@@ -172,7 +172,7 @@ class _Endpoint:
 
 
 async def _connect(
-    socket: WebSocket, subresource: str, query: Query, pod: Object, container: str, workloads: Workloads
+    socket: WebSocket, subresource: str, query: Query, pod: Object, container: str, workloads: Console
 ) -> None:
     if RAW in socket.offered:
         await _connect_spdy(socket, subresource, query, pod, container, workloads)
@@ -199,7 +199,7 @@ async def _connect(
 
 
 async def _connect_spdy(
-    socket: WebSocket, subresource: str, query: Query, pod: Object, container: str, workloads: Workloads
+    socket: WebSocket, subresource: str, query: Query, pod: Object, container: str, workloads: Console
 ) -> None:
     """A client that upgraded to SPDY without a WebSocket."""
     version = b"portforward.k8s.io" if subresource == "portforward" else b"v4.channel.k8s.io"

@@ -33,7 +33,7 @@ from lab_helpers.twin.api.tables.rendering import custom_printer, printer_for
 from lab_helpers.twin.api.tracking import track_fields
 from lab_helpers.twin.api.watching import watch_response
 from lab_helpers.twin.api.writing import Writer, Written
-from lab_helpers.twin.interfaces import Workloads
+from lab_helpers.twin.interfaces import Console
 from lab_helpers.twin.objects.errors import StatusError, bad_request, method_not_allowed
 from lab_helpers.twin.objects.registry import Registry
 from lab_helpers.twin.objects.storage import Object
@@ -50,7 +50,7 @@ class ApiServer:
     """Answers requests from the registry."""
 
     def __init__(
-        self, registry: Registry, workloads: Workloads, *, tokens: Tokens, version: Mapping[str, str], address: str
+        self, registry: Registry, workloads: Console, *, tokens: Tokens, version: Mapping[str, str], address: str
     ) -> None:
         self.registry = registry
         self.workloads = workloads

@@ -16,7 +16,7 @@ from typing import Any
 from lab_helpers.twin.api.requests import Query
 from lab_helpers.twin.api.streams.pods import pod_key
 from lab_helpers.twin.api.streams.sockets import Channels
-from lab_helpers.twin.interfaces import ExecResult, Workloads
+from lab_helpers.twin.interfaces import ExecResult, Console
 from lab_helpers.twin.objects.storage import Object
 
 __all__ = ["PROTOCOLS", "run_attach", "run_command"]
@@ -68,7 +68,7 @@ class _Channels:
         await self._socket.close()
 
 
-async def run_command(socket: Channels, query: Query, pod: Object, container: str, workloads: Workloads) -> None:
+async def run_command(socket: Channels, query: Query, pod: Object, container: str, workloads: Console) -> None:
     """Run the command of an accepted connection to its end; a client that goes away kills it."""
     channels = _Channels(socket)
     tty = query.flag("tty")
@@ -87,7 +87,7 @@ async def run_command(socket: Channels, query: Query, pod: Object, container: st
     await _until_done(channels, running, query.texts("command"), container)
 
 
-async def run_attach(socket: Channels, query: Query, pod: Object, container: str, workloads: Workloads) -> None:
+async def run_attach(socket: Channels, query: Query, pod: Object, container: str, workloads: Console) -> None:
     """Show what the container prints from now on. Its standard input cannot be reached."""
     channels = _Channels(socket)
     if query.flag("stdin"):

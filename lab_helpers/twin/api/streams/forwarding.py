@@ -15,7 +15,7 @@ from typing import Any
 from lab_helpers.twin.api.requests import Query
 from lab_helpers.twin.api.streams.pods import pod_key
 from lab_helpers.twin.api.streams.sockets import WebSocket
-from lab_helpers.twin.interfaces import ByteStream, ConnectionFailed, Workloads
+from lab_helpers.twin.interfaces import ByteStream, ConnectionFailed, Console
 from lab_helpers.twin.objects.errors import bad_request
 from lab_helpers.twin.objects.storage import Object
 
@@ -64,7 +64,7 @@ async def _copy(stream: ByteStream, write: Callable[[bytes], Awaitable[None]]) -
             await write(data)
 
 
-async def forward_channels(socket: WebSocket, ports: list[int], pod: Object, workloads: Workloads) -> None:
+async def forward_channels(socket: WebSocket, ports: list[int], pod: Object, workloads: Console) -> None:
     """One connection per port; channel 2n carries data, 2n+1 errors; both start with the port number."""
     streams: dict[int, ByteStream] = {}
     tasks: list[asyncio.Task[None]] = []
@@ -127,7 +127,7 @@ async def _stop(tasks: list[asyncio.Task[None]], streams: list[ByteStream]) -> N
             await stream.close()
 
 
-async def forward_tunnel(socket: WebSocket, pod: Object, workloads: Workloads) -> None:
+async def forward_tunnel(socket: WebSocket, pod: Object, workloads: Console) -> None:
     """SPDY streams inside the WebSocket, until the client goes."""
     from lab_helpers.spdy import SpdyError
 
@@ -143,7 +143,7 @@ async def forward_tunnel(socket: WebSocket, pod: Object, workloads: Workloads) -
 
 
 class _Tunnel:
-    def __init__(self, socket: WebSocket, pod: Object, workloads: Workloads) -> None:
+    def __init__(self, socket: WebSocket, pod: Object, workloads: Console) -> None:
         from lab_helpers.spdy import Connection
 
         self._socket = socket

@@ -9,14 +9,14 @@ from lab_helpers.twin.api.calls import Call
 from lab_helpers.twin.api.responses import Response
 from lab_helpers.twin.api.streams.pods import choose_container, pod_key
 from lab_helpers.twin.clock import Clock
-from lab_helpers.twin.interfaces import Workloads
+from lab_helpers.twin.interfaces import Console
 from lab_helpers.twin.objects.errors import bad_request, invalid
 from lab_helpers.twin.objects.storage import Object
 
 __all__ = ["log_response"]
 
 
-async def log_response(call: Call, pod: Object, workloads: Workloads, clock: Clock) -> Response:
+async def log_response(call: Call, pod: Object, workloads: Console, clock: Clock) -> Response:
     """The container's output as plain text. Raises 400 and 422 like the API server and the kubelet."""
     query = call.query
     container = choose_container(pod, query.text("container"))

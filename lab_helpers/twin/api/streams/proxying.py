@@ -9,7 +9,7 @@ from lab_helpers.twin.api.calls import Call
 from lab_helpers.twin.api.requests import Target
 from lab_helpers.twin.api.responses import Response
 from lab_helpers.twin.api.streams.pods import pod_key
-from lab_helpers.twin.interfaces import ByteStream, ConnectionFailed, Workloads
+from lab_helpers.twin.interfaces import ByteStream, ConnectionFailed, Console
 from lab_helpers.twin.objects.errors import StatusError, bad_request, not_found
 from lab_helpers.twin.objects.registry import Registry
 from lab_helpers.twin.objects.storage import Object
@@ -28,7 +28,7 @@ _HOP = {
 }
 
 
-async def proxy_response(call: Call, target: Target, registry: Registry, workloads: Workloads) -> Response:
+async def proxy_response(call: Call, target: Target, registry: Registry, workloads: Console) -> Response:
     """The container's answer. Raises 503 when nothing answers there."""
     if target.kind.resource == "nodes":
         why = "kubelets of the twin serve no HTTP API; look at pods, or use kubectl logs and exec"

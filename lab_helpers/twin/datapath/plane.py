@@ -83,6 +83,8 @@ class Plane:
         self.outside: dict[str, Namespace] = {}
         self.proxies: dict[str, Callable[[NodeTables], Proxy]] = {}
         """By parser (``http``, ``dns`` …): the proxy of a node."""
+        self.translated: dict[tuple[str, int, str, int], int] = {}
+        """Connections about to open whose destination a pod's tc program translates: → the frontend's number."""
         self._makers: dict[str, FlowMaker] = {}
         self._order = FlowOrder()
 
@@ -192,7 +194,10 @@ class Plane:
             return Outcome(errno="EHOSTUNREACH") if egress and tables.settings.deny_response_icmp else outcome
         redirect = decision.redirect if decision.allowed else None
         if new:
-            tables.conntrack.create(packet, direction, identity=source, redirect=redirect is not None)
+            number = self.translated.pop((packet.src, packet.sport, packet.dst, packet.dport), 0) if egress else 0
+            tables.conntrack.create(
+                packet, direction, identity=source, redirect=redirect is not None, reverse_nat=number
+            )
         elif found.entry is not None:
             found.entry.proxy_redirect = redirect is not None
         if redirect is None:

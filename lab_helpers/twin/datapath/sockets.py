@@ -22,6 +22,7 @@ __all__ = ["Sockets"]
 SYN_DELAYS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 """Linux waits this long after each SYN (tcp_syn_retries 6), then gives up."""
 _NEIGHBOUR_TIMEOUT: Final = 3.0
+_PENDING: Final = 4096
 
 
 class Sockets:
@@ -93,6 +94,7 @@ class Sockets:
             if not to.lost:
                 source = self._sender(to)
                 syn = Packet(Protocol.TCP, self._source_ip(source, to.ip), sport, to.ip, to.port, SYN)
+                self._announce(to, syn)
                 stream = self._connector.attempt(syn, source, local=(self.ip, sport), named=(host, port))
                 if stream is not None:
                     return stream
@@ -123,6 +125,7 @@ class Sockets:
         packet = Packet(
             Protocol.UDP, self._source_ip(source, to.ip), self.namespace.ephemeral(), to.ip, to.port, 0, len(payload)
         )
+        self._announce(to, packet)
         outcome = Outcome() if to.lost else self._plane.send(packet, source)
         if outcome.errno:
             raise ConnectionFailed(outcome.errno, "No route to host")
@@ -172,6 +175,16 @@ class Sockets:
         if target.node == self.node:
             return random.uniform(0.00005, 0.00015)
         return random.uniform(0.0002, 0.0006)
+
+    def _announce(self, to: Translation, first: Packet) -> None:
+        """Without the socket load balancer the pod's conntrack entry remembers the service, to undo it in answers."""
+        if to.frontend is None or self.namespace.kind is not Kind.POD:
+            return
+        settings = self._plane.tables[self.node].settings
+        if not settings.socket_lb or settings.socket_lb_host_only:
+            if len(self._plane.translated) > _PENDING:
+                self._plane.translated.clear()  # of connections that policy never let begin
+            self._plane.translated[first.src, first.sport, first.dst, first.dport] = to.frontend.id
 
     def _sender(self, to: Translation) -> Namespace:
         """Who sends to the backend: for an outside client and a backend elsewhere, the node that did the translation

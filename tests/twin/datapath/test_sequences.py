@@ -202,6 +202,7 @@ async def test_a_service_call_without_it_is_translated_in_the_pods_program() -> 
     await cluster.settle()
     cluster.flows.clear()
     await cluster.sockets("client").connect(ip, 8080)
+    assert cluster.flows[1].IP.source_xlated == ip
     assert cluster.lines() == SAME_NODE[:3]
 
 

@@ -6,7 +6,7 @@ import time
 
 import click
 
-from lab_helpers.clusters import AlreadyRunning, Cluster, NotRunning, Unsupported, default_home
+from lab_helpers.clusters import Cluster, NotRunning, Unsupported, default_home
 from lab_helpers.clusters import up as bring_up
 from lab_helpers.clusters.twins import DEFAULT_CILIUM_VERSION, describe, stop, wipe
 
@@ -54,10 +54,7 @@ def up(backend: str, context: str, port: int, cilium_version: str) -> None:
         raise Unsupported(what, try_="kind create cluster, then: cilium-labs up --backend existing --context kind-kind")
     started = time.monotonic()
     home = default_home()
-    try:
-        cluster = bring_up(home, backend, port=port, context=context, cilium_version=cilium_version)
-    except AlreadyRunning as error:
-        raise click.ClickException(str(error)) from error
+    cluster = bring_up(home, backend, port=port, context=context, cilium_version=cilium_version)
     _announce(cluster, time.monotonic() - started)
 
 

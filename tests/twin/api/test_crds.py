@@ -280,10 +280,24 @@ def test_rules_about_changes_only_hold_for_changes():
     schema = {"type": "integer", "x-kubernetes-validations": [{"rule": "self == oldSelf", "message": "is fixed"}]}
     around = {"type": "object", "properties": {"a": schema}}
     assert check_rules({"a": 1}, around) == []
-    pytest.importorskip("celpy")
     assert check_rules({"a": 2}, around, old={"a": 1}) == [
         ("FieldValueInvalid", 'Invalid value: "integer": is fixed', "a")
     ]
+
+
+def test_rules_in_the_whole_language_need_cel():
+    pytest.importorskip("celpy")
+    schema = {"type": "object", "x-kubernetes-validations": [{"rule": "self.a < self.b"}]}
+    assert check_rules({"a": 1, "b": 2}, schema) == []
+    assert check_rules({"a": 3, "b": 2}, schema) == [
+        ("FieldValueInvalid", 'Invalid value: "object": failed rule: self.a < self.b', "<nil>")
+    ]
+
+
+@pytest.mark.parametrize(("value", "valid"), [("", True), ("10.0.0.1", True), ("::1", True), ("ten", False)])
+def test_addresses_in_rules(value, valid):
+    schema = {"type": "string", "x-kubernetes-validations": [{"rule": "self == '' || isIP(self)", "message": "bad"}]}
+    assert (check_rules(value, schema, "ip") == []) is valid
 
 
 def test_duplicate_keys_of_lists():

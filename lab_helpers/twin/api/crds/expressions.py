@@ -1,12 +1,13 @@
 """``x-kubernetes-validations``: rules in the Common Expression Language.
 
-Simple rules (``has`` of fields joined by ``||`` and ``&&``, as Cilium's policies use) are decided here. Others need the
-cel-python library, which is used when it is importable; without it such a rule is not checked, and ``unchecked_rules``
-says which ones.
+Simple rules (``has(self.x)``, ``self == oldSelf`` and the like, joined by ``||`` and ``&&``: all that Cilium's
+definitions use) are decided here. Others need the cel-python library, which is used when it is importable; without it
+such a rule is not checked, and ``unchecked_rules`` says which ones.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import logging
 import re
@@ -93,19 +94,35 @@ def _compiled(text: str) -> Rule | None:
 
 
 def _simple(text: str) -> Rule | None:
-    """``has(self.a) || has(self.b) && !has(self.c.d)`` without parentheses."""
-    alternatives: list[list[tuple[bool, list[str]]]] = []
+    """Terms such as ``has(self.a)`` or ``self == oldSelf``, joined by ``||`` and ``&&``, without parentheses."""
+    alternatives: list[list[Rule]] = []
     for part in text.split("||"):
-        terms = []
-        for term in part.split("&&"):
-            found = _HAS.match(term.strip())
-            if found is None:
-                return None
-            terms.append((not found["not"], found[2].strip(".").split(".")))
-        alternatives.append(terms)
-    return lambda value, _: any(
-        all(_present(value, path) is wanted for wanted, path in terms) for terms in alternatives
-    )
+        terms = [_term(term.strip()) for term in part.split("&&")]
+        if not all(terms):
+            return None
+        alternatives.append([term for term in terms if term is not None])
+    return lambda value, old: any(all(term(value, old) for term in terms) for terms in alternatives)
+
+
+def _term(text: str) -> Rule | None:
+    if found := _HAS.match(text):
+        path, wanted = found[2].strip(".").split("."), not found["not"]
+        return lambda value, _: _present(value, path) is wanted
+    return _TERMS.get(text)
+
+
+def _is_address(value: Any) -> bool:
+    try:
+        return bool(ipaddress.ip_address(value))
+    except ValueError:
+        return False
+
+
+_TERMS: Mapping[str, Rule] = {
+    "self == oldSelf": lambda value, old: value == old,
+    "self == ''": lambda value, _: value == "",
+    "isIP(self)": lambda value, _: isinstance(value, str) and _is_address(value),
+}
 
 
 def _present(value: Any, path: list[str]) -> bool:

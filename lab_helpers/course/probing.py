@@ -1,7 +1,7 @@
 """Real connections from real pods, and what became of them.
 
-A denial is an outcome, not an error: only a probe that cannot be run raises ProbeError. The flows that explain an
-outcome are those Hubble saw at the pod between the last flow before the probe and now, so clocks need not agree.
+A denial is an outcome, not an error, and so is a pod that is not there. The flows that explain an outcome are those
+Hubble saw at the pod between the last flow before the probe and now, so clocks need not agree.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lab_helpers.course.api import Api, Executed
+from lab_helpers.course.errors import ProbeError
 from lab_helpers.course.observing import FlowSource, Observation
 from lab_helpers.course.workloads import PodRef, Workload, running_pod
 from lab_helpers.views.attempts import Attempt
@@ -62,7 +63,20 @@ class Prober:
         self._lock = threading.Lock()
 
     def run(self, probe: Probe, *, explain: bool = True) -> Attempt:
-        """Run one probe; with ``explain`` its flows are read. Raises ProbeError."""
+        """Run one probe; with ``explain`` its flows are read. What cannot be run comes back as ``Outcome.NOT_RUN``."""
+        try:
+            return self._run(probe, explain=explain)
+        except ProbeError as error:
+            return Attempt(str(probe.source), "", probe.command, -1, "", Outcome.NOT_RUN, 0.0, note=str(error))
+
+    def run_all(self, probes: Sequence[Probe]) -> list[Attempt]:
+        """Run probes side by side, in the order given, without their flows."""
+        if len(probes) <= 1:
+            return [self.run(probe, explain=False) for probe in probes]
+        with ThreadPoolExecutor(min(_PARALLEL, len(probes))) as pool:
+            return list(pool.map(lambda probe: self.run(probe, explain=False), probes))
+
+    def _run(self, probe: Probe, *, explain: bool) -> Attempt:
         pod = self._pod(probe.source)
         observation = Observation.begin(self._flows, pod) if explain and self._flows else None
         command = _ADDRESS.sub(lambda match: self._address(match[1], pod), probe.command)
@@ -80,15 +94,6 @@ class Prober:
             flows=flows,
             note=note,
         )
-
-    def run_all(self, probes: Sequence[Probe]) -> list[Attempt]:
-        """Run probes side by side, in the order given, without their flows. Raises the first ProbeError."""
-        for workload in dict.fromkeys(probe.source for probe in probes):
-            self._pod(workload)
-        if len(probes) <= 1:
-            return [self.run(probe, explain=False) for probe in probes]
-        with ThreadPoolExecutor(min(_PARALLEL, len(probes))) as pool:
-            return list(pool.map(lambda probe: self.run(probe, explain=False), probes))
 
     def _address(self, target: str, caller: PodRef) -> str:
         name, _, place = target.partition("@")

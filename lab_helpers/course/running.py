@@ -106,6 +106,7 @@ class Runner:
         scratch = Path(tempfile.mkdtemp(prefix="cl-"))
         output = self.settings.report / f"{folder.name}.ipynb"
         cells: list[CellTime] = []
+        failures: list[Failure] = []
         facts: Mapping[str, str] = {}
         cluster: Cluster | None = None
         try:
@@ -120,6 +121,8 @@ class Runner:
         finally:
             if cluster is not None and not self.settings.here:
                 cluster.down()
+                if failures:
+                    self._keep_logs(folder.name, Path(cluster.state_dir))
             shutil.rmtree(scratch, ignore_errors=True)
         result = LabResult(
             lab=folder.name,
@@ -219,6 +222,11 @@ class Runner:
             elif "end" in event:
                 ended = True
         return failures, ended
+
+    def _keep_logs(self, lab: str, home: Path) -> None:
+        """What the cluster logged, beside the report of a lab that failed."""
+        for log in sorted(home.rglob("*.log")):
+            shutil.copyfile(log, self.settings.report / f"{lab}.{log.name}")
 
     def _judge(self, outline: Any, scratch: Path, output: Path) -> list[Failure]:
         cells = json.loads(output.read_text(encoding="utf-8"))["cells"] if output.exists() else []

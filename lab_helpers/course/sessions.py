@@ -36,6 +36,7 @@ from lab_helpers.views.flows import FlowTable
 from lab_helpers.views.identities import IdentityTable
 from lab_helpers.views.matrices import Matrix
 from lab_helpers.views.panels import Detail, Panel
+from lab_helpers.views.verdicts import Outcome
 
 if TYPE_CHECKING:
     from lab_helpers.clusters import Cluster
@@ -77,7 +78,7 @@ class Lab(View):
         ``settles`` names a prediction that this attempt decides.
         """
         attempt = Prober(self.api, self._flows).run(Probe(Workload.parse(source), command))
-        if settles:
+        if settles and attempt.outcome is not Outcome.NOT_RUN:
             import dataclasses
 
             line = self._predictions.verdict(settles, attempt.outcome.value)

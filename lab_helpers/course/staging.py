@@ -91,8 +91,12 @@ class Stager:
             self._bare()
             return
         self._cilium()
-        if stage is Stage.SHOP:
-            self._shop()
+        if stage is Stage.CILIUM:
+            self._waiting.until("Cilium", self._missing_cilium)
+            return
+        # the shop starts while the last parts of Cilium do
+        self._waiting.until("the network", self._missing_network)
+        self._shop()
 
     def _bare(self) -> None:
         if self._api.get("DaemonSet", "cilium", "kube-system") is None:
@@ -123,7 +127,6 @@ class Stager:
             )
         if self._own and (agents is None or not self._as_wanted()):
             self._install(first=agents is None)
-        self._waiting.until("Cilium", self._missing_cilium)
 
     def _install(self, *, first: bool) -> None:
         self._say(f"installing Cilium {self._version}" if first else "giving Cilium its values back")
@@ -158,19 +161,20 @@ class Stager:
             and not _unavailable("DaemonSet", agents)
         )
 
+    def _missing_network(self) -> str:
+        nodes = self._api.list("Node")
+        ready = sum(map(is_ready, nodes))
+        return f"{ready} of {len(nodes)} nodes are Ready" if ready < len(nodes) else ""
+
     def _missing_cilium(self) -> str:
         agents = self._api.get("DaemonSet", "cilium", "kube-system")
         relay = self._api.get("Deployment", "hubble-relay", "kube-system")
-        nodes = self._api.list("Node")
-        ready = sum(map(is_ready, nodes))
-        missing = []
+        missing = [self._missing_network()]
         if agents is None or _unavailable("DaemonSet", agents):
             missing.append("agents start")
-        if ready < len(nodes):
-            missing.append(f"{ready} of {len(nodes)} nodes are Ready")
         if relay is not None and _unavailable("Deployment", relay):
             missing.append("Hubble Relay starts")
-        return ", ".join(missing)
+        return _listed(*missing)
 
     def _api_server(self) -> tuple[str, str]:
         """Host and port of the API server as nodes reach it, not by a Service: nothing translates Services yet."""
@@ -196,7 +200,7 @@ class Stager:
             self._apply(resource)
         self._drop_changed_pods(wanted)
         deployments = [item for item in wanted if item["kind"] == "Deployment"]
-        self._waiting.until("the shop", lambda: self._missing_pods(deployments))
+        self._waiting.until("the shop", lambda: _listed(self._missing_cilium(), self._missing_pods(deployments)))
 
     def _apply(self, resource: Resource) -> None:
         try:
@@ -255,6 +259,10 @@ class Stager:
         done = self._tools.run(["helm", *words])
         if not done:
             raise StageError(f"helm {words[0]} failed: {done.output.strip()}", try_="cilium-labs doctor")
+
+
+def _listed(*missing: str) -> str:
+    return ", ".join(filter(None, missing))
 
 
 def _unavailable(kind: str, resource: Resource) -> bool:

@@ -80,7 +80,7 @@ class Attempt(View):
         return "".join(parts) + "</div>"
 
     def _ending(self) -> str:
-        return "" if self.exit_code == 0 else f" (exit code {self.exit_code})"
+        return "" if self.exit_code == 0 or self.outcome is Outcome.NOT_RUN else f" (exit code {self.exit_code})"
 
 
 def explaining(flows: tuple[FlowRow, ...], limit: int = 7) -> tuple[FlowRow, ...]:

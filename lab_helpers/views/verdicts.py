@@ -1,6 +1,6 @@
 """How an attempt to connect ended, in words a learner can predict.
 
-A probe sees only its own end of the connection, so these are the five things that can happen to it; which rule decided,
+A probe sees only its own end of the connection, so these are the things that can happen to it; which rule decided,
 the flows tell.
 """
 
@@ -23,6 +23,7 @@ class Outcome(Enum):
     FORBIDDEN = "forbidden"
     NO_NAME = "no-name"
     FAILED = "failed"
+    NOT_RUN = "not-run"
 
     @property
     def words(self) -> str:
@@ -42,6 +43,7 @@ _WORDS = {
     Outcome.FORBIDDEN: "403 from the proxy",
     Outcome.NO_NAME: "the name did not resolve",
     Outcome.FAILED: "the command failed",
+    Outcome.NOT_RUN: "could not be tried",
 }
 _TONES = {
     Outcome.ANSWERED: Tones.GOOD.value,
@@ -50,6 +52,7 @@ _TONES = {
     Outcome.FORBIDDEN: Tone("⊗", "cl-bad"),
     Outcome.NO_NAME: Tone("?", "cl-note"),
     Outcome.FAILED: Tones.NOTE.value,
+    Outcome.NOT_RUN: Tones.PLAIN.value,
 }
 _FLOW_TONES = {
     "FORWARDED": Tones.GOOD.value,

@@ -90,8 +90,16 @@ def test_addresses_of_pods_are_filled_in() -> None:
     prober = Prober(api)
     assert prober.run(Probe(FRONTEND, "curl {ip:shop/backend}")).command == "curl 10.0.1.9"
     assert prober.run(Probe(FRONTEND, "curl {ip:shop/backend@elsewhere}")).command == "curl 10.0.2.9"
-    with pytest.raises(ProbeError, match="on another node than node-1"):
-        prober.run(Probe(FRONTEND, "curl {ip:shop/frontend@elsewhere}"))
+    nowhere = prober.run(Probe(FRONTEND, "curl {ip:shop/frontend@elsewhere}"))
+    assert nowhere.outcome is Outcome.NOT_RUN
+    assert "on another node than node-1" in nowhere.note
+
+
+def test_a_pod_that_is_not_there_is_a_value_too() -> None:
+    attempt = Prober(FakeApi()).run(Probe(FRONTEND, "curl x"))
+    assert attempt.outcome is Outcome.NOT_RUN
+    assert "● could not be tried" in attempt.text()
+    assert "there is no pod of shop/frontend" in attempt.text()
 
 
 def test_many_probes_come_back_in_order() -> None:

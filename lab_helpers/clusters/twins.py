@@ -19,8 +19,9 @@ from typing import Any
 
 from lab_helpers.clusters.errors import AlreadyRunning, StartFailed
 from lab_helpers.clusters.homes import Home, read_json
+from lab_helpers.twin.locking import held
 
-__all__ = ["DEFAULT_CILIUM_VERSION", "alive", "describe", "start", "stop", "wipe"]
+__all__ = ["DEFAULT_CILIUM_VERSION", "describe", "start", "stop", "wipe"]
 
 DEFAULT_CILIUM_VERSION = "1.20.2"
 _LOG_LINES = 12
@@ -29,7 +30,7 @@ _LOG_LINES = 12
 def describe(home: Home) -> Mapping[str, Any] | None:
     """What the running twin says of itself (``pid``, ``server``, ``kubeconfig``, ``relay``, …); None when none runs."""
     facts = read_json(home.twin / "twin.json")
-    return facts if facts and alive(int(facts.get("pid", 0))) else None
+    return facts if facts and held(home.twin) else None
 
 
 def start(
@@ -82,9 +83,9 @@ def stop(home: Home, *, timeout: float = 10.0) -> bool:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + timeout
-    while alive(pid) and time.monotonic() < deadline:
+    while held(home.twin) and time.monotonic() < deadline:
         time.sleep(0.02)
-    if alive(pid):
+    if held(home.twin):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
     (home.twin / "twin.json").unlink(missing_ok=True)
@@ -94,37 +95,6 @@ def stop(home: Home, *, timeout: float = 10.0) -> bool:
 def wipe(home: Home) -> None:
     """Forget the cluster's state. The twin must be stopped."""
     shutil.rmtree(home.twin, ignore_errors=True)
-
-
-def alive(pid: int) -> bool:
-    """Does the process exist (and is not a zombie of ours)?"""
-    if pid <= 0:
-        return False
-    if os.name == "nt":
-        return _alive_windows(pid)
-    with contextlib.suppress(ChildProcessError, OSError):
-        if os.waitpid(pid, os.WNOHANG)[0] == pid:
-            return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _alive_windows(pid: int) -> bool:
-    import ctypes
-
-    kernel = ctypes.windll.kernel32  # type: ignore[attr-defined,unused-ignore]
-    handle = kernel.OpenProcess(0x1000, False, pid)  # PROCESS_QUERY_LIMITED_INFORMATION
-    if not handle:
-        return False
-    code = ctypes.c_ulong()
-    kernel.GetExitCodeProcess(handle, ctypes.byref(code))
-    kernel.CloseHandle(handle)
-    return code.value == 259  # STILL_ACTIVE
 
 
 def _detached() -> dict[str, Any]:

@@ -24,11 +24,7 @@ from lab_helpers.twin.objects.storage import Change
 
 __all__ = ["Agents"]
 
-NO_CNI: Final = (
-    "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady "
-    "message:Network plugin returns "
-    "error: cni plugin not initialized"
-)
+NO_CNI: Final = "cni plugin not initialized"
 _SERVICES: Final = ("services", "endpointslices.discovery.k8s.io")
 
 

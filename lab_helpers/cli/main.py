@@ -21,6 +21,7 @@ _COMMANDS = {
     "run": ("lab_helpers.cli.run", "Execute labs by papermill and report."),
     "env": ("lab_helpers.cli.env", "Print what a shell needs to reach the cluster."),
     "doctor": ("lab_helpers.cli.doctor", "Check this machine, and say how to cure what is wrong."),
+    "clock": ("lab_helpers.cli.clock", "Show the twin's clock, or move it forward."),
     "policy": ("lab_helpers.cli.policy", "Ask the policy engine: verdicts, reasons, what would change."),
 }
 

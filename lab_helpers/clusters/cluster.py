@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from lab_helpers.clusters.errors import ClusterError, NotRunning
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
 
+    from lab_helpers.clusters.waiting import Waited
     from lab_helpers.hubble.client import HubbleClient
 
 __all__ = ["Cluster"]
@@ -106,6 +107,14 @@ class Cluster:
         except Exception:  # noqa: BLE001 - any reason means no
             return False
         return True
+
+    def wait(self, seconds: float, *, progress: Callable[[float], None] = lambda _left: None) -> Waited:
+        """Return when ``seconds`` of this cluster's time have passed: the twin's clock jumps, others are waited for
+        (``progress`` is told the seconds left).
+        """
+        from lab_helpers.clusters.waiting import wait
+
+        return wait(self, seconds, progress=progress)
 
     def down(self) -> None:
         """Stop what was started for this cluster; state is kept."""

@@ -104,6 +104,21 @@ class Lab(View):
         measured = reachability(self.api)
         return measured.since(before) if before is not None else measured
 
+    def wait(self, seconds: float, reason: str = "") -> Panel:
+        """Let ``seconds`` of the cluster's time pass: the twin's clock jumps, on a real cluster this waits and says how
+        long it still takes.
+        """
+        place, title = notebooks.place(), f"{seconds:g} seconds" + (f", for {reason}" if reason else "")
+
+        def progress(left: float) -> None:
+            done = int(20 * (1 - left / seconds)) if seconds else 20
+            bar = "█" * done + "·" * (20 - done)
+            place.show(Panel(title, mark="waiting", lines=(f"{bar} {left:.0f} s to go",)))
+
+        waited = self.cluster.wait(seconds, progress=progress)
+        how = "the twin's clock was moved" if waited.jumped else "waited in real time"
+        return Panel(title, Tones.GOOD.value, "passed", (how,))
+
     # --- tasks ------------------------------------------------------------------------------------------------------
 
     def check(self, task: str = "") -> CheckResult:

@@ -1,0 +1,99 @@
+"""The twin's own route beside the Kubernetes API: its clock, which no real cluster lets you move.
+
+::
+
+    GET  /twin/clock                      {"now": "2026-01-01T00:00:00Z", "ahead": 0.0}
+    POST /twin/clock {"advance": 70}      the same, once everything due in these 70 seconds has happened
+
+Only the administrator's token opens it. How far the clock is ahead of the host's is kept with the cluster's state: time
+never runs backwards over a restart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from typing import Any, Final
+
+from lab_helpers.twin.api.app import Application
+from lab_helpers.twin.api.asgi import Receive, Scope, Send
+from lab_helpers.twin.api.authenticating import ADMINISTRATOR
+from lab_helpers.twin.api.server import ApiServer
+from lab_helpers.twin.clock import Clock
+from lab_helpers.twin.objects.storage import Storage
+
+__all__ = ["LONGEST_JUMP", "PATH", "Control", "kept_offset"]
+
+PATH: Final = "/twin/clock"
+LONGEST_JUMP: Final = 4 * 3600.0
+"""Seconds of one jump: everything on the way is played, so an hour takes a while."""
+
+_FACT: Final = "clock/offset"
+_BODY_LIMIT: Final = 4096
+
+
+def kept_offset(storage: Storage) -> float:
+    """Seconds by which this cluster's clock was ahead of the host's when it was last moved."""
+    return float(storage.fact(_FACT) or 0.0)
+
+
+class Control(Application):
+    """The API server's application with the clock's route in front of it."""
+
+    def __init__(self, server: ApiServer, clock: Clock, storage: Storage) -> None:
+        super().__init__(server)
+        self._clock = clock
+        self._storage = storage
+        self._moving = asyncio.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the clock's route here; hand everything else on."""
+        if scope["type"] != "http" or scope["path"] != PATH:
+            await super().__call__(scope, receive, send)
+            return
+        status, answer = await self._answer(scope, receive)
+        body = json.dumps(answer).encode() + b"\n"
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, dict[str, Any]]:
+        given = next((value for name, value in scope["headers"] if name == b"authorization"), b"").decode("latin-1")
+        if self.server.tokens.authenticate(given, self._clock.now()) != ADMINISTRATOR:
+            return 401, {"message": "the clock belongs to the administrator of this cluster"}
+        if scope["method"] == "GET":
+            return 200, self._state()
+        if scope["method"] != "POST":
+            return 405, {"message": "the clock can be read (GET) and moved (POST)"}
+        seconds = _seconds(await _body(receive))
+        if seconds is None:
+            return 400, {"message": f'expected {{"advance": seconds}}, at least 0 and at most {LONGEST_JUMP:.0f}'}
+        async with self._moving:
+            await self._clock.advance(seconds)
+            self._storage.set_fact(_FACT, repr(self._clock.offset))
+        return 200, self._state()
+
+    def _state(self) -> dict[str, Any]:
+        return {"now": self._clock.timestamp(), "ahead": round(self._clock.offset, 3)}
+
+
+def _seconds(body: bytes) -> float | None:
+    try:
+        asked = json.loads(body)["advance"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    if isinstance(asked, bool) or not isinstance(asked, int | float) or not math.isfinite(asked):
+        return None
+    return float(asked) if 0 <= asked <= LONGEST_JUMP else None
+
+
+async def _body(receive: Receive) -> bytes:
+    """The body; empty when it is too large to be meant for us."""
+    pieces = bytearray()
+    while len(pieces) <= _BODY_LIMIT:
+        message = await receive()
+        pieces += message.get("body", b"")
+        if not message.get("more_body"):
+            return bytes(pieces)
+    return b""

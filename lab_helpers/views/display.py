@@ -22,20 +22,20 @@ color:var(--jp-content-font-color1,#1f1f1f);margin:.3em 0;max-width:70em}
 .cl-view p{margin:.3em 0}
 .cl-view ul{margin:.2em 0 .4em;padding-left:1.4em}
 .cl-view table{color:inherit;border-collapse:collapse;margin:.4em 0;font-size:.93em}
-.cl-view th{text-align:left;font-weight:600;border-bottom:2px solid var(--jp-border-color1,#bdbdbd);padding:.2em .7em}
-.cl-view td{text-align:left;border-bottom:1px solid var(--jp-border-color2,#e0e0e0);padding:.2em .7em;
+.cl-view th{text-align:left!important;font-weight:600;
+border-bottom:2px solid var(--jp-border-color1,#bdbdbd);padding:.2em .7em}
+.cl-view td{text-align:left!important;border-bottom:1px solid var(--jp-border-color2,#e0e0e0);padding:.2em .7em;
 vertical-align:top}
 .cl-view code,.cl-view pre{font-family:var(--jp-code-font-family,monospace);font-size:.93em}
 .cl-view pre{background:var(--jp-layout-color2,#f3f3f3);color:inherit;padding:.5em .7em;margin:.4em 0;
 white-space:pre-wrap}
-.cl-panel{border:1px solid var(--jp-border-color1,#bdbdbd);border-left-width:5px;border-radius:3px;padding:.4em .8em}
-.cl-badge{display:inline-block;font-weight:600;border:1px solid;border-radius:3px;padding:0 .45em;white-space:nowrap}
-.cl-good{color:var(--jp-success-color0,#1b5e20)}.cl-bad{color:var(--jp-error-color0,#b71c1c)}
-.cl-note{color:var(--jp-warn-color0,#bf360c)}.cl-plain{color:var(--jp-content-font-color2,#5f5f5f)}
-.cl-panel.cl-good,.cl-panel.cl-bad,.cl-panel.cl-note,.cl-panel.cl-plain{color:var(--jp-content-font-color1,#1f1f1f)}
-.cl-panel.cl-good{border-left-color:var(--jp-success-color1,#388e3c)}
-.cl-panel.cl-bad{border-left-color:var(--jp-error-color1,#d32f2f)}
-.cl-panel.cl-note{border-left-color:var(--jp-warn-color1,#f57c00)}
+.cl-good{--cl-mark:var(--jp-success-color1,#388e3c)}.cl-bad{--cl-mark:var(--jp-error-color1,#d32f2f)}
+.cl-note{--cl-mark:var(--jp-warn-color1,#f57c00)}.cl-plain{--cl-mark:var(--jp-border-color1,#9e9e9e)}
+.cl-panel{border:1px solid var(--jp-border-color1,#bdbdbd);border-left:5px solid var(--cl-mark,#9e9e9e);
+border-radius:3px;padding:.4em .8em}
+.cl-badge{display:inline-block;font-weight:600;border:1px solid var(--cl-mark,#9e9e9e);border-left-width:4px;
+border-radius:3px;padding:0 .45em;white-space:nowrap}
+.cl-icon{color:var(--cl-mark,#5f5f5f)}
 .cl-faint{color:var(--jp-content-font-color2,#5f5f5f)}
 </style>"""
 """The one stylesheet. Each HTML form carries it, because an exported page keeps only outputs."""
@@ -91,7 +91,7 @@ def escape(text: object) -> str:
 
 def badge(tone: Tone, word: str) -> str:
     """An icon and a word in a frame."""
-    return f'<span class="cl-badge {tone.css}">{tone.icon} {escape(word)}</span>'
+    return f'<span class="cl-badge {tone.css}"><span class="cl-icon">{tone.icon}</span> {escape(word)}</span>'
 
 
 def cell_text(text: object) -> str:

@@ -71,7 +71,7 @@ class Matrix(View):
         outcome = self.cells[pair]
         shown = badge(outcome.tone, outcome.value)
         if pair in self.changed() and self.before is not None:
-            shown = f'{escape(self.before.cells[pair].value)} <span class="{_CHANGED.css}">→</span> {shown}'
+            shown = f"{escape(self.before.cells[pair].value)} → {shown}"
         return shown
 
     def _summary(self) -> str:

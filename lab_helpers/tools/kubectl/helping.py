@@ -39,7 +39,7 @@ def command_page(command: Command) -> str:
         parts.append(f"Aliases:\n{', '.join([command.name, *command.aliases])}\n")
     if command.example:
         parts.append(_examples(command.example))
-    if command.commands:
+    if command.visible_commands:
         width = max(len(child.name) for child in command.visible_commands) + 2
         rows = "".join(f"  {child.name.ljust(width)} {child.short}\n" for child in command.visible_commands)
         parts.append(f"Available Commands:\n{rows}")
@@ -52,7 +52,7 @@ def command_page(command: Command) -> str:
     else:
         parts.append(f"Usage:\n  {command.path} SUBCOMMAND [options]\n")
     last = ""
-    if command.commands:
+    if command.visible_commands:
         last = f'Use "{command.path} <command> --help" for more information about a given command.\n'
     parts.append(last + 'Use "kubectl options" for a list of global command-line options (applies to all commands).\n')
     return "\n".join(parts)

@@ -9,6 +9,7 @@ from lab_helpers.tools.goflags import Command, ExitError, Flag, FlagError, FlagS
 from lab_helpers.tools.goflags.values import BoolValue
 from lab_helpers.tools.kubectl.errors import KubectlError, not_bundled
 from lab_helpers.tools.kubectl.options import add_options
+from lab_helpers.tools.kubectl.sessions import close_all
 from lab_helpers.tools.kubectl.verbs import VERBS, Verb, verb
 from lab_helpers.tools.rest.errors import RestError, kubectl_text
 
@@ -133,6 +134,8 @@ def run(words: list[str], out: TextIO | None = None, err: TextIO | None = None) 
     except FlagError as error:
         err.write(f"error: {error}\n")
         return 1
+    finally:
+        close_all()
 
 
 def main(words: list[str]) -> int:

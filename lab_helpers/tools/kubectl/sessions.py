@@ -9,6 +9,15 @@ from lab_helpers.tools.kubectl.options import overrides
 from lab_helpers.tools.rest import Catalogue, Client
 
 
+_open: list["Session"] = []
+
+
+def close_all() -> None:
+    """Give up the connections of every session (a command may have made more than one)."""
+    while _open:
+        _open.pop().close()
+
+
 class Session:
     """What a command works with. `path` is the command as typed, such as ``kubectl get``."""
 
@@ -21,6 +30,12 @@ class Session:
         self.warnings = 0
         self._client: Client | None = None
         self._catalogue: Catalogue | None = None
+        _open.append(self)
+
+    def close(self) -> None:
+        """Give up the connection."""
+        if self._client is not None:
+            self._client.close()
 
     @property
     def client(self) -> Client:

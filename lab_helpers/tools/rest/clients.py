@@ -97,6 +97,12 @@ class Client:
         """The namespace meant when none is given."""
         return self.target.namespace
 
+    def close(self) -> None:
+        """Give up the kept connection; the client may go on being used."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
+
     def _connection(self, timeout: float | None) -> Connection:
         if self.address.tls and self._context is None:
             self._context = tls_context(self.target)
@@ -144,7 +150,11 @@ class Client:
         headers = self.headers(accept)
         data: bytes | None = None
         if body is not None:
-            data = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+            data = (
+                body
+                if isinstance(body, bytes)
+                else json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+            )
             headers["Content-Type"] = content_type
         connection = self._kept
         if connection is None or connection.closed or not connection.reusable:

@@ -23,7 +23,7 @@ _NEEDED = (
     "kubernetes",
     "matplotlib",
     "papermill",
-    "starlette",
+    "uvicorn",
     "uvicorn",
     "websockets",
     "grpc",

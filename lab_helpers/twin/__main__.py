@@ -8,12 +8,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 import os
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lab_helpers.twin.assembly import Twin
 
 __all__ = ["main"]
 
@@ -30,6 +35,7 @@ def main() -> int:
     logging.basicConfig(
         level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
+    gc.disable()  # until everything is imported: nothing of that is ever garbage
     try:
         asyncio.run(_run(arguments.home, arguments.port, arguments.cilium_version))
     except OSError as error:
@@ -42,7 +48,9 @@ def main() -> int:
 
 async def _run(home: Path, port: int, cilium_version: str) -> None:
     from lab_helpers.twin.assembly import Twin
+    from lab_helpers.twin.locking import hold
 
+    lock = hold(home)
     twin = Twin(home, port=port, cilium_version=cilium_version)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -51,24 +59,25 @@ async def _run(home: Path, port: int, cilium_version: str) -> None:
             with contextlib.suppress(NotImplementedError):  # Windows: ended by TerminateProcess; the state is safe
                 loop.add_signal_handler(getattr(signal, name), ended.set)
     await twin.start()
-    _announce(twin)
+    _announce(twin, await twin.relay_target())
     try:
+        await twin.alive()
+        gc.enable()
+        gc.freeze()
         await ended.wait()
     finally:
         (home / "twin.json").unlink(missing_ok=True)
         await twin.stop()
+        lock.close()
 
 
-def _announce(twin: object) -> None:
+def _announce(twin: Twin, relay: str) -> None:
     """Say where everything is, for ``cilium-labs`` and whoever else has to know."""
-    from lab_helpers.twin.assembly import Twin
-
-    assert isinstance(twin, Twin)
     facts = {
         "pid": os.getpid(),
         "server": twin.url,
         "kubeconfig": str(twin.kubeconfig),
-        "relay": twin.relay.target,
+        "relay": relay,
         "cilium_version": twin.cilium_version,
     }
     part = twin.home / "twin.json.part"

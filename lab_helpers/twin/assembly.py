@@ -3,42 +3,42 @@
 ::
 
     twin = Twin(home)
-    await twin.start()      # the API answers, controllers run, pods come back
+    await twin.start()      # the API answers
+    await twin.alive()      # controllers run, pods come back
     ...
     await twin.stop()
 
-Start order: storage, registry (with admission), datapath, agents, relay, runtime, API, controllers. The API listens before
-the controllers begin, so the first request is answered while the cluster still fills up, as on a real one.
+Start order: storage, registry (with admission), the fresh cluster's objects, API; then the machinery behind them. As
+on a real cluster the API answers first, and the cluster fills up while one looks: most of the code is only imported
+then, in a thread, so that requests are answered meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import importlib
 import os
 import secrets
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lab_helpers.twin.agent.agents import Agents
-from lab_helpers.twin.agent.images import cilium_images
-from lab_helpers.twin.api.admission import install_admissions
+from lab_helpers.twin.api.admission.installing import install_admissions
 from lab_helpers.twin.api.app import build_app
 from lab_helpers.twin.api.certificates import ensure_certificates, write_private
 from lab_helpers.twin.api.kubeconfigs import write_kubeconfig
-from lab_helpers.twin.api.serving import serve
-from lab_helpers.twin.bootstrap import NODES, seed, static_pods
+from lab_helpers.twin.api.serving import Server, serve
+from lab_helpers.twin.arriving import ArrivingConsole
+from lab_helpers.twin.bootstrap.seeding import seed
 from lab_helpers.twin.clock import Clock
-from lab_helpers.twin.containers.catalogue import course_images
-from lab_helpers.twin.containers.runtime import Runtime
-from lab_helpers.twin.controllers import Manager
-from lab_helpers.twin.datapath.datapaths import Datapath
+from lab_helpers.twin.control import Control, kept_offset
 from lab_helpers.twin.objects.kinds import Kinds
 from lab_helpers.twin.objects.registry import Registry
 from lab_helpers.twin.objects.storage import Storage
-from lab_helpers.twin.outside import Outside
-from lab_helpers.twin.relay.relays import Relay
+
+if TYPE_CHECKING:
+    from lab_helpers.twin.machinery import Machinery
 
 __all__ = ["Twin"]
 
@@ -55,31 +55,16 @@ class Twin:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.home = home
         self.cilium_version = cilium_version
-        self.clock = clock or Clock()
         self.storage = Storage(home / "state.db")
+        self.clock = clock or Clock(offset=kept_offset(self.storage))
         self.registry = Registry(self.storage, Kinds(), self.clock)
         install_admissions(self.registry)
-        self.datapath = Datapath(self.registry, self.clock)
-        self.agents = Agents(self.registry, self.clock, self.datapath)
-        self.relay = Relay(self.agents, self.clock, _socket_path(home))
-        images = course_images(self.registry)
-        for image in cilium_images(self.agents, self.relay):
-            images.add(image)
-        self.outside = Outside(self.clock, self.datapath, registry=self.registry)
-        self.runtime = Runtime(self.registry, self.clock, self.datapath, images)
-        self._certificates = ensure_certificates(home)
         self.token = self._own_token()
-        self.manager = Manager(
-            self.registry,
-            self.clock,
-            self.runtime,
-            self.agents,
-            static_pods=static_pods(NODES[0]),
-            root_ca=self._certificates.ca.read_text(encoding="utf-8"),
-        )
+        self._certificates = ensure_certificates(home)
         self._port = port
-        self._server: Any = None
-        self._serving: asyncio.Task[None] | None = None
+        self._server: Server
+        self._serving: asyncio.Task[None]
+        self._coming: asyncio.Task[Machinery]
 
     @property
     def url(self) -> str:
@@ -92,30 +77,44 @@ class Twin:
         return self.home / "kubeconfig"
 
     async def start(self) -> None:
-        """Bring everything up. Raises ServeError when the port is taken."""
-        app = build_app(self.registry, self.runtime, token=self.token)
-        self._server = self._listen(app)
+        """Bring up the API; the rest follows by itself. Raises ServeError when the port is taken."""
+        console = ArrivingConsole()
+        server = build_app(self.registry, console, token=self.token).server
+        self._server = self._listen(Control(server, self.clock, self.storage))
         seed(self.registry)
-        await self.agents.start()
-        await self.relay.start()
         write_kubeconfig(self.kubeconfig, self.url, self._certificates.ca, self.token)
         self._serving = asyncio.create_task(self._server.run())
-        self.outside.start()
-        await self.manager.start()
+        self._coming = asyncio.create_task(self._bring(console))
+
+    async def alive(self) -> Machinery:
+        """Wait until the controllers run. Raises what kept them from it."""
+        return await asyncio.shield(self._coming)
+
+    async def relay_target(self) -> str:
+        """What clients of Hubble Relay dial. Where that is no socket in a known place, it is known when ``alive``."""
+        path = _socket_path(self.home)
+        return f"unix://{path}" if path is not None else (await self.alive()).relay.target
 
     async def stop(self) -> None:
         """End everything in reverse order. State stays in the home."""
-        await self.manager.stop()
-        await self.relay.stop()
-        await self.agents.stop()
-        await self.runtime.close()
-        self.outside.stop()
-        if self._serving is not None:
-            self._server.stop()
-            await self._serving
+        (machinery,) = await asyncio.gather(self._coming, return_exceptions=True)
+        if not isinstance(machinery, BaseException):
+            await machinery.stop()
+        self._server.stop()
+        await self._serving
         self.storage.close()
 
-    def _listen(self, app: Any) -> Any:
+    async def _bring(self, console: ArrivingConsole) -> Machinery:
+        module = await asyncio.to_thread(importlib.import_module, "lab_helpers.twin.machinery")
+        root_ca = self._certificates.ca.read_text(encoding="utf-8")
+        machinery: Machinery = module.Machinery(
+            self.registry, self.clock, socket=_socket_path(self.home), root_ca=root_ca
+        )
+        await machinery.start()
+        console.arrive(machinery.runtime)
+        return machinery
+
+    def _listen(self, app: Any) -> Server:
         """On the wanted port; else on the one used before, so that open kubeconfigs stay right; else on a free one."""
         certificate, key = self._certificates.certificate, self._certificates.key
         before = int(self.storage.fact(_PORT_FACT) or 0)

@@ -4,7 +4,7 @@
 part (folder)       offers                                      needs
 ==================  ==========================================  ==================================================
 ``objects``         Registry: all reads and writes              –
-``api``             REST, watch, exec, logs, port-forward       Registry, :class:`Workloads`
+``api``             REST, watch, exec, logs, port-forward       Registry, :class:`Console`
 ``controllers``     Deployments … kubelet                       Registry, :class:`NodeNetwork`, :class:`Workloads`
 ``agent``           identities, endpoints, policies, CNI        Registry, the policy engine
 ``datapath``        :class:`Networks`, flows                    agent's tables, Hubble rings
@@ -26,6 +26,7 @@ __all__ = [
     "Attachment",
     "ByteStream",
     "ConnectionFailed",
+    "Console",
     "ContainerState",
     "DatagramHandler",
     "ExecResult",
@@ -108,23 +109,8 @@ class ExecResult(NamedTuple):
     message: str
 
 
-class Workloads(Protocol):
-    """The container runtime of all nodes. Programs are simulated inside the twin; they never touch the host."""
-
-    def start(self, pod: Mapping[str, Any], container: str, *, ip: str) -> None:
-        """Start (or restart) one container of a pod, init containers included. Its end is told through ``on_change``."""
-
-    def stop(self, pod: PodKey, *, grace: float = 0.0) -> Awaitable[None]:
-        """Stop all containers of a pod (SIGTERM, then SIGKILL after ``grace``) and forget them."""
-
-    def states(self, pod: PodKey) -> Sequence[ContainerState]:
-        """The containers started so far, in start order."""
-
-    def on_change(self, callback: Callable[[PodKey], None]) -> None:
-        """Call ``callback(pod)`` when a container started, ended, or changed readiness."""
-
-    async def probe(self, pod: Mapping[str, Any], container: str, probe: Mapping[str, Any]) -> tuple[bool, str]:
-        """Run one liveness/readiness/startup probe (exec, httpGet, tcpSocket, grpc) from the node; (success, message)."""
+class Console(Protocol):
+    """The part of the runtime that people reach through the API server."""
 
     def logs(
         self,
@@ -156,6 +142,25 @@ class Workloads(Protocol):
 
     async def port_forward(self, pod: PodKey, port: int) -> ByteStream:
         """Connect to ``port`` inside the pod's network namespace, as the kubelet does. Raises ConnectionFailed."""
+
+
+class Workloads(Console, Protocol):
+    """The container runtime of all nodes. Programs are simulated inside the twin; they never touch the host."""
+
+    def start(self, pod: Mapping[str, Any], container: str, *, ip: str) -> None:
+        """Start (or restart) one container of a pod, init containers included. Its end is told through ``on_change``."""
+
+    def stop(self, pod: PodKey, *, grace: float = 0.0) -> Awaitable[None]:
+        """Stop all containers of a pod (SIGTERM, then SIGKILL after ``grace``) and forget them."""
+
+    def states(self, pod: PodKey) -> Sequence[ContainerState]:
+        """The containers started so far, in start order."""
+
+    def on_change(self, callback: Callable[[PodKey], None]) -> None:
+        """Call ``callback(pod)`` when a container started, ended, or changed readiness."""
+
+    async def probe(self, pod: Mapping[str, Any], container: str, probe: Mapping[str, Any]) -> tuple[bool, str]:
+        """Run one liveness/readiness/startup probe (exec, httpGet, tcpSocket, grpc) from the node; (success, message)."""
 
 
 # --- simulated programs ---------------------------------------------------------------------------------------------------------

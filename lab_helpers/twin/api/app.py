@@ -1,4 +1,4 @@
-"""The API server as a Starlette application: HTTP in, :class:`ApiServer` behind it, HTTP out."""
+"""The API server as an ASGI application: HTTP in, :class:`ApiServer` behind it, HTTP out."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ import base64
 import contextlib
 from collections.abc import Mapping
 
-from starlette.applications import Starlette
-from starlette.routing import Mount
-from starlette.types import Receive, Scope, Send
-
+from lab_helpers.twin.api.asgi import Receive, Scope, Send
 from lab_helpers.twin.api.authenticating import ADMINISTRATOR, Tokens
 from lab_helpers.twin.api.calls import Call
 from lab_helpers.twin.api.requests import Query
@@ -33,7 +30,7 @@ from lab_helpers.twin.objects.errors import StatusError
 from lab_helpers.twin.objects.registry import Registry
 from lab_helpers.twin.objects.storage import Object
 
-__all__ = ["VERSION", "build_app"]
+__all__ = ["VERSION", "Application", "build_app"]
 
 _BEARER = "base64url.bearer.authorization.k8s.io."
 BODY_LIMIT = 3 * 1024 * 1024
@@ -61,24 +58,19 @@ def build_app(
     token: str,
     version: Mapping[str, str] = VERSION,
     address: str = "172.18.0.2:6443",
-) -> Starlette:
+) -> Application:
     """The API over ``registry``; ``token`` is the administrator's, ``version`` what ``/version`` says.
 
     ``address`` is the server address that discovery tells clients inside the cluster.
     """
-    server = ApiServer(registry, workloads, tokens=Tokens(token), version=version, address=address)
-    endpoint = _Endpoint(server)
-    app = Starlette(routes=[Mount("/", app=endpoint)])
-    app.state.server = server
-    app.state.close = endpoint.close
-    return app
+    return Application(ApiServer(registry, workloads, tokens=Tokens(token), version=version, address=address))
 
 
-class _Endpoint:
-    """ASGI for one server."""
+class Application:
+    """ASGI for one ``server``."""
 
     def __init__(self, server: ApiServer) -> None:
-        self._server = server
+        self.server = server
         self._streams: set[asyncio.Task[None]] = set()
 
     def close(self) -> None:
@@ -87,6 +79,7 @@ class _Endpoint:
             task.cancel()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, or one WebSocket."""
         if scope["type"] == "http":
             await self._http(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -94,8 +87,8 @@ class _Endpoint:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers, path = _headers(scope), _path(scope)
-        user = self._server.tokens.authenticate(headers.get("authorization", ""), self._server.registry.clock.now())
-        if user is None and self._server.public(path):
+        user = self.server.tokens.authenticate(headers.get("authorization", ""), self.server.registry.clock.now())
+        if user is None and self.server.public(path):
             user = ADMINISTRATOR
         if user is None:
             await self._send(failure(StatusError(401, "Unauthorized", "Unauthorized")), scope["method"], receive, send)
@@ -107,7 +100,7 @@ class _Endpoint:
             return
         query = Query(scope["query_string"].decode("latin-1"))
         call = Call(scope["method"], path, query, headers, body, user)
-        response = await self._server.respond(call)
+        response = await self.server.respond(call)
         await self._send(response, call.method, receive, send)
 
     async def _send(self, response: Response, method: str, receive: Receive, send: Send) -> None:
@@ -149,7 +142,7 @@ class _Endpoint:
         """exec, attach and port-forward."""
         headers = _headers(scope)
         socket = WebSocket(scope, receive, send)
-        server = self._server
+        server = self.server
         now = server.registry.clock.now()
         bearer = next((name for name in socket.offered if name.startswith(_BEARER)), "")
         token = headers.get("authorization", "")

@@ -7,11 +7,13 @@ import contextlib
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from starlette.applications import Starlette
+from lab_helpers.twin.api.app import Application
 
 __all__ = ["ServeError", "Server", "serve"]
+
+_BACKLOG = 2048
 
 
 class ServeError(OSError):
@@ -37,21 +39,19 @@ class Server:
     def stop(self) -> None:
         """Ask the server to end; open watches are cut."""
         self._server.should_exit = True
-        close = getattr(self._server.config.app.state, "close", None)
-        if close is not None:
-            close()
+        self._server.config.app.close()
 
 
 def serve(
-    app: Starlette, host: str = "127.0.0.1", port: int = 0, certfile: Path | None = None, keyfile: Path | None = None
+    app: Application, host: str = "127.0.0.1", port: int = 0, certfile: Path | None = None, keyfile: Path | None = None
 ) -> Server:
-    """Bind now, serve when ``await server.run()`` runs. Without certificates it speaks plain HTTP (tests).
+    """Bind and listen now, serve when ``await server.run()`` runs. Without certificates it speaks plain HTTP (tests).
 
     Raises ServeError when the port is taken.
     """
     import uvicorn
 
-    from lab_helpers.twin.api.upgrades import HttpUpgrade, WebSocketUpgrade
+    from lab_helpers.twin.api.upgrades import HttpUpgrade, web_socket_upgrade
 
     class Quiet(uvicorn.Server):
         """Leaves signals to the twin."""
@@ -74,6 +74,7 @@ def serve(
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
         raise ServeError(
@@ -84,7 +85,7 @@ def serve(
         ssl_certfile=str(certfile) if certfile else None,
         ssl_keyfile=str(keyfile) if keyfile else None,
         http=HttpUpgrade,
-        ws=WebSocketUpgrade,
+        ws=cast("type[asyncio.Protocol]", web_socket_upgrade),
         ws_per_message_deflate=False,
         ws_max_size=64 * 1024 * 1024,
         lifespan="off",

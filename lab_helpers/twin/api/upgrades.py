@@ -14,30 +14,20 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from lab_helpers.twin.api.streams.forwarding import RAW, TUNNEL, TUNNEL_TOKEN
+from lab_helpers.twin.api.streams.forwarding import RAW
 
 if TYPE_CHECKING:
     import h11
-    from websockets.http11 import Request
 
-__all__ = ["HttpUpgrade", "WebSocketUpgrade"]
-
-_HEADER = "Sec-WebSocket-Protocol"
+__all__ = ["HttpUpgrade", "web_socket_upgrade"]
 
 
-class WebSocketUpgrade(WebSocketsSansIOProtocol):
-    """Accepts kubectl's port-forward handshake."""
+def web_socket_upgrade(**options: Any) -> asyncio.Protocol:
+    """What uvicorn calls for a WebSocket's connection; the implementation is imported with the first one."""
+    from lab_helpers.twin.api.handshakes import WebSocketUpgrade
 
-    def handle_connect(self, event: Request) -> None:
-        """Exchange the name, then go on as usual."""
-        offered = event.headers.get_all(_HEADER)
-        if any(TUNNEL in value for value in offered):
-            del event.headers[_HEADER]
-            for value in offered:
-                event.headers[_HEADER] = value.replace(TUNNEL, TUNNEL_TOKEN)
-        super().handle_connect(event)
+    return WebSocketUpgrade(**options)
 
 
 class HttpUpgrade(H11Protocol):

@@ -89,7 +89,7 @@ def ask(clock: ManualClock) -> Iterator[Client]:
     registry = new_registry(clock)
     app = build_app(registry, FakeWorkloads(), token=TOKEN)
     fill(registry)
-    yield Client(app.state.server)
+    yield Client(app.server)
     registry.storage.close()
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from lab_helpers.twin.api.requests import Query
 from lab_helpers.twin.api.streams.pods import pod_key
 from lab_helpers.twin.api.streams.sockets import Channels
-from lab_helpers.twin.interfaces import ExecResult, Console
+from lab_helpers.twin.interfaces import Console, ExecResult
 from lab_helpers.twin.objects.storage import Object
 
 __all__ = ["PROTOCOLS", "run_attach", "run_command"]

@@ -7,8 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from starlette.types import Message, Receive, Scope, Send
-
+from lab_helpers.twin.api.asgi import Message, Receive, Scope, Send
 from lab_helpers.twin.objects.errors import StatusError
 
 __all__ = ["Channels", "WebSocket"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +14,10 @@ from lab_helpers.cli.policy_flows import dry_run, learn
 from lab_helpers.cli.policy_reading import FILES, OUTPUT, read_inventory, tell_refused
 from lab_helpers.cli.policy_sets import diff, lint, matrix
 from lab_helpers.cli.policy_verdicts import verdicts
+
+if TYPE_CHECKING:
+    from lab_helpers.policy.identities import Endpoint
+    from lab_helpers.policy.parties import Whom
 
 __all__ = ["policy"]
 
@@ -45,6 +50,14 @@ def _http(text: str | None, host: str) -> Any:
     if not path:
         method, path = ("GET", method) if method.startswith("/") else (method, "/")
     return HTTPRequest(method.upper(), path.strip(), host)
+
+
+def _named(whom: Whom) -> Endpoint:
+    """The endpoint, called as it was asked for: a workload's pods are alike, so its name says more than a pod's."""
+    member = whom.member
+    if member is None or whom.text.endswith(member.name) or whom.text == member.ip:
+        return whom.endpoint
+    return replace(whom.endpoint, name=f"{member.namespace}/{member.workload}")
 
 
 @policy.command()
@@ -90,7 +103,7 @@ def why(
     try:
         asked, place = find_party(inventory, source), find_destination(inventory, target)
         question = Question(
-            asked.endpoint, place.whom.endpoint, place.protocol, place.port, _http(request, host), dns, sni
+            _named(asked), _named(place.whom), place.protocol, place.port, _http(request, host), dns, sni
         )
         explanation = explain(inventory.repository, question)
         changes = flips(inventory.repository, question) if flip else ()

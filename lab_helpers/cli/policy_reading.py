@@ -63,9 +63,12 @@ def read_inventory(paths: Sequence[str], extra: Sequence[Object] = ()) -> Invent
 
         return build_inventory([*read_objects(paths), *extra])
     from lab_helpers.clusters import connect
-    from lab_helpers.clusters.policy_inputs import read_cluster
+    from lab_helpers.clusters.policy_inputs import cilium_version, read_cluster
 
-    return read_cluster(connect(), extra)
+    cluster = connect()
+    if not cilium_version(cluster):
+        click.echo("note: Cilium is not installed on this cluster, so nothing enforces these verdicts yet", err=True)
+    return read_cluster(cluster, extra)
 
 
 def tell_refused(inventory: Inventory) -> None:

@@ -5,20 +5,36 @@ Works on any cluster with Cilium; kinds that the cluster does not have are left 
 
 from __future__ import annotations
 
+import json
 import urllib.parse
 from collections.abc import Iterable, Iterator
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from lab_helpers.clusters.cluster import Cluster
 from lab_helpers.clusters.errors import ClusterError
-from lab_helpers.policy import HTTPRequest, NamedPort, PolicyConfig, Protocol, Version, parse_labels
+from lab_helpers.policy.configs import PolicyConfig, Version
+from lab_helpers.policy.identities import NamedPort
 from lab_helpers.policy.inventories import Inventory, Object, build_inventory
+from lab_helpers.policy.labels import parse_labels
+from lab_helpers.policy.protocols import Protocol
 from lab_helpers.policy.recorded_flows import FlowEnd, FlowRecord
+from lab_helpers.policy.requests import HTTPRequest
 
 if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
+
     from lab_helpers.hubble.protos import flow_pb2
 
-__all__ = ["cluster_config", "cluster_objects", "flow_record", "flows_of_text", "read_cluster", "read_flows"]
+__all__ = [
+    "cilium_version",
+    "cluster_config",
+    "cluster_objects",
+    "flow_record",
+    "flows_of_text",
+    "read_cluster",
+    "read_flows",
+]
 
 _LISTS: Final = (
     "/api/v1/namespaces",
@@ -32,34 +48,46 @@ _LISTS: Final = (
     "/apis/cilium.io/v2/ciliumendpoints",
     "/apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies",
 )
-_ABSENT: Final = (404, 405)
+_ABSENT: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
+_PATIENCE: Final = 15.0
+"""Seconds for one list."""
 
 
-def _get(api: Any, path: str) -> dict[str, Any] | None:
-    """A JSON document from the API server, None when it does not have it."""
-    from kubernetes.client import ApiException
+def _get(api: ApiClient, path: str) -> dict[str, Any] | None:
+    """A JSON document from the API server, None when it does not have it. Raises ClusterError.
 
+    By the connection pool of the official client: its own calls are one class per kind, and none for cilium.io.
+    """
+    from urllib3.exceptions import HTTPError
+
+    configuration = api.configuration
+    chosen: str | None = configuration.get_api_key_with_prefix("BearerToken", "authorization")
+    if not chosen and configuration.username:
+        chosen = configuration.get_basic_auth_token()
+    headers = {"accept": "application/json", **({"authorization": chosen} if chosen else {})}
+    url = f"{configuration.host}{path}"
     try:
-        document = api.call_api(
-            path, "GET", response_type="object", auth_settings=["BearerToken"], _return_http_data_only=True
-        )
-    except ApiException as error:
-        if error.status in _ABSENT:
-            return None
-        raise ClusterError(f"the cluster refused to list {path}: {error.reason}", where=path) from error
-    return dict(document)
+        answer = api.rest_client.pool_manager.request("GET", url, headers=headers, retries=False, timeout=_PATIENCE)
+    except HTTPError as error:
+        reason = f"the cluster does not answer: {error}"
+        raise ClusterError(reason, where=configuration.host, try_="cilium-labs status") from error
+    if answer.status in _ABSENT:
+        return None
+    try:
+        document = json.loads(answer.data)
+    except ValueError:
+        document = {}
+    if answer.status != HTTPStatus.OK or not isinstance(document, dict):
+        reason = document.get("message") if isinstance(document, dict) else None
+        raise ClusterError(f"the cluster refused: {reason or answer.reason}", where=path, try_="cilium-labs status")
+    return document
 
 
 def cluster_objects(cluster: Cluster) -> Iterator[Object]:
     """Every object that matters to policies. Raises ClusterError when the cluster does not answer."""
-    from urllib3.exceptions import HTTPError
-
     with cluster.api() as api:
         for path in _LISTS:
-            try:
-                listed = _get(api, path)
-            except HTTPError as error:
-                raise ClusterError(f"the cluster does not answer: {error}", try_="cilium-labs status") from error
+            listed = _get(api, path)
             if listed is None:
                 continue
             kind = str(listed.get("kind", "")).removesuffix("List")
@@ -67,11 +95,21 @@ def cluster_objects(cluster: Cluster) -> Iterator[Object]:
                 yield Object({"kind": kind, "apiVersion": listed.get("apiVersion"), **item})
 
 
+def cilium_version(cluster: Cluster) -> str:
+    """Of the agents' image, such as ``1.20.2``; empty where Cilium is not installed."""
+    with cluster.api() as api:
+        agents = _get(api, "/apis/apps/v1/namespaces/kube-system/daemonsets/cilium")
+    if agents is None:
+        return ""
+    image = str(agents["spec"]["template"]["spec"]["containers"][0]["image"])
+    return image.partition("@")[0].rpartition(":")[2].removeprefix("v")
+
+
 def cluster_config(cluster: Cluster) -> PolicyConfig:
     """The agents' configuration, from ``cilium-config`` and the version of the image. Raises ClusterError on a
     value nobody takes.
     """
-    version = Version.V1_19 if cluster.versions().get("cilium", "").startswith("1.19") else Version.V1_20
+    version = Version.V1_19 if cilium_version(cluster).startswith("1.19") else Version.V1_20
     with cluster.api() as api:
         found = _get(api, "/api/v1/namespaces/kube-system/configmaps/cilium-config")
     try:
@@ -164,7 +202,12 @@ def read_flows(cluster: Cluster, *, since: int, inventory: Inventory | None = No
         with cluster.hubble() as hubble:
             records = [flow_record(response.flow, ports) for response in hubble.flows(since=since)]
     except (CallError, OSError) as error:
-        raise ClusterError(f"Hubble does not answer: {error}", try_="cilium hubble port-forward") from error
+        told = error.details if isinstance(error, CallError) else str(error)
+        raise ClusterError(
+            f"Hubble Relay does not answer: {told}",
+            where=cluster.hubble_address,
+            try_="cilium status; or cilium hubble enable, if Relay is not installed",
+        ) from error
     return [record for record in records if record is not None]
 
 

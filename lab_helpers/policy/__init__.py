@@ -175,8 +175,8 @@ _EXPORTS: Final = {
     "prefixes": "Prefix parse_prefix",
     "protocols": "PortMatch Protocol protocol_named",
     "repositories": "Party Repository",
-    "requests": "DNSRule HTTPRequest HTTPRule HeaderMatch KafkaRequest KafkaRule L7Parser L7Rules dns_allows http_allows "
-    "kafka_allows server_name_allows",
+    "requests": "DNSRule HTTPRequest HTTPRule HeaderMatch KafkaRequest KafkaRule L7Parser L7Rules dns_allows "
+    "http_allows kafka_allows server_name_allows",
     "rules": "Action CIDRGroup Direction Notice ParsedPolicy PolicyRef PortRule Rule RuleRef Service Tier",
 }
 """What each module gives."""

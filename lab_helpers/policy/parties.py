@@ -147,11 +147,26 @@ def find_destination(inventory: Inventory, text: str) -> Destination:
     if not protocol:
         raise PartyError(f"{written!r} is no protocol: TCP, UDP, SCTP or ICMP")
     if port.isdigit() and int(port) <= 65535:
-        return Destination(whom, protocol, int(port))
+        return Destination(whom, protocol, int(port), _service_port(inventory, whom, int(port)))
     for named in whom.member.ports if whom.member else ():
         if named.name == port.lower():
             return Destination(whom, Protocol[named.protocol.upper()], named.port, f"port {port!r} is {named.port}")
     raise PartyError(f"{head} has no port called {port!r}")
+
+
+def _service_port(inventory: Inventory, whom: Whom, port: int) -> str:
+    """A word of warning when this is the port of a Service, and the pod listens on another."""
+    member = whom.member
+    if member is None or not member.ports or any(named.port == port for named in member.ports):
+        return ""
+    labels = dict(member.labels).items()
+    for service in inventory.services:
+        selector = dict(service.service.selector)
+        if selector and service.service.namespace == member.namespace and selector.items() <= labels:
+            name = f"{member.namespace}/{service.service.name}"
+            if any(item.port == port for item in service.ports):
+                return f"no container of {whom.text} declares port {port}: did you mean svc/{name}:{port}?"
+    return ""
 
 
 def _through_service(inventory: Inventory, name: str, port: str) -> Destination:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from kubernetes.client import ApiException
 
 from lab_helpers.clusters import ClusterError
 from lab_helpers.clusters.policy_inputs import flows_of_text, read_cluster
@@ -48,12 +48,26 @@ class Api:
     def __init__(self, lists: dict[str, tuple[str, list[Any]]], config: dict[str, str]) -> None:
         self.lists, self.config = lists, config
 
-    def call_api(self, path: str, method: str, **_: Any) -> dict[str, Any]:
-        assert method == "GET"
+        self.configuration = SimpleNamespace(
+            host="https://fake", username="", get_api_key_with_prefix=lambda *_: "Bearer t"
+        )
+        self.rest_client = SimpleNamespace(pool_manager=self)
+
+    def request(self, method: str, url: str, **options: Any) -> Any:
+        assert (method, options["headers"]["authorization"]) == ("GET", "Bearer t")
+        found = self._document(url.removeprefix("https://fake"))
+        if found is None:
+            return SimpleNamespace(status=404, reason="Not Found", data=b"{}")
+        return SimpleNamespace(status=200, reason="OK", data=json.dumps(found).encode())
+
+    def _document(self, path: str) -> dict[str, Any] | None:
         if path.endswith("/configmaps/cilium-config"):
             return {"data": self.config}
+        if path.endswith("/daemonsets/cilium"):
+            containers = [{"image": "quay.io/cilium/cilium:v1.19.4@sha256:0"}]
+            return {"spec": {"template": {"spec": {"containers": containers}}}}
         if path not in self.lists:
-            raise ApiException(status=404, reason="Not Found")
+            return None
         kind, items = self.lists[path]
         return {"kind": f"{kind}List", "apiVersion": "x/v1", "items": items}
 
@@ -65,9 +79,6 @@ class Cluster:
     @contextlib.contextmanager
     def api(self) -> Iterator[Api]:
         yield self._api
-
-    def versions(self) -> dict[str, str]:
-        return {"cilium": "1.19.4"}
 
 
 def cluster(config: dict[str, str] | None = None, **lists: Any) -> Any:

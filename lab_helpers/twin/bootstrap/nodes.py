@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from lab_helpers.twin.objects.storage import Object
 
-__all__ = ["CLUSTER", "KUBERNETES", "NODES", "NodeSpec", "node_bodies", "node_specs"]
+__all__ = ["CLUSTER", "KUBERNETES", "NODES", "NodeSpec", "node_bodies", "node_specs", "not_ready"]
 
 CLUSTER = "cilium-labs"
 KUBERNETES = "v1.34.2"
@@ -40,7 +40,7 @@ NODES = node_specs(2)
 
 
 def node_bodies(spec: NodeSpec) -> tuple[Object, dict[str, Any]]:
-    """The Node as the kubelet registers it, and its status (without conditions: those are the kubelet's)."""
+    """The Node as the kubelet registers it, and its status without conditions."""
     labels = {
         "beta.kubernetes.io/arch": "amd64",
         "beta.kubernetes.io/os": "linux",
@@ -96,3 +96,16 @@ def node_bodies(spec: NodeSpec) -> tuple[Object, dict[str, Any]]:
         },
     }
     return body, status
+
+
+def not_ready(now: str) -> dict[str, Any]:
+    """The condition of a node that has just joined a cluster without a network; from then on it is the kubelet's."""
+    return {
+        "type": "Ready",
+        "status": "False",
+        "lastHeartbeatTime": now,
+        "lastTransitionTime": now,
+        "reason": "KubeletNotReady",
+        "message": "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady "
+        "message:Network plugin returns error: cni plugin not initialized",
+    }

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lab_helpers.twin.bootstrap.dns import dns_objects
-from lab_helpers.twin.bootstrap.nodes import NODES, NodeSpec, node_bodies
+from lab_helpers.twin.bootstrap.nodes import NODES, NodeSpec, node_bodies, not_ready
 from lab_helpers.twin.bootstrap.roles import role_objects
 from lab_helpers.twin.objects.registry import Registry
 from lab_helpers.twin.objects.storage import Object
@@ -37,7 +37,9 @@ def seed(registry: Registry, nodes: Sequence[NodeSpec] = NODES) -> bool:
     for spec in nodes:
         body, status = node_bodies(spec)
         if _ensure(registry, "nodes", body):
-            registry.update("nodes", {"metadata": {"name": spec.name}, "status": status}, subresource="status")
+            conditions = [not_ready(registry.clock.timestamp())]
+            body = {"metadata": {"name": spec.name}, "status": {**status, "conditions": conditions}}
+            registry.update("nodes", body, subresource="status")
     for resource, body in [*_priorities(), *role_objects(), *dns_objects()]:
         _ensure(registry, resource, body)
     registry.storage.set_fact(DONE, registry.clock.timestamp())

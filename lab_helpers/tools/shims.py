@@ -1,6 +1,7 @@
 """Launchers named ``kubectl``, ``helm``, ``cilium`` and ``hubble`` in a folder that goes onto PATH.
 
-They start the interpreter without ``site`` and environment (``-IS``), which saves scanning site-packages, and name the folders
+They start the interpreter without ``site`` and environment (``-IS``), which saves scanning site-packages, and name
+the folders
 they import from. With CILIUM_LABS_TOOLS=system, a tool whose real program is on PATH gets no launcher.
 """
 
@@ -115,7 +116,9 @@ def _write_one(folder: Path, tool: str, python: str, *, windows: bool) -> Path:
 
 
 def _shebang(python: str) -> str:
-    """The first lines: a plain shebang, or, where the path is too long or has blanks, a shell line Python reads as a string."""
+    """The first lines: a plain shebang, or, where the path is too long or has blanks, a shell line Python reads as a
+    string.
+    """
     line = f"#!{python} -IS\n"
     if len(line) <= _SHEBANG_LIMIT and not any(char.isspace() for char in python):
         return line

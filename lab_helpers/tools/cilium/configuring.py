@@ -1,6 +1,6 @@
 """``cilium config``: the ConfigMap ``cilium-config`` and the restart that makes agents read it."""
 
-import datetime
+import datetime as dt
 
 from lab_helpers.tools.cilium.errors import CiliumError
 from lab_helpers.tools.cilium.sessions import Session
@@ -15,7 +15,9 @@ def build() -> list[Command]:
         "config", short="Manage Configuration", example="cilium config view\ncilium config set debug true"
     )
     view = Command("view", short="View current configuration", example="cilium config view", run=_view)
-    change = Command("set <key> <value>", short="Set new configuration entry", example="cilium config set policy-audit-mode true",
+    change = Command(
+        "set <key> <value>", short="Set new configuration entry",
+        example="cilium config set policy-audit-mode true",
                      args=exact_args(2), run=_set)  # fmt: skip
     delete = Command("delete <key>", short="Delete a configuration entry", example="cilium config delete debug",
                      args=exact_args(1), run=_delete)  # fmt: skip
@@ -57,7 +59,7 @@ def _change(session: Session, data: dict[str, str | None], note: str, what: str)
 
 def _restart(session: Session) -> None:
     """Restart the agents, as a rollout does."""
-    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
+    now = dt.datetime.now(dt.UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
     annotation = {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": now}}}
     path = f"/apis/apps/v1/namespaces/{session.namespace}/daemonsets/cilium"
     try:

@@ -22,7 +22,9 @@ def build() -> list[Command]:
     disable = Command(
         "disable", short="Disable Hubble observability using Helm", example="cilium hubble disable", run=_disable
     )
-    forward = Command("port-forward", short="Forward the relay port to the local machine", example="cilium hubble port-forward",
+    forward = Command(
+        "port-forward", short="Forward the relay port to the local machine",
+        example="cilium hubble port-forward",
                       run=_port_forward)  # fmt: skip
     forward.flags.number("port-forward", 4245, "Local port to forward to. 0 will select a random port.")
     view = Command("ui", short="Open the Hubble UI", example="cilium hubble ui --open-browser=false", run=_ui)

@@ -54,7 +54,8 @@ def _value_flags(flags: FlagSet) -> None:
     flags.array(
         "set",
         [],
-        "Set helm values on the command line (can specify multiple or separate values with commas: key1=val1,key2=val2)",
+        "Set helm values on the command line (can specify multiple or separate values with commas: "
+        "key1=val1,key2=val2)",
     )
     flags.array("set-string", [], "Set helm STRING values on the command line")
     flags.array("set-file", [], "Set helm values from respective files specified via the command line")

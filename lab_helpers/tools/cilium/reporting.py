@@ -14,7 +14,7 @@ def build() -> list[Command]:
     command = Command(
         "status",
         short="Display status",
-        long="Display the status of a Cilium installation: agents, operator, Envoy, Hubble Relay, and what they manage.",
+        long="Display the status of Cilium: agents, operator, Envoy, Hubble Relay, and what they manage.",
         example="cilium status --wait",
         run=_status,
     )
@@ -63,7 +63,8 @@ def _status(call: Invocation) -> int:
     if not good:
         call.stderr.write(text + "\n")
         raise CiliumError(
-            "Unable to determine status:  timeout while waiting for status to become successful: context deadline exceeded"
+            "Unable to determine status:  timeout while waiting for status to become successful: context deadline "
+            "exceeded"
         )
     session.out.write(text + ("\n" if not flags["output"] else ""))
     return 0

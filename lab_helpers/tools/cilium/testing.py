@@ -11,7 +11,7 @@ def build() -> list[Command]:
     test = Command(
         "test",
         short="Validate connectivity in cluster",
-        long="Validate connectivity in cluster: clients and servers are deployed, connections tried, without and with policies.",
+        long="Validate connectivity: clients and servers are deployed, connections tried, with policies too.",
         example="""# Run all tests
 cilium connectivity test
 

@@ -1,4 +1,6 @@
-"""Which pod ``deploy/x``, ``ds/x``, ``svc/x`` or ``job/x`` means, and which container of it (kubectl polymorphichelpers, podutils)."""
+"""Which pod ``deploy/x``, ``ds/x``, ``svc/x`` or ``job/x`` means, and which container of it (kubectl
+polymorphichelpers, podutils).
+"""
 
 from typing import Any
 
@@ -30,7 +32,7 @@ def selector_text(selector: dict[str, Any]) -> str:
 
 
 def pods_of(session: Session, resource: Resource, body: dict[str, Any]) -> list[Pod]:
-    """The pods an object selects; the object itself when it is a pod. Raises KubectlError for kinds that select none."""
+    """The pods an object selects; a pod itself. Raises KubectlError for kinds that select none."""
     if resource.kind == "Pod":
         return [body]
     spec = body.get("spec") or {}

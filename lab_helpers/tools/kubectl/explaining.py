@@ -1,4 +1,6 @@
-"""Schemas of an OpenAPI v3 document, and the text ``kubectl explain`` prints for one (kubectl pkg/explain/v2 plaintext template)."""
+"""Schemas of an OpenAPI v3 document, and the text ``kubectl explain`` prints for one (kubectl pkg/explain/v2
+plaintext template).
+"""
 
 from collections.abc import Sequence
 from typing import Any

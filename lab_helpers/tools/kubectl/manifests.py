@@ -1,4 +1,6 @@
-"""Objects in files: ``-f`` names files, directories or standard input; YAML or JSON, one or several documents, lists unfolded."""
+"""Objects in files: ``-f`` names files, directories or standard input; YAML or JSON, one or several documents, lists
+unfolded.
+"""
 
 import os
 import re
@@ -14,7 +16,7 @@ _EXTENSIONS = (".json", ".yaml", ".yml")
 
 
 class Manifest(NamedTuple):
-    """An object and where it was written; `resource` and `namespace` ("" for cluster-wide ones) say where it belongs."""
+    """An object and where it was written; `resource` and `namespace` ("": cluster-wide) say where it belongs."""
 
     source: str
     body: dict[str, Any]
@@ -158,7 +160,9 @@ def _validated(session: Session, source: str, value: Any) -> None:
 
 
 def documents(session: Session) -> tuple[list[tuple[str, dict[str, Any]]], Failures]:
-    """What ``-f`` (and ``-R``) of the session name, as (source, object), and what could not be read. ``-k`` is refused."""
+    """What ``-f`` (and ``-R``) of the session name, as (source, object), and what could not be read. ``-k`` is
+    refused.
+    """
     if session.flag("kustomize"):
         raise not_bundled("-k (kustomize)", "apply plain manifests with -f")
     out: list[tuple[str, dict[str, Any]]] = []
@@ -175,7 +179,9 @@ def documents(session: Session) -> tuple[list[tuple[str, dict[str, Any]]], Failu
 
 
 def place(session: Session, source: str, body: dict[str, Any]) -> Manifest:
-    """Find an object's type and namespace. Raises KubectlError for an unknown type or a namespace that is not the one asked for."""
+    """Find an object's type and namespace. Raises KubectlError for an unknown type or a namespace that is not the one
+    asked for.
+    """
     try:
         resource = session.catalogue.of_kind(str(body.get("apiVersion") or ""), str(body["kind"]))
     except UnknownKindError as error:

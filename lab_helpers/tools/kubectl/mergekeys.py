@@ -1,6 +1,7 @@
 """Which lists of built-in kinds are merged by a key instead of replaced (patchMergeKey in k8s.io/api types).
 
-A key of "" marks a list of plain values that is merged as a set. Lists not named here are replaced whole, as are all lists of
+A key of "" marks a list of plain values that is merged as a set. Lists not named here are replaced whole, as are all
+lists of
 custom resources.
 """
 
@@ -29,7 +30,8 @@ _CONTAINER_LISTS = ("containers", "initContainers", "ephemeralContainers")
 _RETAINING = ("volumes", "strategy", "updateStrategy")
 
 BUILT_IN = frozenset({
-    "", "apps", "batch", "networking.k8s.io", "rbac.authorization.k8s.io", "policy", "autoscaling", "coordination.k8s.io",
+    "", "apps", "batch", "networking.k8s.io", "rbac.authorization.k8s.io", "policy", "autoscaling",
+    "coordination.k8s.io",
     "discovery.k8s.io", "scheduling.k8s.io", "storage.k8s.io", "node.k8s.io", "events.k8s.io", "certificates.k8s.io",
     "admissionregistration.k8s.io", "apiregistration.k8s.io", "apiextensions.k8s.io", "authentication.k8s.io",
     "authorization.k8s.io", "flowcontrol.apiserver.k8s.io",
@@ -52,7 +54,7 @@ def merge_key(kind: str, path: tuple[str, ...]) -> str | None:
         return "name"
     if kind in ("NetworkPolicy", "Ingress", "EndpointSlice", "Endpoints") and path[0] != "metadata":
         return None
-    if kind == "Service" and name in ("conditions",):
+    if kind == "Service" and name == "conditions":
         return "type"
     if kind == "ResourceQuota" or (name == "addresses" and kind != "Node"):
         return None

@@ -1,6 +1,8 @@
-"""The patch that brings a live object to a new configuration: three-way merge, strategic or plain (apimachinery strategicpatch, jsonmergepatch).
+"""The patch that brings a live object to a new configuration: three-way merge, strategic or plain (apimachinery
+strategicpatch, jsonmergepatch).
 
-`original` is what was applied last, `modified` what shall be, `current` what is. Fields that were applied before and are gone now
+`original` is what was applied last, `modified` what shall be, `current` what is. Fields that were applied before and
+are gone now
 are deleted; fields that differ are set; what others set stays.
 """
 
@@ -124,7 +126,9 @@ def _joined(first: Any, second: Any, kind: str, path: tuple[str, ...]) -> Any:
 
 
 def three_way(original: Mapping, modified: Mapping, current: Mapping, kind: str = "") -> Mapping:
-    """The patch; {} when nothing is to change. `kind` is the object's for built-in kinds, "" for others (plain merge patch)."""
+    """The patch; {} when nothing is to change. `kind` is the object's for built-in kinds, "" for others (plain merge
+    patch).
+    """
     removals = _Differ(kind, changes=False, deletions=True).mappings(original, modified, ())
     changes = _Differ(kind, changes=True, deletions=False).mappings(current, modified, ())
     patch: Mapping = _joined(_still_there(removals, current, kind), changes, kind, ())
@@ -137,7 +141,9 @@ def two_way(original: Mapping, modified: Mapping, kind: str = "") -> Mapping:
 
 
 def _still_there(removals: Mapping, current: Mapping, kind: str) -> Mapping:
-    """Removals without those the live object no longer has (kubectl sends them too; leaving them out keeps ``unchanged`` true)."""
+    """Removals without those the live object no longer has (kubectl sends them too; leaving them out keeps
+    ``unchanged`` true).
+    """
     out: Mapping = {}
     for key, value in removals.items():
         if value is None:

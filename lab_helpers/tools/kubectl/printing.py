@@ -60,7 +60,8 @@ def unknown_format(output: str, *, get: bool) -> KubectlError:
         allowed.append("wide")
     allowed.append("yaml")
     return KubectlError(
-        f'unable to match a printer suitable for the output format "{output}", allowed formats are: {",".join(sorted(allowed))}'
+        f'unable to match a printer suitable for the output format "{output}", allowed formats are: '
+        f"{','.join(sorted(allowed))}"
     )
 
 
@@ -137,7 +138,8 @@ def _jsonpath(name: str, argument: str, session: Session) -> Text:
             from lab_helpers.tools.kubectl.output.gosyntax import go_value
 
             raise KubectlError(
-                f'error executing jsonpath "{template}": Error executing template: {error}. Printing more information for '
+                f'error executing jsonpath "{template}": Error executing template: {error}. Printing more '
+                "information for "
                 f"debugging the template:\n\ttemplate was:\n\t\t{template}\n\tobject given to jsonpath engine was:\n"
                 f"\t\t{go_value(body)}\n\n"
             ) from error

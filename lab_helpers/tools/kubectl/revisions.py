@@ -51,7 +51,8 @@ def rollback_patch(kind: str, revision: Revision) -> tuple[Any, str]:
         annotations = {
             key: value
             for key, value in (revision.source["metadata"].get("annotations") or {}).items()
-            if key not in (_REVISION, "deployment.kubernetes.io/revision-history", "deployment.kubernetes.io/desired-replicas",
+            if key not in (_REVISION, "deployment.kubernetes.io/revision-history",
+                           "deployment.kubernetes.io/desired-replicas",
                            "deployment.kubernetes.io/max-replicas", "kubectl.kubernetes.io/last-applied-configuration",
                            "deprecated.deployment.rollback.to")
         }  # fmt: skip

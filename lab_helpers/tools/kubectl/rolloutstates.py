@@ -28,21 +28,24 @@ def _deployment(body: Body, revision: int) -> tuple[str, bool]:
             raise KubectlError(f'deployment "{name}" exceeded its progress deadline')
     wanted, updated = spec.get("replicas", 1), status.get("updatedReplicas", 0)
     if updated < wanted:
-        return (
-            f'Waiting for deployment "{name}" rollout to finish: {updated} out of {wanted} new replicas have been updated...\n',
-            False,
+        text = (
+            f'Waiting for deployment "{name}" rollout to finish: {updated} out of {wanted} new replicas have been '
+            "updated...\n"
         )
+        return text, False
     total, available = status.get("replicas", 0), status.get("availableReplicas", 0)
     if total > updated:
-        return (
-            f'Waiting for deployment "{name}" rollout to finish: {total - updated} old replicas are pending termination...\n',
-            False,
+        text = (
+            f'Waiting for deployment "{name}" rollout to finish: {total - updated} old replicas are pending '
+            "termination...\n"
         )
+        return text, False
     if available < updated:
-        return (
-            f'Waiting for deployment "{name}" rollout to finish: {available} of {updated} updated replicas are available...\n',
-            False,
+        text = (
+            f'Waiting for deployment "{name}" rollout to finish: {available} of {updated} updated replicas are '
+            "available...\n"
         )
+        return text, False
     return f'deployment "{name}" successfully rolled out\n', True
 
 
@@ -56,15 +59,17 @@ def _daemonset(body: Body) -> tuple[str, bool]:
     wanted = status.get("desiredNumberScheduled", 0)
     updated, available = status.get("updatedNumberScheduled", 0), status.get("numberAvailable", 0)
     if updated < wanted:
-        return (
-            f'Waiting for daemon set "{name}" rollout to finish: {updated} out of {wanted} new pods have been updated...\n',
-            False,
+        text = (
+            f'Waiting for daemon set "{name}" rollout to finish: {updated} out of {wanted} new pods have been '
+            "updated...\n"
         )
+        return text, False
     if available < wanted:
-        return (
-            f'Waiting for daemon set "{name}" rollout to finish: {available} of {wanted} updated pods are available...\n',
-            False,
+        text = (
+            f'Waiting for daemon set "{name}" rollout to finish: {available} of {wanted} updated pods are '
+            "available...\n"
         )
+        return text, False
     return f'daemon set "{name}" successfully rolled out\n', True
 
 
@@ -81,18 +86,20 @@ def _statefulset(body: Body) -> tuple[str, bool]:
     partition = (strategy.get("rollingUpdate") or {}).get("partition")
     if partition:
         if updated < wanted - partition:
-            return (
-                f"Waiting for partitioned roll out to finish: {updated} out of {wanted - partition} new pods have been updated...\n",
-                False,
+            text = (
+                f"Waiting for partitioned roll out to finish: {updated} out of {wanted - partition} new pods have "
+                "been updated...\n"
             )
+            return text, False
         return f"partitioned roll out complete: {updated} new pods have been updated...\n", True
     if status.get("updateRevision") != status.get("currentRevision"):
-        return (
-            f"waiting for statefulset rolling update to complete {updated} pods at revision {status.get('updateRevision')}...\n",
-            False,
+        text = (
+            f"waiting for statefulset rolling update to complete {updated} pods at revision "
+            f"{status.get('updateRevision')}...\n"
         )
-    return (
+        return text, False
+    text = (
         f"statefulset rolling update complete {status.get('currentReplicas', 0)} pods at revision "
-        f"{status.get('currentRevision')}...\n",
-        True,
+        f"{status.get('currentRevision')}...\n"
     )
+    return text, True

@@ -1,4 +1,6 @@
-"""Words that name resources: ``pods``, ``pods,svc``, ``pod NAME…``, ``TYPE/NAME …``, ``all`` (cli-runtime's resource builder)."""
+"""Words that name resources: ``pods``, ``pods,svc``, ``pod NAME…``, ``TYPE/NAME …``, ``all`` (cli-runtime's resource
+builder).
+"""
 
 from typing import Any, NamedTuple
 

@@ -8,7 +8,6 @@ from lab_helpers.tools.kubectl.errors import KubectlError
 from lab_helpers.tools.kubectl.options import overrides
 from lab_helpers.tools.rest import Catalogue, Client
 
-
 _open: list["Session"] = []
 
 
@@ -73,8 +72,8 @@ class Session:
             seconds = float(text) if text.isdigit() else parse_duration(text) / 1e9
         except ValueError as error:
             raise KubectlError(
-                f"Invalid timeout value. Timeout must be a single integer in seconds, or an integer followed by a "
-                f"corresponding time unit (e.g. 1s | 2m | 3h)"
+                "Invalid timeout value. Timeout must be a single integer in seconds, or an integer followed by a "
+                "corresponding time unit (e.g. 1s | 2m | 3h)"
             ) from error
         return seconds or None
 
@@ -84,7 +83,8 @@ class Session:
 
     def flag(self, name: str, default: Any = None) -> Any:
         """A flag's value, or `default` where the command has no such flag."""
-        return self.flags[name] if name in self.flags else default
+        found = self.flags.get(name)
+        return default if found is None else found.value.value
 
     def say(self, line: str) -> None:
         """Write a line to standard output."""

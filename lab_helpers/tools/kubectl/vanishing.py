@@ -9,7 +9,9 @@ from lab_helpers.tools.rest import ApiError, Client, Resource
 def wait_until_gone(
     client: Client, resource: Resource, namespace: str, name: str, uid: str = "", deadline: float | None = None
 ) -> None:
-    """Return when no object of that name (and uid) exists. `deadline` is time.monotonic(); KubectlError when it passes."""
+    """Return when no object of that name (and uid) exists. `deadline` is time.monotonic(); KubectlError when it
+    passes.
+    """
     path = resource.path(namespace)
     query = {"fieldSelector": f"metadata.name={name}"}
     while True:

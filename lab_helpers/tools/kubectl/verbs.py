@@ -1,4 +1,6 @@
-"""kubectl's commands: name, group on the help page, one line about it, and the module that implements it ("" for refused ones)."""
+"""kubectl's commands: name, group on the help page, one line about it, and the module that implements it ("" for
+refused ones).
+"""
 
 from typing import NamedTuple
 
@@ -36,7 +38,7 @@ VERBS = (
     Verb("delete", INTERMEDIATE, "Delete objects by file, name or label", "deleting"),
     Verb("rollout", DEPLOY, "Follow, undo, restart, pause rollouts", "rollouts", ("rollouts",)),
     Verb("scale", DEPLOY, "Change the number of replicas", "scaling"),
-    Verb("autoscale", DEPLOY, "(not bundled) make a HorizontalPodAutoscaler", "", (), "scale by hand with kubectl scale"),
+    Verb("autoscale", DEPLOY, "(not bundled) scale by load", "", (), "scale by hand with kubectl scale"),
     Verb("cluster-info", MANAGEMENT, "Where the API server and cluster services are", "informing", ("clusterinfo",)),
     Verb("top", MANAGEMENT, "Resource usage, where a metrics server runs", "topping"),
     Verb("cordon", MANAGEMENT, "Keep new pods off a node", "nodes"),

@@ -1,4 +1,5 @@
-"""The channel protocol of exec and port-forward over WebSocket, without I/O (k8s.io/apimachinery remotecommand v4 and v5).
+"""The channel protocol of exec and port-forward over WebSocket, without I/O (k8s.io/apimachinery remotecommand v4 and
+v5).
 
 Each binary message begins with a byte that names its channel. Version 5 adds a message that closes a channel.
 """

@@ -1,4 +1,4 @@
-"""Running a command in a container: exec over WebSocket, shaped like subprocess.run for callers that want no streams."""
+"""Running a command in a container: exec over WebSocket, also in the form of subprocess.run."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -94,6 +94,6 @@ def test_junit_has_a_case_for_each_test(tmp_path: Path) -> None:
     bad = Outcome(Action("no-policies/pod-to-pod/curl-ipv4-0: a -> b", place, ("curl",), True), "it failed")
     results = [Result(TESTS[0], (bad,), 1.0), Result(TESTS[1], (), 0.0, "skipped by condition")]
     write_junit(str(tmp_path / "junit.xml"), results)
-    suite = ElementTree.parse(tmp_path / "junit.xml").getroot()[0]
+    suite = ET.parse(tmp_path / "junit.xml").getroot()[0]
     assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("2", "1", "1")
     assert suite[0][0].text == "no-policies/pod-to-pod/curl-ipv4-0: a -> b: it failed"

@@ -1,4 +1,6 @@
-"""Commands whose output is recorded in ``goldens`` and compared with a real kubectl. They read, or fail, or only pretend to write."""
+"""Commands whose output is recorded in ``goldens`` and compared with a real kubectl. They read, or fail, or only
+pretend to write.
+"""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def normalized(text: str) -> str:
 
 
 def upstream(done: Done) -> Done:
-    """A real kubectl's result without its log lines; some builds write other words before errors of the command line."""
+    """A real kubectl's result without its log lines; some builds write other words before errors."""
     err = _NOISE.sub("", done.err)
     err = re.sub(r"^Error: (unknown|flag needs)", r"error: \1", err)
     err = re.sub(

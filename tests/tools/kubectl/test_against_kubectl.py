@@ -40,7 +40,8 @@ def test_live(name: str, bundled: Any, real: Any) -> None:
     theirs = _shown(real(*words))
     if os.environ.get("RECORD_GOLDENS"):
         version = json.loads(real("version", "--client", "-o", "json").out)["clientVersion"]["gitVersion"]
-        head = f"# kubectl {version} on the embedded cluster (Kubernetes v1.34.2), recorded by {Path(__file__).name}\n# {json.dumps(words)}\n"
+        origin = f"on the embedded cluster (Kubernetes v1.34.2), recorded by {Path(__file__).name}"
+        head = f"# kubectl {version} {origin}\n# {json.dumps(words)}\n"
         (HERE / "goldens" / f"{name}.txt").write_text(head + theirs, encoding="utf-8")
     assert _shown(bundled(*words)) == theirs
 

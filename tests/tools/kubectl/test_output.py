@@ -76,7 +76,8 @@ def test_columns_of_neighbouring_lines_only() -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(0, "0s"), (119, "119s"), (120, "2m"), (130, "2m10s"), (600, "10m"), (10_799, "179m"), (10_800, "3h"),
-     (11_100, "3h5m"), (100_000, "27h"), (180_000, "2d2h"), (864_000, "10d"), (86_400 * 800, "2y70d"), (-5, "<invalid>")],
+     (11_100, "3h5m"), (100_000, "27h"), (180_000, "2d2h"), (864_000, "10d"),
+     (86_400 * 800, "2y70d"), (-5, "<invalid>")],
 )  # fmt: skip
 def test_ages(seconds: float, text: str) -> None:
     assert human_duration(seconds) == text

@@ -106,7 +106,8 @@ def test_a_closed_pipe_ends_quietly(twin: Path) -> None:
 def test_edit_uses_the_editor(program: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     editor = tmp_path / "editor.py"
     editor.write_text(
-        "import pathlib, sys\np = pathlib.Path(sys.argv[1])\np.write_text(p.read_text().replace('mode: test', 'mode: edited'))\n",
+        "import pathlib, sys\np = pathlib.Path(sys.argv[1])\np.write_text(p.read_text().replace('mode: test', "
+        "'mode: edited'))\n",
         encoding="utf-8",
     )
     monkeypatch.setenv("KUBE_EDITOR", f"{sys.executable} {editor}")

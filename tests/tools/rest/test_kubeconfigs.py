@@ -56,7 +56,7 @@ def test_options_stand_above_the_file(config: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "text"),
     [
-        (Overrides(context="none"), 'Error in configuration: context was not found for specified context: none'),
+        (Overrides(context="none"), "Error in configuration: context was not found for specified context: none"),
         (Overrides(cluster="none"), 'error: no server found for cluster "none"'),
         (Overrides(user="none"), 'error: auth info "none" does not exist'),
         (Overrides(kubeconfig="/nowhere/at/all"), "error: stat /nowhere/at/all: no such file or directory"),
@@ -112,5 +112,5 @@ def test_without_a_configuration_it_is_the_local_port(tmp_path: Path, monkeypatc
 def test_broken_yaml_names_file_and_line(tmp_path: Path) -> None:
     path = tmp_path / "config"
     path.write_text("a: [\nb: c\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match="config.*yaml: line 3"):
+    with pytest.raises(ConfigError, match=r"config.*yaml: line 3"):
         resolve(Overrides(kubeconfig=str(path)))

@@ -90,6 +90,7 @@ def attempt(client: Client, action: Action) -> Outcome:
             )
         return Outcome(
             action,
-            f'command "{" ".join(action.command)}" failed with unexpected exit code: {expected[0]} (expected), found {done.exit_code}',
+            f'command "{" ".join(action.command)}" failed with unexpected exit code: {expected[0]} (expected), '
+            f"found {done.exit_code}",
         )
     return Outcome(action, "")

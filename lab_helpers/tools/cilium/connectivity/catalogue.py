@@ -1,4 +1,6 @@
-"""The tests: names in cilium-cli's order, policies, scenarios and what each shall find; those that are skipped here, by name."""
+"""The tests: names in cilium-cli's order, policies, scenarios and what each shall find; those that are skipped here,
+by name.
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -49,8 +51,13 @@ _DECIDED = {
     test.name: test
     for test in (
         _test("no-policies", None, (POD_TO_POD, always), (CLIENT_TO_CLIENT, always), (POD_TO_SERVICE, always)),
-        _test("allow-all-except-world", policies.ALLOW_ALL_EXCEPT_WORLD, (POD_TO_POD, always), (CLIENT_TO_CLIENT, always),
-              (POD_TO_SERVICE, always)),
+        _test(
+            "allow-all-except-world",
+            policies.ALLOW_ALL_EXCEPT_WORLD,
+            (POD_TO_POD, always),
+            (CLIENT_TO_CLIENT, always),
+            (POD_TO_SERVICE, always),
+        ),
         _test("client-ingress", policies.CLIENT_INGRESS, (CLIENT_TO_CLIENT, from_client2)),
         _test("client-ingress-knp", policies.CLIENT_INGRESS_KNP, (CLIENT_TO_CLIENT, from_client2)),
         _test("all-ingress-deny", policies.ALL_INGRESS_DENY, (POD_TO_POD, never)),
@@ -66,14 +73,33 @@ _DECIDED = {
         _test("client-egress-knp", policies.CLIENT_EGRESS_KNP, (POD_TO_POD, always)),
         _test("client-egress-expression", policies.CLIENT_EGRESS_EXPRESSION, (POD_TO_POD, always)),
         _test("client-egress-expression-knp", policies.CLIENT_EGRESS_EXPRESSION_KNP, (POD_TO_POD, always)),
-        _test("echo-ingress-from-other-client-deny", policies.ECHO_INGRESS_DENY, (POD_TO_POD, not_from_client2), below=True),
-        _test("client-ingress-from-other-client-icmp-deny", policies.CLIENT_ICMP_DENY, (CLIENT_TO_CLIENT, not_from_client2),
-              below=True),
+        _test(
+            "echo-ingress-from-other-client-deny",
+            policies.ECHO_INGRESS_DENY,
+            (POD_TO_POD, not_from_client2),
+            below=True,
+        ),
+        _test(
+            "client-ingress-from-other-client-icmp-deny",
+            policies.CLIENT_ICMP_DENY,
+            (CLIENT_TO_CLIENT, not_from_client2),
+            below=True,
+        ),
         _test("client-egress-to-echo-deny", policies.CLIENT_EGRESS_DENY, (POD_TO_POD, never), below=True),
-        _test("client-ingress-to-echo-named-port-deny", policies.NAMED_PORT_DENY, (POD_TO_POD, not_from_client2), below=True),
-        _test("client-egress-to-echo-expression-deny", policies.CLIENT_EGRESS_EXPRESSION_DENY, (POD_TO_POD, never), below=True),
+        _test(
+            "client-ingress-to-echo-named-port-deny",
+            policies.NAMED_PORT_DENY,
+            (POD_TO_POD, not_from_client2),
+            below=True,
+        ),
+        _test(
+            "client-egress-to-echo-expression-deny",
+            policies.CLIENT_EGRESS_EXPRESSION_DENY,
+            (POD_TO_POD, never),
+            below=True,
+        ),
     )
-}  # fmt: skip
+}
 
 _NAMES = """
 no-policies no-policies-from-outside no-policies-extra allow-all-except-world client-ingress client-ingress-knp
@@ -91,8 +117,8 @@ node-to-node-encryption egress-gateway egress-gateway-multigateway egress-gatewa
 egress-gateway-with-l7-policy pod-to-node-cidrpolicy north-south-loadbalancing-with-l7-policy echo-ingress-l7
 echo-ingress-l7-named-port client-egress-l7-method client-egress-l7 client-egress-l7-named-port client-egress-tls-sni
 client-egress-tls-sni-denied client-egress-tls-sni-wildcard client-egress-l7-set-header echo-ingress-auth-always-fail
-echo-ingress-mutual-auth-spiffe pod-to-ingress-service outside-to-ingress-service pod-to-itself-via-service l7-lb dns-only
-to-fqdns to-fqdns-with-proxy pod-to-controlplane-host pod-to-controlplane-host-cidr pod-to-k8s-on-controlplane
+echo-ingress-mutual-auth-spiffe pod-to-ingress-service outside-to-ingress-service pod-to-itself-via-service l7-lb
+dns-only to-fqdns to-fqdns-with-proxy pod-to-controlplane-host pod-to-controlplane-host-cidr pod-to-k8s-on-controlplane
 pod-to-k8s-on-controlplane-cidr policy-local-cluster-egress local-redirect-policy local-redirect-policy-with-node-dns
 pod-to-pod-no-frag bgp-control-plane-v1 bgp-control-plane-v2 multicast strict-mode-encryption strict-mode-encryption-v2
 ipsec-key-derivation-validation ztunnel-pod-to-pod-encryption host-firewall-ingress host-firewall-egress

@@ -1,4 +1,6 @@
-"""What the connectivity test deploys: three clients and two servers, near and far (cilium-cli connectivity/check/deployment.go)."""
+"""What the connectivity test deploys: three clients and two servers, near and far (cilium-cli
+connectivity/check/deployment.go).
+"""
 
 from typing import Any, NamedTuple
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from typing import NamedTuple
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from lab_helpers.tools.cilium.connectivity.actions import Outcome
 from lab_helpers.tools.cilium.connectivity.catalogue import Test
@@ -25,7 +25,7 @@ class Result(NamedTuple):
 def write_junit(path: str, results: list[Result]) -> None:
     """Write a JUnit file with one case for each test."""
     ran = [result for result in results if not result.skipped]
-    suite = ElementTree.Element(
+    suite = ET.Element(
         "testsuite",
         {
             "name": "connectivity test",
@@ -38,17 +38,17 @@ def write_junit(path: str, results: list[Result]) -> None:
         },
     )
     for result in results:
-        case = ElementTree.SubElement(
+        case = ET.SubElement(
             suite,
             "testcase",
             {"name": result.test.name, "classname": "connectivity test", "time": f"{result.seconds:.3f}"},
         )
         if result.skipped:
-            ElementTree.SubElement(case, "skipped", {"message": result.skipped})
+            ET.SubElement(case, "skipped", {"message": result.skipped})
         elif result.failures:
-            node = ElementTree.SubElement(case, "failure", {"message": f"{result.test.name} failed", "type": "failure"})
+            node = ET.SubElement(case, "failure", {"message": f"{result.test.name} failed", "type": "failure"})
             node.text = "\n".join(f"{outcome.action.title}: {outcome.problem}" for outcome in result.failures)
-    root = ElementTree.Element("testsuites", suite.attrib)
+    root = ET.Element("testsuites", suite.attrib)
     root.append(suite)
-    ElementTree.indent(root)
-    Path(path).write_bytes(ElementTree.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n")
+    ET.indent(root)
+    Path(path).write_bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n")

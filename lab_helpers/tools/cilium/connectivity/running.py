@@ -136,9 +136,8 @@ def _wait_ready(session: Session, namespace: str, name: str) -> None:
 def _places(session: Session, namespace: str) -> list[Place]:
     out = []
     for part in PARTS:
-        for pod in session.pods(f"name={part.name}", namespace):
-            if not pod["metadata"].get("deletionTimestamp"):
-                out.append(place_of(pod, part.name))
+        pods = session.pods(f"name={part.name}", namespace)
+        out += [place_of(pod, part.name) for pod in pods if not pod["metadata"].get("deletionTimestamp")]
     return out
 
 
@@ -196,7 +195,8 @@ def _run_one(session: Session, namespace: str, places: list[Place], test: Test, 
     applied: list[str] = []
     try:
         for policy in test.policies:
-            applied.append(_apply(session, namespace, policy))
+            path = _apply(session, namespace, policy)
+            applied.append(path)
         for scenario, works in test.scenarios:
             actions = list(_actions(session, test, scenario, works, places))
             with ThreadPoolExecutor(max_workers=6) as pool:
@@ -260,13 +260,15 @@ def _report(session: Session, namespace: str, results: list[Result]) -> int:
     session.say()
     if not failed:
         session.say(
-            f"✅ [{namespace}] All {len(ran)} tests ({actions} actions) successful, {skipped} tests skipped, 0 scenarios skipped."
+            f"✅ [{namespace}] All {len(ran)} tests ({actions} actions) successful, {skipped} tests skipped, 0 "
+            "scenarios skipped."
         )
         return 0
     wrong = sum(len(result.failures) for result in failed)
     session.say(f"📋 Test Report [{namespace}]")
     session.say(
-        f"❌ {len(failed)}/{len(ran)} tests failed ({wrong}/{actions} actions), {skipped} tests skipped, 0 scenarios skipped:"
+        f"❌ {len(failed)}/{len(ran)} tests failed ({wrong}/{actions} actions), {skipped} tests skipped, 0 scenarios "
+        "skipped:"
     )
     for result in failed:
         session.say(f"Test [{result.test.name}]:")

@@ -39,7 +39,8 @@ def _can_i(invocation: Invocation) -> int:
         raise not_bundled("kubectl auth can-i --list", "ask for one action")
     if len(session.args) != 2:
         raise KubectlError(
-            "you must specify two arguments: verb resource or verb resource/resourceName.\nSee 'kubectl auth can-i -h' for help and examples."
+            "you must specify two arguments: verb resource or verb resource/resourceName.\nSee 'kubectl auth can-i "
+            "-h' for help and examples."
         )
     verb, what = session.args
     spec: dict[str, Any]

@@ -14,8 +14,13 @@ from lab_helpers.tools.rest import kubeconfigs
 
 Config = dict[str, Any]
 
-_SECRET = {"certificate-authority-data": "DATA+OMITTED", "client-certificate-data": "DATA+OMITTED", "client-key-data": "DATA+OMITTED",
-           "token": "REDACTED", "password": "REDACTED"}  # fmt: skip
+_SECRET = {
+    "certificate-authority-data": "DATA+OMITTED",
+    "client-certificate-data": "DATA+OMITTED",
+    "client-key-data": "DATA+OMITTED",
+    "token": "REDACTED",
+    "password": "REDACTED",
+}
 
 
 def build(_name: str) -> Command:
@@ -23,7 +28,9 @@ def build(_name: str) -> Command:
     command = Command(
         "config SUBCOMMAND",
         short="Read and change kubeconfig files",
-        example="kubectl config get-contexts\nkubectl config use-context cilium-labs\nkubectl config set-context --current --namespace=shop",
+        example="kubectl config get-contexts\n"
+        "kubectl config use-context cilium-labs\n"
+        "kubectl config set-context --current --namespace=shop",
     )
     view = Command("view [flags]", short="The merged configuration, secrets left out", run=_view)
     view.flags.bool("flatten", False, "Put certificates into the output instead of their paths")
@@ -102,7 +109,8 @@ def _view(invocation: Invocation) -> int:
 
 _ORDER = (
     "kind", "apiVersion", "preferences", "clusters", "users", "contexts", "current-context",
-    "name", "cluster", "user", "context", "server", "tls-server-name", "insecure-skip-tls-verify", "certificate-authority",
+    "name", "cluster", "user", "context", "server", "tls-server-name", "insecure-skip-tls-verify",
+    "certificate-authority",
     "certificate-authority-data", "proxy-url", "client-certificate", "client-certificate-data", "client-key",
     "client-key-data", "token", "tokenFile", "username", "password", "namespace",
 )  # fmt: skip
@@ -326,7 +334,8 @@ def _rename(invocation: Invocation) -> int:
         raise KubectlError(f'cannot rename the context "{old}", it\'s not in {_file_with(session, "contexts", old)}')
     if kubeconfigs.entry(config, "contexts", new) is not None:
         raise KubectlError(
-            f'cannot rename the context "{old}", the context "{new}" already exists in {_file_with(session, "contexts", new)}'
+            f'cannot rename the context "{old}", the context "{new}" already exists in '
+            f"{_file_with(session, 'contexts', new)}"
         )
     path = _file_with(session, "contexts", old)
     kept = _read(path)

@@ -49,7 +49,8 @@ def run(invocation: Invocation) -> int:
     session = Session(invocation)
     if not session.args and not session.flags["filename"] and not session.flags["kustomize"]:
         raise KubectlError(
-            'You must specify the type of resource to describe. Use "kubectl api-resources" for a complete list of supported '
+            'You must specify the type of resource to describe. Use "kubectl api-resources" for a complete list of '
+            "supported "
             "resources."
         )
     found, errors = _found(session)

@@ -1,6 +1,6 @@
 """``kubectl diff`` (kubectl pkg/cmd/diff): a unified difference made here, no diff program needed."""
 
-import datetime
+import datetime as dt
 import difflib
 import json
 import os
@@ -83,7 +83,7 @@ def _show(session: Session, entry: Manifest) -> bool:
         f"{tempfile.gettempdir()}{os.sep}{word}-{random.randrange(10**8, 10**10)}" for word in ("LIVE", "MERGED")
     ]
     old, new = (f"{folder}{os.sep}{name}" for folder in folders)
-    now = datetime.datetime.now().astimezone()
+    now = dt.datetime.now().astimezone()
     stamp = f"\t{now:%Y-%m-%d %H:%M:%S}.{now.microsecond:06}000 {now:%z}"
     lines = list(difflib.unified_diff(_lines(session, before), _lines(session, after), old, new, stamp[1:], stamp[1:]))
     if lines:

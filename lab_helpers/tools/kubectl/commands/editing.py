@@ -1,4 +1,6 @@
-"""``kubectl edit``: an object as YAML in $KUBE_EDITOR or $EDITOR, and the difference as a patch (kubectl pkg/cmd/util/editor)."""
+"""``kubectl edit``: an object as YAML in $KUBE_EDITOR or $EDITOR, and the difference as a patch (kubectl
+pkg/cmd/util/editor).
+"""
 
 import os
 import shlex
@@ -104,10 +106,7 @@ def _edit(session: Session, item: Found) -> int:
             )
             return 1 if complaint else 0
         try:
-            found = list(parse_documents(content, item.shown))
-            if len(found) != 1 or not isinstance(found[0], dict):
-                raise KubectlError("the file must hold one object")
-            message = _save(session, item, shown, found[0])
+            message = _save(session, item, shown, _only_object(content, item.shown))
         except (KubectlError, ApiError) as error:
             text = kubectl_text(error) if isinstance(error, ApiError) else error.line
             complaint = "".join(f"# {line}\n" for line in text.splitlines()) + "#\n"
@@ -116,6 +115,14 @@ def _edit(session: Session, item: Found) -> int:
         os.unlink(path)
         session.say(message)
         return 0
+
+
+def _only_object(content: str, source: str) -> dict[str, Any]:
+    """The one object in an edited file. Raises KubectlError."""
+    found = list(parse_documents(content, source))
+    if len(found) != 1 or not isinstance(found[0], dict):
+        raise KubectlError("the file must hold one object")
+    return found[0]
 
 
 def _save(session: Session, item: Found, before: dict[str, Any], after: dict[str, Any]) -> str:

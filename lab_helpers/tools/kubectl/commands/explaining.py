@@ -28,7 +28,8 @@ def run(invocation: Invocation) -> int:
     session = Session(invocation)
     if not session.args:
         raise KubectlError(
-            'You must specify the type of resource to explain. Use "kubectl api-resources" for a complete list of supported resources.'
+            'You must specify the type of resource to explain. Use "kubectl api-resources" for a complete list of '
+            "supported resources."
         )
     if len(session.args) > 1:
         raise KubectlError(
@@ -56,7 +57,8 @@ def run(invocation: Invocation) -> int:
         if error.code != 404:
             raise
         raise KubectlError(
-            f'couldn\'t find resource for "{resource.api_version}, Kind={resource.kind}": the server offers no schema for it'
+            f'couldn\'t find resource for "{resource.api_version}, Kind={resource.kind}": the server offers no '
+            "schema for it"
         ) from error
     try:
         session.out.write(explain_text(Schemas(document), resource, fields, recursive=session.flags["recursive"]))

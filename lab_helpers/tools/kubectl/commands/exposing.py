@@ -67,7 +67,8 @@ def _service(session: Session, kind: str, body: dict[str, Any], chosen: str) -> 
         selector = body["metadata"].get("labels") or {}
         if not selector:
             raise KubectlError(
-                "couldn't retrieve selectors via --selector flag or introspection: the pod has no labels and cannot be exposed"
+                "couldn't retrieve selectors via --selector flag or introspection: the pod has no labels and cannot "
+                "be exposed"
             )
     elif kind == "Service":
         selector = spec.get("selector") or {}

@@ -27,7 +27,7 @@ kubectl port-forward backend 8080 -n shop""",
     return command
 
 
-def _number(text: str, word: str) -> int:
+def _number(text: str) -> int:
     if not text.isdigit() or int(text) > 65535:
         raise KubectlError(f"error parsing local port '{text}': strconv.ParseUint: parsing \"{text}\": invalid syntax")
     return int(text)
@@ -95,7 +95,7 @@ def run(invocation: Invocation) -> int:
             if not number:
                 raise KubectlError(f"Pod '{pod['metadata']['name']}' does not have a named port '{remote}'")
         default = remote if remote.isdigit() else str(number)
-        wanted.append((_number(default if local == remote else local, text), number))
+        wanted.append((_number(default if local == remote else local), number))
     forwarders = _listen(session, pod["metadata"], wanted)
     session.out.flush()
     try:
@@ -154,7 +154,8 @@ def _listen(session: Session, pod: dict[str, Any], wanted: list[tuple[int, int]]
         if len(forwarders) == before:
             for problem in problems:
                 session.complain(
-                    f"Unable to listen on port {local}: Listeners failed to create with the following errors: [{problem}]"
+                    f"Unable to listen on port {local}: Listeners failed to create with the following errors: "
+                    f"[{problem}]"
                 )
             raise KubectlError(f"unable to listen on any of the requested ports: [{{{local} {remote}}}]")
     return forwarders

@@ -77,7 +77,8 @@ def run(invocation: Invocation) -> int:
     from_files = bool(flags["filename"] or flags["kustomize"])
     if not session.args and not from_files:
         session.complain(
-            'You must specify the type of resource to get. Use "kubectl api-resources" for a complete list of supported '
+            'You must specify the type of resource to get. Use "kubectl api-resources" for a complete list of '
+            "supported "
             "resources.\n"
         )
         raise KubectlError(_NOTHING_NAMED)

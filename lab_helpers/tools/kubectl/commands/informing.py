@@ -27,7 +27,9 @@ def _api_resources() -> Command:
     command = Command(
         "api-resources",
         short="The resource types of the server",
-        example="kubectl api-resources\nkubectl api-resources --api-group=cilium.io\nkubectl api-resources --namespaced=false -o wide",
+        example="kubectl api-resources\n"
+        "kubectl api-resources --api-group=cilium.io\n"
+        "kubectl api-resources --namespaced=false -o wide",
         run=_list_resources,
     )
     flags = command.flags
@@ -191,7 +193,8 @@ def _warn_of_skew(session: Session, server: dict[str, Any]) -> None:
     minor = "".join(char for char in str(server.get("minor", "")) if char.isdigit())
     if minor and abs(int(minor) - int(CLIENT_VERSION["minor"])) > 1:
         session.complain(
-            f"WARNING: version difference between client ({CLIENT_VERSION['major']}.{CLIENT_VERSION['minor']}) and server "
+            f"WARNING: version difference between client ({CLIENT_VERSION['major']}.{CLIENT_VERSION['minor']}) and "
+            "server "
             f"({server.get('major')}.{minor}) exceeds the supported minor version skew of +/-1"
         )
 

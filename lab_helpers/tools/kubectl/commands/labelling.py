@@ -58,8 +58,10 @@ def _changes(words: list[str], thing: str) -> tuple[dict[str, str], list[str]]:
             if thing == "label" and not re.fullmatch(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?", value):
                 raise KubectlError(
                     f'invalid label value: "{value}": a valid label must be an empty string or consist of alphanumeric '
-                    "characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or "
-                    "'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+                    "characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. "
+                    "'MyValue',  or "
+                    "'my_value',  or '12345', regex used for validation is "
+                    "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
                 )
             new[key] = value
         elif word.endswith("-"):
@@ -109,7 +111,8 @@ def _change(session: Session, item: Found, key: str, new: dict[str, str], gone: 
             raise KubectlError(f"'{taken[0]}' already has a value ({now[taken[0]]}), and --overwrite is false")
         if taken:
             raise KubectlError(
-                f"--overwrite is false but found the following declared annotation(s): '{taken[0]}' already has a value ({now[taken[0]]})"
+                f"--overwrite is false but found the following declared annotation(s): '{taken[0]}' already has a "
+                f"value ({now[taken[0]]})"
             )
     for name in gone:
         if name not in now:

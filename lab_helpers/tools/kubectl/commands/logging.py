@@ -12,7 +12,10 @@ from lab_helpers.tools.kubectl.sessions import Session
 from lab_helpers.tools.rest import ApiError, RestError, kubectl_text
 from lab_helpers.tools.rest.clients import quote
 
-_EXPECTED = "expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or TYPE/NAME is a required argument for the logs command"
+_EXPECTED = (
+    "expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\n"
+    "POD or TYPE/NAME is a required argument for the logs command"
+)
 _LOCK = threading.Lock()
 
 

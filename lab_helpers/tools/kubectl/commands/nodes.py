@@ -104,11 +104,13 @@ def _sorted_out(session: Session, pods: list[dict[str, Any]]) -> tuple[list[dict
             warnings.append(f"ignoring DaemonSet-managed Pods: {', '.join(groups['daemonset'])}")
         else:
             errors.append(
-                f"cannot delete DaemonSet-managed Pods (use --ignore-daemonsets to ignore): {', '.join(groups['daemonset'])}"
+                "cannot delete DaemonSet-managed Pods (use --ignore-daemonsets to ignore): "
+                f"{', '.join(groups['daemonset'])}"
             )
     if "local" in groups:
         errors.append(
-            f"cannot delete Pods with local storage (use --delete-emptydir-data to override): {', '.join(groups['local'])}"
+            "cannot delete Pods with local storage (use --delete-emptydir-data to override): "
+            f"{', '.join(groups['local'])}"
         )
     if "bare" in groups:
         names = ", ".join(groups["bare"])

@@ -14,7 +14,9 @@ def build(_name: str) -> Command:
     command = Command(
         "replace -f FILENAME",
         short="Replace objects by what files hold",
-        example="# Replace, or delete and create again\nkubectl replace -f pod.yaml\nkubectl replace --force -f pod.yaml",
+        example="# Replace, or delete and create again\n"
+        "kubectl replace -f pod.yaml\n"
+        "kubectl replace --force -f pod.yaml",
         run=run,
     )
     flags = command.flags

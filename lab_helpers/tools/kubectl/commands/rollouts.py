@@ -1,6 +1,8 @@
-"""``kubectl rollout``: status, history, undo, restart, pause, resume (kubectl pkg/cmd/rollout, pkg/polymorphichelpers)."""
+"""``kubectl rollout``: status, history, undo, restart, pause, resume (kubectl pkg/cmd/rollout,
+pkg/polymorphichelpers).
+"""
 
-import datetime
+import datetime as dt
 import time
 from typing import Any
 
@@ -156,7 +158,7 @@ def _undo(invocation: Invocation) -> int:
         if number:
             chosen = next((entry for entry in history if entry.number == number), None)
             if chosen is None:
-                raise KubectlError("unable to find specified revision {} in history".format(number))
+                raise KubectlError(f"unable to find specified revision {number} in history")
         else:
             earlier = [entry for entry in history if entry.number != current]
             if not earlier:
@@ -189,14 +191,16 @@ def _patch(invocation: Invocation, operation: str, patch: dict[str, Any]) -> int
                 raise KubectlError(f'{item.resource.full_name} "{item.name}" {verb} is not supported')
             if bool(body["spec"].get("paused")) == (operation == "paused"):
                 raise KubectlError(
-                    f'{item.resource.full_name} "{item.name}" is {"already paused" if operation == "paused" else "not paused"}'
+                    f'{item.resource.full_name} "{item.name}" is '
+                    f"{'already paused' if operation == 'paused' else 'not paused'}"
                 )
         else:
             if item.resource.kind not in _KINDS:
                 raise KubectlError(f'{item.resource.full_name} "{item.name}" restarting is not supported')
             if body["spec"].get("paused"):
                 raise KubectlError(
-                    f'{item.resource.full_name} "{item.name}" can\'t restart paused deployment (run rollout resume first)'
+                    f'{item.resource.full_name} "{item.name}" can\'t restart paused deployment (run rollout resume '
+                    "first)"
                 )
         if dry_run(session) != "client":
             query = {"fieldManager": session.flags["field-manager"]}
@@ -209,7 +213,7 @@ def _patch(invocation: Invocation, operation: str, patch: dict[str, Any]) -> int
 
 
 def _restart(invocation: Invocation) -> int:
-    now = datetime.datetime.now().astimezone().replace(microsecond=0).isoformat()
+    now = dt.datetime.now().astimezone().replace(microsecond=0).isoformat()
     if now.endswith("+00:00"):
         now = now[:-6] + "Z"
     annotations = {"kubectl.kubernetes.io/restartedAt": now}

@@ -78,7 +78,8 @@ class _JsonPath:
             rest = f"={value}" if equals else ""
         if rest and not rest.startswith("="):
             raise KubectlError(
-                "jsonpath wait format must be --for=jsonpath='{.status.readyReplicas}'=3 or --for=jsonpath='{.status.readyReplicas}'"
+                "jsonpath wait format must be --for=jsonpath='{.status.readyReplicas}'=3 or "
+                "--for=jsonpath='{.status.readyReplicas}'"
             )
         self.value: str | None = rest[1:].strip("'\"") if rest else None
         if rest and not self.value:
@@ -159,7 +160,8 @@ def run(invocation: Invocation) -> int:
     reporter = Reporter(session)
     for item in found:
         try:
-            if all([_wait(session, item, test, deadline) for test in tests]):
+            met = [_wait(session, item, test, deadline) for test in tests]
+            if all(met):
                 reporter.tell(item.shown, "condition met", item.body or {})
         except (KubectlError, ApiError) as error:
             failed.append(error)

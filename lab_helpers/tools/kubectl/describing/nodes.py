@@ -137,7 +137,8 @@ def _load(page: Page, pods: Sequence[Body], allocatable: Body) -> None:
             for kind in ("requests", "limits"):
                 amount = _amounts(pod, kind).get(resource, Fraction(0))
                 cells.append(
-                    f"{_text(resource, amount, powers_of_two=True)} ({_share(amount, whole.get(resource, Fraction(0)))})"
+                    f"{_text(resource, amount, powers_of_two=True)} "
+                    f"({_share(amount, whole.get(resource, Fraction(0)))})"
                 )
         cells.append(age(pod["metadata"].get("creationTimestamp")))
         page.line(1, "\t".join(cells))

@@ -1,6 +1,6 @@
 """NetworkPolicies."""
 
-import datetime
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +12,7 @@ Body = Mapping[str, Any]
 def network_policy(page: Page, body: Body) -> None:
     """A NetworkPolicy."""
     page.head(body)
-    moment = datetime.datetime.fromisoformat(body["metadata"]["creationTimestamp"].replace("Z", "+00:00")).astimezone()
+    moment = dt.datetime.fromisoformat(body["metadata"]["creationTimestamp"]).astimezone()
     zone = moment.tzname() or "UTC"
     page.line(0, f"Created on:\t{moment:%Y-%m-%d %H:%M:%S %z} {zone}")
     page.tags(body)

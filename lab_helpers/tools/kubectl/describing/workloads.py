@@ -30,7 +30,8 @@ def deployment(page: Page, body: Body, replicasets: Sequence[Body]) -> None:
     if rolling:
         page.line(
             0,
-            f"RollingUpdateStrategy:\t{rolling.get('maxUnavailable')} max unavailable, {rolling.get('maxSurge')} max surge",
+            f"RollingUpdateStrategy:\t{rolling.get('maxUnavailable')} max unavailable, {rolling.get('maxSurge')} "
+            "max surge",
         )
     template(page, spec["template"])
     page.conditions(status)
@@ -58,7 +59,8 @@ def newest(body: Body, replicasets: Sequence[Body]) -> Body | None:
 def _replicasets(items: Sequence[Body]) -> str:
     return (
         ", ".join(
-            f"{item['metadata']['name']} ({(item.get('status') or {}).get('replicas', 0)}/{item['spec'].get('replicas', 0)} "
+            f"{item['metadata']['name']} "
+            f"({(item.get('status') or {}).get('replicas', 0)}/{item['spec'].get('replicas', 0)} "
             "replicas created)"
             for item in items
         )

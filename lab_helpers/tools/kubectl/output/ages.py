@@ -6,9 +6,9 @@ from typing import Any
 
 def parse_time(text: str) -> float:
     """Seconds since 1970 of an RFC 3339 time. Raises ValueError."""
-    import datetime
+    import datetime as dt
 
-    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+    return dt.datetime.fromisoformat(text).timestamp()
 
 
 def human_duration(seconds: float) -> str:
@@ -51,11 +51,11 @@ def age(timestamp: Any, now: float | None = None) -> str:
 
 def long_time(timestamp: Any) -> str:
     """``Mon, 02 Jan 2006 15:04:05 +0000`` in the local zone, as describe prints times."""
-    import datetime
+    import datetime as dt
 
     if not timestamp:
         return ""
-    moment = datetime.datetime.fromisoformat(str(timestamp).replace("Z", "+00:00")).astimezone()
+    moment = dt.datetime.fromisoformat(str(timestamp)).astimezone()
     days = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
     months = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
     return f"{days[moment.weekday()]}, {moment:%d} {months[moment.month - 1]} {moment:%Y %H:%M:%S %z}"

@@ -1,4 +1,5 @@
-"""kubectl's dialect of JSONPath (k8s.io/client-go util/jsonpath): templates with fields, indices, slices, filters, ranges.
+"""kubectl's dialect of JSONPath (k8s.io/client-go util/jsonpath): templates with fields, indices, slices, filters,
+ranges.
 
 ``{.items[*].metadata.name}``, ``{range .items[*]}{.metadata.name}{"\\t"}{.status.phase}{"\\n"}{end}``,
 ``{.items[?(@.status.phase=="Running")].metadata.name}``, ``{..name}``. Text outside braces is printed as it is.

@@ -35,13 +35,13 @@ def labels_text(labels: dict[str, str] | None) -> str:
     return ",".join(f"{key}={value}" for key, value in sorted((labels or {}).items())) or "<none>"
 
 
-def as_table(resource: Resource, answer: dict[str, Any]) -> dict[str, Any]:
+def as_table(answer: dict[str, Any]) -> dict[str, Any]:
     """An answer that is no Table, as one: names and ages."""
     if answer.get("kind") == "Table":
         return answer
     from lab_helpers.tools.kubectl.output.ages import age
 
-    items = answer["items"] if "items" in answer else [answer]
+    items = answer.get("items", [answer])
     return {
         "kind": "Table",
         "columnDefinitions": [{"name": "Name"}, {"name": "Age"}],
@@ -86,7 +86,7 @@ class TablePrinter:
 
     def add(self, resource: Resource, answer: dict[str, Any], event: str = "") -> None:
         """Add the rows of an answer about one type."""
-        table = as_table(resource, answer)
+        table = as_table(answer)
         rows = table.get("rows") or []
         if table.get("columnDefinitions"):
             self._columns = table["columnDefinitions"]

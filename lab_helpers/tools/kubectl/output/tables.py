@@ -5,7 +5,7 @@ from typing import TextIO
 
 
 class Tabwriter:
-    """Rows whose cells, the last excepted, are padded to the widest of their column; widths are kept between flushes."""
+    """Rows whose cells, except the last, are padded to the widest of their column; widths outlive flushes."""
 
     def __init__(self, out: TextIO, *, minimum: int = 6, padding: int = 3) -> None:
         self._out = out
@@ -40,7 +40,9 @@ class Tabwriter:
 
 
 def aligned(rows: Iterable[Sequence[str]], *, minimum: int = 0, padding: int = 2) -> list[str]:
-    """Rows as lines in the manner of text/tabwriter: a column is a run of adjacent rows that have that cell followed by a tab."""
+    """Rows as lines in the manner of text/tabwriter: a column is a run of adjacent rows that have that cell followed
+    by a tab.
+    """
     table = [list(row) for row in rows]
     widths: list[list[int]] = [[0] * max(len(row) - 1, 0) for row in table]
     deepest = max((len(row) - 1 for row in table), default=0)

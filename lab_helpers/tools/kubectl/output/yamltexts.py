@@ -1,6 +1,7 @@
 """YAML as sigs.k8s.io/yaml writes it: keys sorted its way, block style, go-yaml's rules for quoting.
 
-PyYAML's emitter descends from the same library as go-yaml's, so lines break and quotes fall alike; which scalars need quotes
+PyYAML's emitter descends from the same library as go-yaml's, so lines break and quotes fall alike; which scalars need
+quotes
 is decided here, by go-yaml's resolver (sigs.k8s.io/yaml/goyaml.v2 resolve.go, sorter.go).
 """
 
@@ -12,15 +13,55 @@ from typing import Any
 import yaml
 
 _WORDS = frozenset(
-    "true True TRUE false False FALSE y Y n N yes Yes YES no No NO on On ON off Off OFF ~ null Null NULL << "
-    ".nan .NaN .NAN .inf .Inf .INF +.inf +.Inf +.INF -.inf -.Inf -.INF".split()
+    [
+        "true",
+        "True",
+        "TRUE",
+        "false",
+        "False",
+        "FALSE",
+        "y",
+        "Y",
+        "n",
+        "N",
+        "yes",
+        "Yes",
+        "YES",
+        "no",
+        "No",
+        "NO",
+        "on",
+        "On",
+        "ON",
+        "off",
+        "Off",
+        "OFF",
+        "~",
+        "null",
+        "Null",
+        "NULL",
+        "<<",
+        ".nan",
+        ".NaN",
+        ".NAN",
+        ".inf",
+        ".Inf",
+        ".INF",
+        "+.inf",
+        "+.Inf",
+        "+.INF",
+        "-.inf",
+        "-.Inf",
+        "-.INF",
+    ]
 )
 _NUMBER = re.compile(
     r"[-+]?(0[xX][0-9a-fA-F]+|0[oO]?[0-7]+|0[bB][01]+|[1-9][0-9]*|0)$|[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$"
 )
 _SEXAGESIMAL = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?$")
 _TIME = re.compile(
-    r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt ][0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}(?:\.[0-9]*)?(?: ?(?:Z|[-+][0-9]{2}:[0-9]{2}))?)?$"
+    r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt ][0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}(?:\.[0-9]*)?(?: "
+    r"?(?:Z|[-+][0-9]{2}:[0-9]{2}))?)?$"
 )
 
 

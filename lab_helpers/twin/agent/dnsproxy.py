@@ -15,6 +15,7 @@ from lab_helpers.policy.requests import dns_allows
 from lab_helpers.twin.agent.nodeagents import NodeAgent
 from lab_helpers.twin.datapath.packets import Packet
 from lab_helpers.twin.datapath.proxies import Redirection
+from lab_helpers.twin.datapath.tables import ProxyKey
 from lab_helpers.twin.interfaces import ByteStream, ConnectionFailed
 
 if TYPE_CHECKING:
@@ -137,6 +138,9 @@ class DnsProxy:
         self, redirection: Redirection, l7: flow_pb2.Layer7, packet: Packet, verdict: flow_pb2.Verdict.ValueType
     ) -> None:
         agent = self._agent
+        kind = "responses" if l7.type == flow_pb2.RESPONSE else "requests"
+        key = ProxyKey(redirection.endpoint.id, redirection.direction, "dns", redirection.packet.dport, kind)
+        agent.tables.count_proxied(key, "denied" if verdict == flow_pb2.DROPPED else "forwarded")
         if not agent.tables.observers:
             return
         source, destination = redirection.source, redirection.destination

@@ -80,6 +80,8 @@ class EndpointKeeper:
         self.random = numbers
         self.filter = LabelFilter()
         self._ids = EndpointIds(numbers)
+        self.regenerations = 0
+        """Endpoint regenerations since the program started."""
         self._delete_queue: list[str] = []
         self._ifindex = 10
 
@@ -318,6 +320,7 @@ class EndpointKeeper:
         inner.policy = RealizedPolicy(self.repository, subject, endpoint.audit)
         endpoint.desired_revision = self.repository.revision
         endpoint.regenerations += 1
+        self.regenerations += 1
         endpoint.become(EndpointState.READY, "Successfully regenerated endpoint program", now)
         self.notifier.regenerated(endpoint.id, inner.labels)
 

@@ -16,6 +16,7 @@ from lab_helpers.policy.requests import HTTPRequest, HTTPRule, http_allows
 from lab_helpers.twin.agent.nodeagents import NodeAgent
 from lab_helpers.twin.datapath.packets import Packet
 from lab_helpers.twin.datapath.proxies import Redirection
+from lab_helpers.twin.datapath.tables import ProxyKey
 from lab_helpers.twin.interfaces import ByteStream, ConnectionFailed
 
 __all__ = ["HttpProxy"]
@@ -241,6 +242,9 @@ class _Connection:
 
     def _log(self, l7: flow_pb2.Layer7, *, allowed: bool = True) -> None:
         agent, redirection = self._agent, self._redirection
+        kind = "responses" if l7.type == flow_pb2.RESPONSE else "requests"
+        key = ProxyKey(redirection.endpoint.id, redirection.direction, "http", redirection.packet.dport, kind)
+        agent.tables.count_proxied(key, "forwarded" if allowed else "denied")
         if not agent.tables.observers:
             return
         packet: Packet = redirection.packet

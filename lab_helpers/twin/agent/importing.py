@@ -45,6 +45,8 @@ class PolicyImporter:
         self._config = config
         self._log = log
         self._notifier = notifier
+        self.changes = {"success": 0, "fail": 0}
+        """Policy changes by outcome."""
         self._kinds = dict(POLICY_RESOURCES)
         if not network_policies:
             del self._kinds["networkpolicies.networking.k8s.io"]
@@ -68,6 +70,7 @@ class PolicyImporter:
             before = self._repository.revision
             after = self._repository.remove(PolicyRef(kind, change.key.namespace, change.key.name))
             if after != before:
+                self.changes["success"] += 1
                 self._log.info("Deleted policy", **_fields(kind, change.object), policyRevision=after)
                 self._notify(kind, change.object, after, 0, deleted=True)
             return after != before
@@ -81,8 +84,10 @@ class PolicyImporter:
         except PolicyEngineError as error:
             message = getattr(error, "message", str(error))
             self._log.warning(f"Unable to add {kind}", **_fields(kind, obj), error=message)
+            self.changes["fail"] += 1
             return False
         revision = self._repository.upsert(policy)
+        self.changes["success"] += 1
         self._log.info("Imported policy", **_fields(kind, obj), policyRevision=revision, rules=len(policy.rules))
         self._notify(kind, obj, revision, len(policy.rules), deleted=False)
         for notice in policy.warnings:

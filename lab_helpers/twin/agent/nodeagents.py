@@ -31,6 +31,7 @@ from lab_helpers.twin.objects.storage import Change
 
 if TYPE_CHECKING:
     from lab_helpers.hubble.serving.nodelogs import NodeLog
+    from lab_helpers.twin.agent.metrics.flowmetrics import FlowMetrics
 
 __all__ = ["NodeAgent"]
 
@@ -51,6 +52,8 @@ class NodeAgent(EndpointKeeper):
         self.version = ""
         self.importer = PolicyImporter(self.repository, self.settings.policy, self.log)
         self.hubble: NodeLog | None = None
+        self.flow_metrics: FlowMetrics | None = None
+        self._next_metrics: FlowMetrics | None = None
         self.started_at = ""
         self.on_hubble: Callable[[], None] = lambda: None
         self._collector: Timer | None = None
@@ -64,8 +67,10 @@ class NodeAgent(EndpointKeeper):
         minor = ".".join(version.removeprefix("v").split(".")[:2])
         known = Version(minor) if minor in set(Version) else Version.V1_20
         settings = Settings.from_config_map(data, version=known)
+        self._next_metrics = _flow_metrics(data) if settings.hubble else None
         self.filter = LabelFilter(settings.labels)
         self.settings = settings
+        self.regenerations = 0
         self.version = version.removeprefix("v")
         self.repository = Repository(settings.policy)
         previous = self.addresses.local
@@ -137,7 +142,7 @@ class NodeAgent(EndpointKeeper):
             self._collector.cancel()
         self.tables.services = self.datapath.services.copy()
         self.tables.observers.clear()
-        self.hubble = self.notifier.log = None
+        self.hubble = self.notifier.log = self.flow_metrics = None
         self.on_hubble()
 
     def _collect_names(self) -> None:
@@ -148,7 +153,7 @@ class NodeAgent(EndpointKeeper):
 
     def _start_hubble(self) -> None:
         self.tables.observers.clear()
-        self.hubble = None
+        self.hubble = self.flow_metrics = None
         if self.settings.hubble:
             from lab_helpers.hubble.serving.nodelogs import NodeLog
 
@@ -161,6 +166,9 @@ class NodeAgent(EndpointKeeper):
                 version=f"cilium v{self.version}",
             )
             self.tables.observers.append(self.hubble.add_flow)
+            self.flow_metrics = self._next_metrics
+            if self.flow_metrics is not None:
+                self.tables.observers.append(self.flow_metrics.take)
             self.notifier.log = self.hubble
             self.log.info(
                 "Starting Hubble server", eventQueueSize=1024, maxFlows=self.settings.hubble_capacity, address=":4244"
@@ -264,6 +272,15 @@ class NodeAgent(EndpointKeeper):
         """``cilium-dbg bpf ct flush``."""
         table: Conntrack = self.tables.conntrack
         return table.flush()
+
+
+def _flow_metrics(data: Mapping[str, str]) -> FlowMetrics | None:
+    """The metrics that ``hubble-metrics`` asks for, if they are served. Raises MetricsConfigError."""
+    if not data.get("hubble-metrics-server") or not data.get("hubble-metrics", "").strip():
+        return None
+    from lab_helpers.twin.agent.metrics.flowmetrics import FlowMetrics
+
+    return FlowMetrics(data["hubble-metrics"])
 
 
 def _addresses(slices: list[dict[str, Any]]) -> set[str]:

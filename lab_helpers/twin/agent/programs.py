@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from lab_helpers.twin.agent.agents import Agents
 from lab_helpers.twin.agent.logs import AgentLog
+from lab_helpers.twin.agent.metrics.serving import metrics_ports
 from lab_helpers.twin.agent.operators import REQUIRED_KINDS, Operator, read_config
 from lab_helpers.twin.agent.reaching import UnreachableError, api_url, reach_api_server
 from lab_helpers.twin.agent.webserving import healthy, http_handler
@@ -112,9 +113,8 @@ def agent_program(agents: Agents) -> Program:
             routes = {"/healthz": healthy()}
             agent.start()
             try:
-                async with _serving(
-                    process, {AGENT_HEALTH: http_handler(routes), 4240: http_handler({"/hello": healthy()})}
-                ):
+                ports = {AGENT_HEALTH: http_handler(routes), 4240: http_handler({"/hello": healthy()})}
+                async with _serving(process, ports | metrics_ports(agents, agent)):
                     agents.started(process.node)
                     process.ready()
                     await asyncio.Event().wait()

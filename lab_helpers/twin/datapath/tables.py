@@ -20,7 +20,7 @@ from lab_helpers.twin.datapath.settings import Settings
 if TYPE_CHECKING:
     from lab_helpers.twin.datapath.services import ServiceTable
 
-__all__ = ["Endpoint", "EndpointPolicy", "Ipcache", "IpcacheEntry", "NodeTables", "PolicyName"]
+__all__ = ["Endpoint", "EndpointPolicy", "Ipcache", "IpcacheEntry", "NodeTables", "PolicyName", "ProxyKey"]
 
 WORLD = int(ReservedIdentity.WORLD)
 
@@ -33,6 +33,16 @@ class PolicyName(NamedTuple):
     name: str
     labels: tuple[str, ...]
     revision: int
+
+
+class ProxyKey(NamedTuple):
+    """``parser`` is ``http`` or ``dns``; ``port`` the one that policy redirects; ``kind`` requests or responses."""
+
+    endpoint: int
+    direction: Direction
+    parser: str
+    port: int
+    kind: str
 
 
 class EndpointPolicy(Protocol):
@@ -184,6 +194,8 @@ class NodeTables:
     policy_stats: dict[tuple[int, Direction, int, int, int], tuple[int, int]] = field(default_factory=dict)
     """(endpoint id, direction, peer identity, protocol, port) → packets, bytes that policy judged."""
     forwards: dict[str, tuple[int, int]] = field(default_factory=dict)
+    proxied: dict[ProxyKey, tuple[int, ...]] = field(default_factory=dict)
+    """What proxies did with requests and responses: received, forwarded, denied, failed."""
 
     def add(self, endpoint: Endpoint) -> None:
         """Attach a local endpoint."""
@@ -216,6 +228,13 @@ class NodeTables:
         key = (endpoint, direction, peer, int(packet.protocol), packet.policy_port)
         packets, total = self.policy_stats.get(key, (0, 0))
         self.policy_stats[key] = packets + packet.segments, total + packet.bytes
+
+    def count_proxied(self, key: ProxyKey, outcome: str) -> None:
+        """Count a request or response that a proxy saw; ``outcome``: forwarded, denied or error."""
+        found = list(self.proxied.get(key, (0, 0, 0, 0)))
+        found[0] += 1
+        found[("forwarded", "denied", "error").index(outcome) + 1] += 1
+        self.proxied[key] = tuple(found)
 
     def count(self, reason: int, direction: str, size: int, segments: int = 1) -> None:
         """Count a drop (reason > 0) or a forwarded packet for the metrics map."""

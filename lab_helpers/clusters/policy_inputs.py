@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import urllib.parse
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -49,6 +50,8 @@ _LISTS: Final = (
     "/apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies",
 )
 _ABSENT: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
+_TRACE: Final = 4
+"""The event type of trace points (Cilium pkg/monitor/api, MessageTypeTrace)."""
 _PATIENCE: Final = 15.0
 """Seconds for one list."""
 
@@ -61,9 +64,8 @@ def _get(api: ApiClient, path: str) -> dict[str, Any] | None:
     from urllib3.exceptions import HTTPError
 
     configuration = api.configuration
-    chosen: str | None = configuration.get_api_key_with_prefix("BearerToken", "authorization")
-    if not chosen and configuration.username:
-        chosen = configuration.get_basic_auth_token()
+    token = configuration.get_api_key_with_prefix("BearerToken", "authorization")
+    chosen = token or (configuration.get_basic_auth_token() if configuration.username else None)
     headers = {"accept": "application/json", **({"authorization": chosen} if chosen else {})}
     url = f"{configuration.host}{path}"
     try:
@@ -78,8 +80,8 @@ def _get(api: ApiClient, path: str) -> dict[str, Any] | None:
     except ValueError:
         document = {}
     if answer.status != HTTPStatus.OK or not isinstance(document, dict):
-        reason = document.get("message") if isinstance(document, dict) else None
-        raise ClusterError(f"the cluster refused: {reason or answer.reason}", where=path, try_="cilium-labs status")
+        told = document.get("message") if isinstance(document, dict) else None
+        raise ClusterError(f"the cluster refused: {told or answer.reason}", where=path, try_="cilium-labs status")
     return document
 
 
@@ -152,14 +154,18 @@ def _end(
 
 
 def flow_record(flow: flow_pb2.Flow, ports: dict[str, tuple[NamedPort, ...]] | None = None) -> FlowRecord | None:
-    """A Hubble flow as the engine sees it; None for flows without ports (socket events, L7 responses). ``ports``:
-    named ports by pod.
+    """A Hubble flow as the engine sees it. ``ports``: named ports by pod.
+
+    None for what policy does not decide: flows without ports, L7 responses, socket events (their address is the
+    Service's, before translation), and trace points that do not know which side began.
     """
     where = _port(flow)
     if where is None or not flow.source.labels or not flow.destination.labels:
         return None
     from lab_helpers.hubble.protos import flow_pb2
 
+    if flow.Type == flow_pb2.SOCK or (flow.event_type.type == _TRACE and not flow.HasField("is_reply")):
+        return None
     http, query = None, ""
     if flow.HasField("l7"):
         if flow.l7.type == flow_pb2.RESPONSE:
@@ -177,6 +183,22 @@ def flow_record(flow: flow_pb2.Flow, ports: dict[str, tuple[NamedPort, ...]] | N
         http=http,
         dns=query,
     )
+
+
+def _records(flows: Iterable[flow_pb2.Flow], ports: dict[str, tuple[NamedPort, ...]]) -> list[FlowRecord]:
+    """Flows as records. What one end let go and the other dropped did not get through: all of it counts as dropped."""
+    found: list[tuple[tuple[object, ...], FlowRecord]] = []
+    lost: set[tuple[object, ...]] = set()
+    for flow in flows:
+        record = flow_record(flow, ports)
+        if record is None:
+            continue
+        packet = getattr(flow.l4, record.protocol.name, None)
+        key = (record.source.ip, getattr(packet, "source_port", 0), record.target.ip, record.protocol, record.port)
+        if record.dropped and record.http is None and not record.dns:
+            lost.add(key)
+        found.append((key, record))
+    return [replace(record, dropped=True) if key in lost else record for key, record in found]
 
 
 def _request(http: flow_pb2.HTTP) -> HTTPRequest:
@@ -200,7 +222,7 @@ def read_flows(cluster: Cluster, *, since: int, inventory: Inventory | None = No
     ports = _named_ports(inventory)
     try:
         with cluster.hubble() as hubble:
-            records = [flow_record(response.flow, ports) for response in hubble.flows(since=since)]
+            return _records((response.flow for response in hubble.flows(since=since)), ports)
     except (CallError, OSError) as error:
         told = error.details if isinstance(error, CallError) else str(error)
         raise ClusterError(
@@ -208,7 +230,6 @@ def read_flows(cluster: Cluster, *, since: int, inventory: Inventory | None = No
             where=cluster.hubble_address,
             try_="cilium status; or cilium hubble enable, if Relay is not installed",
         ) from error
-    return [record for record in records if record is not None]
 
 
 def flows_of_text(text: str, inventory: Inventory | None = None) -> list[FlowRecord]:
@@ -219,7 +240,6 @@ def flows_of_text(text: str, inventory: Inventory | None = None) -> list[FlowRec
     from lab_helpers.hubble.errors import JsonError
     from lab_helpers.hubble.protos import flow_pb2, observer_pb2
 
-    ports = _named_ports(inventory)
     found, number = [], 0
     try:
         for document in jsonpb.documents(text):
@@ -229,9 +249,7 @@ def flows_of_text(text: str, inventory: Inventory | None = None) -> list[FlowRec
                 flow = response.flow
             else:
                 flow = jsonpb.loads(document, flow_pb2.Flow(), discard_unknown=True)
-            record = flow_record(flow, ports)
-            if record is not None:
-                found.append(record)
+            found.append(flow)
     except (JsonError, ValueError) as error:
         raise ClusterError(f"flow {number} cannot be read: {error}", try_="hubble observe -o jsonpb") from error
-    return found
+    return _records(found, _named_ports(inventory))

@@ -191,6 +191,6 @@ def _backend(inventory: Inventory, service: ServiceObject, port: str) -> Destina
             ports = {named.name: named.port for named in member.ports}
             numeric = int(target) if target.isdigit() else ports.get(target, 0)
             told = f"Service {full}:{fits[0].port} goes to {member.endpoint.name}:{numeric} before policy is asked"
-            whom = Whom(member.endpoint.name, member.endpoint, member)
+            whom = Whom(f"{member.namespace}/{member.workload}", member.endpoint, member)
             return Destination(whom, Protocol[fits[0].protocol.upper()], numeric, told)
     raise PartyError(f"Service {full} selects no pod")

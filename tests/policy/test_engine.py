@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from lab_helpers import policy as package
 from lab_helpers.policy import (
     Direction,
     DropReason,
@@ -281,3 +282,10 @@ def test_labels_as_text() -> None:
 def test_what_differs_between_versions_is_listed() -> None:
     assert {"entity cluster-mesh", "rules.kafka and rules.l7proto"} <= {difference.topic for difference in DIFFERENCES}
     assert any("46949" in fault.issue for fault in OPEN_FAULTS)
+
+
+def test_every_name_of_the_package_is_found_and_no_other() -> None:
+    assert {name: hasattr(package, name) for name in package.__all__} == dict.fromkeys(package.__all__, True)
+    assert set(package.__all__) <= set(dir(package))
+    with pytest.raises(AttributeError, match="nobody"):
+        _ = package.nobody

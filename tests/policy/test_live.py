@@ -1,0 +1,182 @@
+"""``cilium-labs policy`` on a living cluster: what it says, against connections that were really tried."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from lab_helpers.cli.policy import policy as command
+from lab_helpers.clusters import Cluster, ClusterError, start_twin
+from lab_helpers.course.api import Api
+from lab_helpers.course.shopping import manifests
+
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+"""A twin outlives the object that started it, which Python remarks on when it is collected."""
+
+VALUES = ("kubeProxyReplacement=true", "k8sServiceHost=cilium-labs-control-plane", "k8sServicePort=6443")
+POLICIES = """
+apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: backend-from-frontend, namespace: shop}
+spec:
+  endpointSelector: {matchLabels: {app: backend}}
+  ingress:
+  - fromEndpoints: [{matchLabels: {app: frontend}}]
+    toPorts: [{ports: [{port: http-api, protocol: TCP}], rules: {http: [{method: GET, path: /api/v1/.*}]}}]
+---
+apiVersion: cilium.io/v2
+kind: CiliumClusterwideNetworkPolicy
+metadata: {name: no-dev}
+spec:
+  endpointSelector: {matchLabels: {app: redis}}
+  ingressDeny: [{fromEndpoints: [{matchLabels: {io.kubernetes.pod.namespace: dev}}]}]
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: redis-from-payments, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: redis}}
+  ingress: [{from: [{podSelector: {matchLabels: {app: payments}}}], ports: [{port: 6379}]}]
+---
+apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: payments-egress, namespace: shop}
+spec:
+  endpointSelector: {matchLabels: {app: payments}}
+  egress:
+  - toEndpoints: [{matchLabels: {io.kubernetes.pod.namespace: kube-system, k8s-app: kube-dns}}]
+    toPorts: [{ports: [{port: "53", protocol: ANY}], rules: {dns: [{matchPattern: "*"}]}}]
+  - toEndpoints: [{matchLabels: {app: redis}}]
+"""
+CLIENTS = ("shop/frontend", "shop/payments", "dev/intruder")
+TARGETS = {"shop/backend": 8080, "shop/redis": 6379}
+Ask = Callable[..., Result]
+
+
+def until(what: Callable[[], bool], patience: float = 20.0) -> None:
+    deadline = time.monotonic() + patience
+    while not what():
+        assert time.monotonic() < deadline, "the cluster did not get there"
+        time.sleep(0.05)
+
+
+class Shop:
+    """The shop on a twin with Cilium."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.api = Api(cluster.api())
+
+    def running(self, app: str) -> list[Any]:
+        namespace, name = app.split("/")
+        return [
+            pod
+            for pod in self.api.list("Pod", namespace, f"app={name}")
+            if any(item["type"] == "Ready" and item["status"] == "True" for item in pod["status"].get("conditions", ()))
+        ]
+
+    def fill(self) -> None:
+        values = [word for value in VALUES for word in ("--set", value)]
+        more = ("--set", "hubble.relay.enabled=true")
+        helm = [sys.executable, "-m", "lab_helpers.tools.helm", "install", "cilium", "cilium/cilium"]
+        environment = {**os.environ, **self.cluster.environment()}
+        subprocess.run([*helm, "-n", "kube-system", *values, *more], env=environment, check=True, capture_output=True)
+        for item in manifests():
+            self.api.apply(item)
+        until(lambda: all(self.running(app) for app in (*CLIENTS, *TARGETS)))
+        until(lambda: self.api.get("CiliumNode", "cilium-labs-worker") is not None)
+
+    def connects(self, client: str, target: str) -> bool:
+        """Is a TCP connection opened?"""
+        namespace, _ = client.split("/")
+        address = self.running(target)[0]["status"]["podIP"]
+        pod = self.running(client)[0]["metadata"]["name"]
+        words = ["nc", "-z", "-w", "1", address, str(TARGETS[target])]
+        return self.api.execute(namespace, pod, words).exit_code == 0
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    cluster = start_twin(tmp_path_factory.mktemp("home"))
+    found = Shop(cluster)
+    try:
+        found.fill()
+        yield found
+    finally:
+        cluster.down()
+
+
+@pytest.fixture
+def ask(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Ask:
+    monkeypatch.setenv("CILIUM_LABS_HOME", str(shop.cluster.state_dir))
+    return lambda *words: CliRunner().invoke(command, words)
+
+
+def answer(result: Result) -> Any:
+    assert result.exit_code in (0, 3), result.output
+    return json.loads(result.stdout)
+
+
+def test_flows_teach_policies_that_allow_them(shop: Shop, ask: Ask, tmp_path: Path) -> None:
+    assert shop.connects("shop/frontend", "shop/backend")
+    assert shop.connects("shop/payments", "shop/redis")
+    result = ask("learn", "-n", "shop")
+    assert result.exit_code == 0, result.output
+    learned = {item["metadata"]["name"]: item["spec"] for item in yaml.safe_load_all(result.stdout)}
+    assert set(learned) == {"backend-observed", "frontend-observed", "payments-observed", "redis-observed"}
+    port = {"ports": [{"port": "8080", "protocol": "TCP"}]}
+    rule = {"fromEndpoints": [{"matchLabels": {"app": "frontend"}}], "toPorts": [port]}
+    assert learned["backend-observed"]["ingress"] == [rule]
+    file = tmp_path / "learned.yaml"
+    file.write_text(result.stdout, encoding="utf-8")
+    again = answer(ask("dry-run", "-f", str(file), "-o", "json"))
+    assert again["cut"] == []
+    assert again["flows"] > 0
+
+
+def test_dry_run_names_the_flows_that_would_be_cut(shop: Shop, ask: Ask, tmp_path: Path) -> None:
+    assert shop.connects("dev/intruder", "shop/backend")
+    file = tmp_path / "new.yaml"
+    file.write_text(POLICIES, encoding="utf-8")
+    cut = {row["flow"] for row in answer(ask("dry-run", "-f", str(file), "-o", "json"))["cut"]}
+    assert any("dev/intruder" in flow and ":8080/TCP" in flow for flow in cut)
+    assert not any("shop/frontend" in flow and ":8080/TCP" in flow for flow in cut)
+
+
+def test_the_matrix_is_what_happens(shop: Shop, ask: Ask) -> None:
+    for item in yaml.safe_load_all(POLICIES):
+        shop.api.apply({**item, "metadata": dict(item["metadata"])})
+    until(lambda: not shop.connects("dev/intruder", "shop/redis"))
+    found = answer(ask("matrix", "-n", "shop", "-n", "dev", "-o", "json"))
+    columns = {(target["name"], target["port"]): number for number, target in enumerate(found["targets"])}
+    for client in CLIENTS:
+        row = found["verdicts"][found["sources"].index(client)]
+        for target, port in TARGETS.items():
+            told = row[columns[target, port]] != "denied"
+            assert told == shop.connects(client, target), f"{client} → {target}"
+            assert (ask("why", "--from", client, "--to", f"{target}:{port}").exit_code == 0) == told
+
+
+def test_a_service_is_translated_and_its_port_is_no_port_of_the_pod(ask: Ask) -> None:
+    question = ("why", "--from", "shop/frontend", "--to")
+    assert "goes to shop/backend-" in ask(*question, "svc/shop/backend:80").output
+    assert "did you mean svc/shop/backend:80?" in ask(*question, "shop/backend:80").output
+    assert ask(*question, "svc/shop/backend:80", "--http", "GET /admin").exit_code == 3
+
+
+def test_without_relay_flows_are_refused_with_what_to_try(shop: Shop, ask: Ask) -> None:
+    shop.api.patch("Deployment", "hubble-relay", "kube-system", {"spec": {"replicas": 0}})
+    until(lambda: not shop.api.list("Pod", "kube-system", "k8s-app=hubble-relay"))
+    error = ask("learn", "-n", "shop").exception
+    assert isinstance(error, ClusterError)
+    assert "Hubble Relay does not answer" in str(error)

@@ -64,7 +64,7 @@ def _hubble(cluster: Cluster) -> str:
         return "no address (cilium hubble port-forward)"
     try:
         with cluster.hubble() as hubble:
-            answer = hubble.server_status()
+            answer = hubble.status()
     except Exception:  # noqa: BLE001 - whatever the reason, the status is "not reachable"
         return "not reachable"
     return f"{answer.num_flows}/{answer.max_flows} flows at {cluster.hubble_address}"

@@ -1,7 +1,7 @@
 """The twin's time: real time that can be moved forward.
 
-Everything in the twin that waits, expires or stamps uses a :class:`Clock`, so "it works for an hour, then breaks" takes a second.
-``now()`` is wall-clock UTC, ``monotonic()`` counts seconds since the clock was made; both include what was skipped by ``advance``.
+Everything in the twin that waits, expires or stamps uses a :class:`Clock`, so "it works for an hour, then breaks" takes
+a second. ``now()`` is wall-clock UTC, ``monotonic()`` never goes back; both include what ``advance`` skipped.
 """
 
 from __future__ import annotations

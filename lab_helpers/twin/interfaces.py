@@ -12,7 +12,8 @@ part (folder)       offers                                      needs
 ``relay``           Observer gRPC                               Hubble rings filled by the datapath
 ==================  ==========================================  ==================================================
 
-Everything runs in one asyncio loop; nothing here may block. Addresses are strings as in the API; ports are integers; times are clock seconds.
+Everything runs in one asyncio loop; nothing here may block. Addresses are strings as in the API; ports are integers;
+times are clock seconds.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class PodKey(NamedTuple):
     uid: str
 
 
-# --- the node's network plug-in, seen by the kubelet ---------------------------------------------------------------------------
+# --- the node's network plug-in, seen by the kubelet ---------------------------------------------------------
 
 
 class NetworkReadiness(NamedTuple):
@@ -75,7 +76,10 @@ class NodeNetwork(Protocol):
         """Is there a network on ``node``?"""
 
     def attach(self, node: str, pod: Mapping[str, Any]) -> Attachment:
-        """CNI ADD for a pod object (not host-network). Idempotent. Raises RuntimeError with the plug-in's message when it cannot."""
+        """CNI ADD for a pod object (not host-network). Idempotent.
+
+        Raises RuntimeError with the plug-in's message when it cannot.
+        """
 
     def detach(self, node: str, pod: PodKey) -> None:
         """CNI DEL; harmless when unknown."""
@@ -84,12 +88,15 @@ class NodeNetwork(Protocol):
         """Call ``callback(node)`` when the readiness of a node changes."""
 
 
-# --- containers, seen by the kubelet and by the API's exec, logs and port-forward -----------------------------------------------
+# --- containers, seen by the kubelet and by the API's exec, logs and port-forward ----------------------------
 
 
 class ContainerState(NamedTuple):
-    """One container as the runtime sees it. ``exit_code`` None while it runs. ``reason``/``message`` explain a failure to start
-    (``ErrImagePull``, ``CrashLoopBackOff``, ``StartError``) or an end (``Completed``, ``Error``)."""
+    """One container as the runtime sees it.
+
+    ``exit_code`` is None while it runs. ``reason`` and ``message`` explain a failure to start (``ErrImagePull``,
+    ``CrashLoopBackOff``, ``StartError``) or an end (``Completed``, ``Error``).
+    """
 
     name: str
     running: bool
@@ -148,7 +155,7 @@ class Workloads(Console, Protocol):
     """The container runtime of all nodes. Programs are simulated inside the twin; they never touch the host."""
 
     def start(self, pod: Mapping[str, Any], container: str, *, ip: str) -> None:
-        """Start (or restart) one container of a pod, init containers included. Its end is told through ``on_change``."""
+        """Start (or restart) one container of a pod, init containers included; ``on_change`` tells its end."""
 
     def stop(self, pod: PodKey, *, grace: float = 0.0) -> Awaitable[None]:
         """Stop all containers of a pod (SIGTERM, then SIGKILL after ``grace``) and forget them."""
@@ -160,10 +167,10 @@ class Workloads(Console, Protocol):
         """Call ``callback(pod)`` when a container started, ended, or changed readiness."""
 
     async def probe(self, pod: Mapping[str, Any], container: str, probe: Mapping[str, Any]) -> tuple[bool, str]:
-        """Run one liveness/readiness/startup probe (exec, httpGet, tcpSocket, grpc) from the node; (success, message)."""
+        """Run one probe (exec, httpGet, tcpSocket, grpc) from the node; (success, message)."""
 
 
-# --- simulated programs ---------------------------------------------------------------------------------------------------------
+# --- simulated programs --------------------------------------------------------------------------------------
 
 
 class Process(Protocol):
@@ -212,10 +219,13 @@ class Process(Protocol):
         """Write to standard error."""
 
     def read_file(self, path: str) -> bytes:
-        """A file of the container: image files, mounted ConfigMaps and Secrets, /etc/hosts, /etc/resolv.conf. Raises FileNotFoundError."""
+        """A file of the container: of the image, mounted ConfigMaps and Secrets, /etc/hosts, /etc/resolv.conf.
+
+        Raises FileNotFoundError.
+        """
 
     def ready(self, *, serving: bool = True) -> None:
-        """Tell the runtime that the program is up (containers without a readiness probe are ready as soon as they run)."""
+        """Tell the runtime that the program is up (without a readiness probe a container is ready as it runs)."""
 
 
 Program = Callable[[Process], Awaitable[int]]
@@ -223,8 +233,11 @@ Program = Callable[[Process], Awaitable[int]]
 
 
 class Image(NamedTuple):
-    """A container image the twin can play. ``name`` without tag or digest; ``programs`` by base name; ``entrypoint``/``command`` as in
-    the image's configuration; ``files`` are paths to contents."""
+    """A container image the twin can play.
+
+    ``name`` without tag or digest; ``programs`` by base name; ``entrypoint`` and ``command`` as in the image's
+    configuration; ``files`` are paths to contents.
+    """
 
     name: str
     programs: Mapping[str, Program]
@@ -235,17 +248,20 @@ class Image(NamedTuple):
 
 
 class Images(Protocol):
-    """The images that can be "pulled"; anything else ends in ErrImagePull, then ImagePullBackOff, with a message that says why."""
+    """The images that can be "pulled"; anything else ends in ErrImagePull, with a message that says why."""
 
     def add(self, image: Image) -> None:
         """Offer an image (the agent adds cilium, operator, relay, envoy; the containers part adds what labs use)."""
 
 
-# --- the network, seen by a program in a container ------------------------------------------------------------------------------
+# --- the network, seen by a program in a container -----------------------------------------------------------
 
 
-class ConnectionFailed(Exception):
-    """A connection or datagram exchange did not work. ``errno`` names it: ETIMEDOUT, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, ECONNRESET, EPERM."""
+class ConnectionFailed(Exception):  # noqa: N818 - a state that programs report, as ConnectionRefused is
+    """A connection or datagram exchange did not work.
+
+    ``errno`` names it: ETIMEDOUT, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, ECONNRESET, EPERM.
+    """
 
     def __init__(self, errno: str, message: str) -> None:
         super().__init__(message)
@@ -254,13 +270,17 @@ class ConnectionFailed(Exception):
 
 @runtime_checkable
 class ByteStream(Protocol):
-    """One end of an established TCP connection. ``read`` returns b"" at the peer's FIN; a reset raises ConnectionFailed(ECONNRESET)."""
+    """One end of an established TCP connection."""
 
     local: tuple[str, int]
     remote: tuple[str, int]
 
-    async def read(self, limit: int = 65536) -> bytes: ...
-    async def write(self, data: bytes) -> None: ...
+    async def read(self, limit: int = 65536) -> bytes:
+        """What arrived; b"" at the peer's FIN. A reset raises ConnectionFailed(ECONNRESET)."""
+
+    async def write(self, data: bytes) -> None:
+        """Send."""
+
     async def write_eof(self) -> None:
         """Send FIN; reading goes on."""
 
@@ -276,7 +296,7 @@ DatagramHandler = Callable[[bytes, tuple[str, int]], Awaitable[bytes | None]]
 
 
 class PodNetwork(Protocol):
-    """The sockets of one pod (or of a node, for host-network pods). Made by ``Datapath.network(pod)``; gone with the pod."""
+    """The sockets of one pod (or of a node, for host-network pods); gone with the pod."""
 
     @property
     def ip(self) -> str:
@@ -291,13 +311,16 @@ class PodNetwork(Protocol):
         """What /etc/resolv.conf names."""
 
     async def connect(self, host: str, port: int, *, timeout: float | None = None) -> ByteStream:
-        """TCP to an IPv4 address. ``timeout`` clock seconds (None: as long as Linux retries a SYN). Raises ConnectionFailed."""
+        """TCP to an IPv4 address within ``timeout`` clock seconds (None: as long as Linux retries a SYN).
+
+        Raises ConnectionFailed.
+        """
 
     def listen(self, port: int, handler: StreamHandler) -> Callable[[], None]:
         """Accept TCP on ``port``; returns a function that stops listening."""
 
     async def exchange(self, host: str, port: int, payload: bytes, *, timeout: float) -> bytes:
-        """One UDP request and its answer. Raises ConnectionFailed(ETIMEDOUT), or ECONNREFUSED when nobody listens."""
+        """One UDP request and its answer. Raises ConnectionFailed (ETIMEDOUT, ECONNREFUSED)."""
 
     def bind(self, port: int, handler: DatagramHandler) -> Callable[[], None]:
         """Answer UDP on ``port``; returns a function that stops."""

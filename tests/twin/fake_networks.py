@@ -68,7 +68,7 @@ class FakeNetwork:
         self.udp: dict[int, DatagramHandler] = {}
         self._port = 40000
 
-    async def connect(self, host: str, port: int, *, timeout: float | None = None) -> FakeStream:  # noqa: ASYNC109 - clock seconds, as in the seam
+    async def connect(self, host: str, port: int, *, timeout: float | None = None) -> FakeStream:
         target = await self._reach(host, port, SYN_GIVES_UP if timeout is None else timeout)
         ip, port_there, handler = target[0].ip, target[1], target[0].tcp.get(target[1])
         if handler is None:
@@ -90,7 +90,7 @@ class FakeNetwork:
         self.tcp[port] = handler
         return lambda: self.tcp.pop(port, None) and None
 
-    async def exchange(self, host: str, port: int, payload: bytes, *, timeout: float) -> bytes:  # noqa: ASYNC109 - clock seconds, as in the seam
+    async def exchange(self, host: str, port: int, payload: bytes, *, timeout: float) -> bytes:
         network, there = await self._reach(host, port, timeout)
         handler = network.udp.get(there)
         if handler is None:
@@ -106,11 +106,11 @@ class FakeNetwork:
         self.udp[port] = handler
         return lambda: self.udp.pop(port, None) and None
 
-    async def ping(self, host: str, *, sequence: int, timeout: float) -> float:  # noqa: ASYNC109 - clock seconds, as in the seam
+    async def ping(self, host: str, *, sequence: int, timeout: float) -> float:
         await self._reach(host, 0, timeout)
         return 0.000_1
 
-    async def _reach(self, host: str, port: int, timeout: float) -> tuple[FakeNetwork, int]:  # noqa: ASYNC109 - clock seconds, as in the seam
+    async def _reach(self, host: str, port: int, timeout: float) -> tuple[FakeNetwork, int]:
         networks = self.networks
         await asyncio.sleep(0)
         if networks.delay:

@@ -96,7 +96,7 @@ class Sockets:
         """All sockets of the namespace."""
         return tuple(self._table.sockets)
 
-    async def connect(self, host: str, port: int, *, timeout: float | None = None) -> ByteStream:  # noqa: ASYNC109 - the seam's own parameter
+    async def connect(self, host: str, port: int, *, timeout: float | None = None) -> ByteStream:
         """TCP, as in ``PodNetwork``."""
         return self._track(await self._network.connect(host, port, timeout=timeout))
 
@@ -122,7 +122,7 @@ class Sockets:
             self._table.add(Socket("tcp", "LISTEN", ("0.0.0.0", port), ("0.0.0.0", 0), self._pid, self._program)),
         )
 
-    async def exchange(self, host: str, port: int, payload: bytes, *, timeout: float) -> bytes:  # noqa: ASYNC109 - the seam's own parameter
+    async def exchange(self, host: str, port: int, payload: bytes, *, timeout: float) -> bytes:
         """UDP, as in ``PodNetwork``."""
         return await self._network.exchange(host, port, payload, timeout=timeout)
 
@@ -133,7 +133,7 @@ class Sockets:
             self._table.add(Socket("udp", "UNCONN", ("0.0.0.0", port), ("0.0.0.0", 0), self._pid, self._program)),
         )
 
-    async def ping(self, host: str, *, sequence: int, timeout: float) -> float:  # noqa: ASYNC109 - the seam's own parameter
+    async def ping(self, host: str, *, sequence: int, timeout: float) -> float:
         """ICMP echo."""
         return await self._network.ping(host, sequence=sequence, timeout=timeout)
 

@@ -79,7 +79,7 @@ class Sockets:
         host: str,
         port: int,
         *,
-        timeout: float | None = None,  # noqa: ASYNC109 - seconds of the twin's clock
+        timeout: float | None = None,
     ) -> ByteStream:
         """TCP connect; see ``interfaces.PodNetwork``."""
         if host == self.ip or host.startswith("127."):
@@ -110,7 +110,7 @@ class Sockets:
         port: int,
         payload: bytes,
         *,
-        timeout: float,  # noqa: ASYNC109 - seconds of the twin's clock
+        timeout: float,
     ) -> bytes:
         """One UDP request and answer; see ``interfaces.PodNetwork``."""
         clock = self._plane.clock
@@ -150,7 +150,7 @@ class Sockets:
         host: str,
         *,
         sequence: int,  # noqa: ARG002 - conntrack knows the identifier only
-        timeout: float,  # noqa: ASYNC109 - seconds of the twin's clock
+        timeout: float,
     ) -> float:
         """One ICMP echo; ``sequence`` > 1 continues the ping that began with 1."""
         if host == self.ip or host.startswith("127."):

@@ -169,7 +169,7 @@ class Resolver:
         kind: str,
         *,
         servers: Sequence[str] = (),
-        timeout: float | None = None,  # noqa: ASYNC109 - clock seconds, as in the seam
+        timeout: float | None = None,
         attempts: int | None = None,
     ) -> Message:
         """Ask for one name and type; the first answer of any server. Raises ConnectionFailed when there is none."""
@@ -191,7 +191,7 @@ class Resolver:
         kind: str,
         *,
         port: int = 53,
-        timeout: float = 5.0,  # noqa: ASYNC109 - clock seconds
+        timeout: float = 5.0,
         recursion: bool = True,
     ) -> Message:
         """One query to one server. Raises ConnectionFailed."""

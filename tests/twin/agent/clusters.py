@@ -243,7 +243,7 @@ async def one_answer(stream: ByteStream) -> None:
     await stream.close()
 
 
-async def request(client: Sockets, ip: str, port: int, *, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+async def request(client: Sockets, ip: str, port: int, *, timeout: float | None = None) -> bytes:
     """One short TCP exchange; the client closes first, as ``curl`` does after a response of known length."""
     stream = await client.connect(ip, port, timeout=timeout)
     await stream.write(b"request")

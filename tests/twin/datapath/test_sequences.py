@@ -41,7 +41,7 @@ async def pair(server_node: str, config: dict[str, str] | None = None) -> Cluste
     return cluster
 
 
-async def run(cluster: Cluster, timeout: float | None = None) -> list[str]:  # noqa: ASYNC109
+async def run(cluster: Cluster, timeout: float | None = None) -> list[str]:
     """One request from client to server; the flows."""
     cluster.flows.clear()
     with contextlib.suppress(ConnectionFailed):

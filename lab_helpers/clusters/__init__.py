@@ -4,7 +4,7 @@
 """
 
 from lab_helpers.clusters.cluster import Cluster
-from lab_helpers.clusters.connecting import connect, start_twin, up
+from lab_helpers.clusters.connecting import connect, renew, start_twin, up
 from lab_helpers.clusters.errors import AlreadyRunning, ClusterError, NotRunning, StartFailed, Unsupported
 from lab_helpers.clusters.homes import Home, default_home
 
@@ -18,6 +18,7 @@ __all__ = [
     "Unsupported",
     "connect",
     "default_home",
+    "renew",
     "start_twin",
     "up",
 ]

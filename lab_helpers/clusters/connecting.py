@@ -11,11 +11,11 @@ from pathlib import Path
 
 from lab_helpers.clusters import twins
 from lab_helpers.clusters.cluster import Cluster
-from lab_helpers.clusters.errors import NotRunning
+from lab_helpers.clusters.errors import NotRunning, Unsupported
 from lab_helpers.clusters.existing import adopt
 from lab_helpers.clusters.homes import Home, default_home
 
-__all__ = ["connect", "start_twin", "up"]
+__all__ = ["connect", "renew", "start_twin", "up"]
 
 BACKENDS = ("twin", "kind", "existing")
 
@@ -51,6 +51,24 @@ def up(
     cluster = adopt(home, context=context, kubeconfig="")
     home.choose(backend=backend, context=cluster.context, kubeconfig=str(cluster.kubeconfig))
     return cluster
+
+
+def renew(cluster: Cluster) -> Cluster:
+    """A fresh cluster in the place of ``cluster``: the same address and kubeconfig, everything in it forgotten.
+
+    Raises Unsupported where the cluster is not ours to wipe.
+    """
+    if cluster.backend != "twin":
+        raise Unsupported(
+            "this cluster is not ours to wipe",
+            where=cluster.name,
+            try_="make a new cluster without a network plug-in, or cilium-labs up --backend twin",
+        )
+    home = Home(cluster.state_dir)
+    address, version = str(cluster.facts["server"]), str(cluster.facts["cilium_version"])
+    twins.stop(home)
+    twins.wipe(home)
+    return start_twin(home, port=int(address.rpartition(":")[2]), cilium_version=version)
 
 
 def write_tools(home: Home) -> None:

@@ -86,6 +86,10 @@ class Api:
         self._configuration = client.configuration
         self._pool = client.rest_client.pool_manager
 
+    def close(self) -> None:
+        """Close the connections; the next request opens new ones."""
+        self._pool.clear()
+
     def get(self, kind: str, name: str, namespace: str = "") -> Resource | None:
         """One object; None when there is none (or its kind is not installed)."""
         return self._found(lambda: self._request("GET", KINDS[kind].path(namespace, name)))

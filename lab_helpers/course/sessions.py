@@ -52,17 +52,10 @@ class Lab(View):
     ) -> None:
         self.outline = read_lab(find_lab(name, labs))
         self._place = notebooks.place()
-        self.cluster = cluster if cluster is not None else _connect()
-        environment = self.cluster.environment()
-        os.environ.update(environment)
-        self.api = Api(self.cluster.api())
-        self.tools = Tools(environment)
+        self._given_flows = flows
+        self._use(cluster if cluster is not None else _connect())
         self.records = Records(_progress_file(self.cluster))
-        self._flows: FlowSource = flows or HubbleFlows(self.cluster)
-        self._stager = Stager(self.api, self.tools, own=self.cluster.backend != "existing", say=self._say)
-        self._answers = Answers(self.api, self.tools)
         self._predictions = Predictions(self.outline, self.records)
-        self._incarnation = self._stager.identity()
         self._last_task = next(iter(self.outline.tasks), "")
         self._applied_at = float("-inf")
         self._outputs: dict[str, str] = {}
@@ -170,6 +163,10 @@ class Lab(View):
         self._place.show(Panel("The lab is at its start again.", Tones.GOOD.value, "reset"))
         return card
 
+    def close(self) -> None:
+        """Let go of the connections to the cluster."""
+        self.api.close()
+
     def progress(self) -> View:
         """Tasks and predictions of this lab so far."""
         return learner_progress(self.outline, self.records)
@@ -229,6 +226,30 @@ class Lab(View):
 
     # --- inside -----------------------------------------------------------------------------------------------------
 
+    def _use(self, cluster: Cluster) -> None:
+        """Work on this cluster from now on, here and in shell cells."""
+        environment = cluster.environment()
+        os.environ.update(environment)
+        self.cluster = cluster
+        self.api = Api(cluster.api())
+        self.tools = Tools(environment)
+        self._flows: FlowSource = self._given_flows or HubbleFlows(cluster)
+        self._stager = Stager(self.api, self.tools, own=cluster.backend != "existing", say=self._say)
+        self._answers = Answers(self.api, self.tools)
+        self._incarnation = self._stager.identity()
+
+    def _renew(self) -> None:
+        """A cluster that had Cilium is never bare again, so a fresh one takes its place."""
+        from lab_helpers.clusters import ClusterError, renew
+
+        self._say("starting a fresh cluster")
+        self.close()
+        try:
+            self._use(renew(self.cluster))
+        except ClusterError as error:
+            what = f"this lab starts on a cluster without Cilium: {error.what}"
+            raise StageError(what, where=error.where, try_=error.try_) from None
+
     def _prepare(self) -> None:
         """Bring the cluster to the lab's start, unless it was prepared for this lab already."""
         if self.records.current(self._incarnation) == self.outline.name and self._at_start_or_beyond():
@@ -236,6 +257,8 @@ class Lab(View):
         self._stage()
 
     def _stage(self) -> None:
+        if self.outline.start is Stage.BARE and not self._stager.is_bare():
+            self._renew()
         self._stager.reach(self.outline.start, leftovers=self.records.applied(self._incarnation))
         self.records.cleaned(self._incarnation)
         self.records.enter(self._incarnation, self.outline.name)

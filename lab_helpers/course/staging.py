@@ -84,11 +84,19 @@ class Stager:
         namespace = self._api.get("Namespace", "kube-system")
         return str(namespace["metadata"]["uid"]) if namespace else ""
 
+    def is_bare(self) -> bool:
+        """Was Cilium never installed here? (Removing it leaves its network configuration on the nodes.)"""
+        secrets = self._api.list("Secret", "kube-system")
+        released = any(secret["metadata"]["name"].startswith("sh.helm.release.") for secret in secrets)
+        installed = self._api.get("DaemonSet", "cilium", "kube-system") is not None
+        return not released and not installed and not any(map(is_ready, self._api.list("Node")))
+
     def reach(self, stage: Stage, *, leftovers: Iterable[Applied] = ()) -> None:
         """Bring the cluster to ``stage`` and remove what earlier labs left. Raises StageError."""
         self._remove(leftovers)
         if stage is Stage.BARE:
-            self._bare()
+            if not self.is_bare():
+                raise StageError("Cilium is, or was, installed in this cluster", try_="start a fresh cluster")
             return
         self._cilium()
         if stage is Stage.CILIUM:
@@ -97,26 +105,6 @@ class Stager:
         # the shop starts while the last parts of Cilium do
         self._waiting.until("the network", self._missing_network)
         self._shop()
-
-    def _bare(self) -> None:
-        if self._api.get("DaemonSet", "cilium", "kube-system") is None:
-            return
-        if not self._own:
-            raise StageError(
-                "this lab starts on a cluster without Cilium, and this cluster is not the course's to change",
-                try_="cilium-labs up --backend twin (or kind), then run the cell again",
-            )
-        for namespace in shopping.NAMESPACES:
-            if self._is_ours(namespace):
-                self._api.delete("Namespace", namespace)
-        self._say("removing Cilium")
-        self._helm("uninstall", "cilium", "--namespace", "kube-system")
-        self._waiting.until(
-            "the nodes to lose their network",
-            lambda: "" if not any(map(is_ready, self._api.list("Node"))) else "nodes are still Ready",
-            seconds=60,
-            try_="cilium-labs down, then cilium-labs up: a new cluster has no network plug-in",
-        )
 
     def _cilium(self) -> None:
         agents = self._api.get("DaemonSet", "cilium", "kube-system")

@@ -94,6 +94,9 @@ class FakeApi:
         assert kind in KINDS
         self.objects.pop((kind, namespace, name), None)
 
+    def close(self) -> None:
+        """Nothing is open."""
+
     def version(self) -> str:
         return "v1.34.2"
 

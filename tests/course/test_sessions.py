@@ -8,7 +8,7 @@ import pytest
 
 from lab_helpers.course import notebooks, observing, sessions
 from lab_helpers.course.api import Executed
-from lab_helpers.course.errors import UnknownLab, UnknownTask
+from lab_helpers.course.errors import StageError, UnknownLab, UnknownTask
 from lab_helpers.course.notebooks import Parameters
 from lab_helpers.course.sessions import Lab
 from lab_helpers.course.tooling import Ran
@@ -258,3 +258,26 @@ def test_matrix_and_identities(world: World) -> None:
     world.api.put(endpoint)
     assert "4242" in lab.identities().text()
     assert "shop/frontend-1 (10.0.1.9)" in lab.identities("shop").text()
+
+
+def test_a_lab_that_starts_bare_gets_a_fresh_cluster(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = world.folder / "77-tiny" / "lab.yaml"
+    file.write_text(LAB.replace("start: shop", "start: bare"), encoding="utf-8")
+
+    def renew(cluster: FakeCluster) -> FakeCluster:
+        assert cluster is world.cluster
+        world.api = FakeApi(world.decide).put(*kube_system())
+        return FakeCluster(cluster.state_dir, name="fresh")
+
+    monkeypatch.setattr("lab_helpers.clusters.renew", renew)
+    lab = world.lab()
+    assert lab.cluster.name == "fresh"
+    assert "no network plug-in yet" in lab.text()
+
+
+def test_a_cluster_that_cannot_be_renewed_is_left_alone(world: World) -> None:
+    file = world.folder / "77-tiny" / "lab.yaml"
+    file.write_text(LAB.replace("start: shop", "start: bare"), encoding="utf-8")
+    world.cluster.backend = "existing"
+    with pytest.raises(StageError, match=r"without Cilium: this cluster is not ours to wipe[\s\S]*backend twin"):
+        world.lab()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from lab_helpers.course import shopping
@@ -87,29 +85,20 @@ def test_what_learners_left_goes_away_and_what_they_changed_comes_back() -> None
     assert relabelled["metadata"]["labels"] != {"app": "frontent"} or relabelled not in api.objects.values()
 
 
-def test_bare_means_no_cilium_and_no_ready_node() -> None:
-    api = full()
-
-    def helm(line: str, _stdin: str) -> None:
-        assert line == "helm uninstall cilium --namespace kube-system"
-        del api.objects["DaemonSet", "kube-system", "cilium"]
-        api.put(ready_node("node-1", ready=False))
-
-    stager(api, FakeTools(on_run=helm)).reach(Stage.BARE)
-    assert api.get("Namespace", "shop") is None
+def test_bare_means_that_cilium_never_was_there() -> None:
+    bare = FakeApi().put(*kube_system(), ready_node("node-1", ready=False))
+    stager(bare).reach(Stage.BARE)
+    release = {"kind": "Secret", "metadata": {"name": "sh.helm.release.v1.cilium.v1", "namespace": "kube-system"}}
+    for item in (release, ready_node("node-2"), *cilium()[:1]):
+        api = FakeApi().put(*bare.objects.values(), item)
+        with pytest.raises(StageError, match="is, or was, installed"):
+            stager(api).reach(Stage.BARE)
 
 
-@pytest.mark.parametrize(
-    ("objects", "stage", "message"),
-    [
-        (cilium(), Stage.BARE, "not the course's to change"),
-        ([], Stage.CILIUM, "runs no Cilium"),
-    ],
-)
-def test_a_cluster_of_somebodys_own_is_left_alone(objects: list[dict[str, Any]], stage: Stage, message: str) -> None:
+def test_a_cluster_of_somebodys_own_gets_no_cilium() -> None:
     tools = FakeTools()
-    with pytest.raises(StageError, match=message):
-        stager(FakeApi().put(*kube_system(), *objects), tools, own=False).reach(stage)
+    with pytest.raises(StageError, match="runs no Cilium"):
+        stager(FakeApi().put(*kube_system()), tools, own=False).reach(Stage.CILIUM)
     assert tools.ran == []
 
 

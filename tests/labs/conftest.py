@@ -32,6 +32,8 @@ def at_start(twin: Cluster) -> Iterator[Callable[[str], Lab]]:
 
     def bring(name: str) -> Lab:
         if not last or last[-1].outline.name != name:
+            for former in last:
+                former.close()
             last[:] = [Lab(name, cluster=twin, labs=LABS)]
         last[-1].reset()
         return last[-1]
@@ -40,3 +42,5 @@ def at_start(twin: Cluster) -> Iterator[Callable[[str], Lab]]:
         # the twin has a policy in place before kubectl returns
         patch.setattr(sessions, "SETTLING", 0.3)
         yield bring
+    for lab in last:
+        lab.close()

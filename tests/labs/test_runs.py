@@ -9,6 +9,9 @@ import pytest
 from lab_helpers.course.results import LabResult
 from lab_helpers.course.running import Runner, Settings
 
+pytestmark = [pytest.mark.labs, pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")]
+"""A twin outlives the object that started it, which Python remarks on when it is collected."""
+
 LABS = Path(__file__).resolve().parents[2] / "labs"
 FOLDERS = sorted(mark.parent for mark in LABS.glob("*/lab.yaml"))
 
@@ -21,7 +24,6 @@ class Quiet:
     def finished(self, result: LabResult) -> None: ...
 
 
-@pytest.mark.labs
 @pytest.mark.parametrize("solved", [True, False], ids=["solved", "unsolved"])
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_runs(folder: Path, solved: bool, tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
-"""A small gRPC client in pure Python: HTTP/2 over one blocking socket, no threads, no extension modules.
+"""A small gRPC client in pure Python: HTTP/2 by the h2 library over one blocking socket, no threads.
 
 Why not grpcio: importing it takes longer than a whole ``hubble observe`` may, its background threads do not survive the
-forks of a Jupyter kernel's shell cells, and it cannot leave a certificate unverified. The parts are sans-I/O except
-`channels`: ``hpack`` (RFC 7541) and ``http2`` (RFC 9113) turn bytes into events, ``framing`` is gRPC's envelope.
+forks of a Jupyter kernel's shell cells, and it cannot leave a certificate unverified. ``connections`` is gRPC's use of
+h2, ``framing`` gRPC's own envelope, both without I/O; ``channels`` makes calls over a socket, which ``dialing`` opens.
 Servers use grpcio (see ``serving``).
 """
 

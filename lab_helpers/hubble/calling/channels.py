@@ -7,11 +7,16 @@ from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from lab_helpers.hubble.calling import dialing, framing, http2
-from lab_helpers.hubble.calling.hpack import Header
+from h2 import events
+
+from lab_helpers.hubble.calling import dialing, framing
+from lab_helpers.hubble.calling.connections import ClientConnection, Http2Error
+from lab_helpers.hubble.calling.framing import Header
 from lab_helpers.hubble.errors import CallError
 
 R = TypeVar("R")
+_OfAStream = events.ResponseReceived | events.TrailersReceived | events.DataReceived | events.StreamReset
+_OF_A_STREAM = (events.ResponseReceived, events.TrailersReceived, events.DataReceived, events.StreamReset)
 _USER_AGENT = b"cilium-labs-hubble/1"
 _CHUNK = 256 * 1024
 _LATE = 0.25
@@ -39,7 +44,7 @@ class Channel:
         self._connect = connect
         self._connect_timeout = connect_timeout
         self._socket: socket.socket | None = None
-        self._http = http2.ClientConnection()
+        self._http = ClientConnection()
         self._authority = b"localhost"
         self._streams: dict[int, Stream[Any]] = {}
         self._going_away = False
@@ -107,7 +112,7 @@ class Channel:
         if self._socket is not None and not self._going_away:
             return
         self.close()
-        self._http, self._going_away = http2.ClientConnection(), False
+        self._http, self._going_away = ClientConnection(), False
         target = dialing.parse_target(self.address)
         sock = self._connect() if self._connect else dialing.connect(target, self._connect_timeout)
         name = target.authority
@@ -149,20 +154,22 @@ class Channel:
         if not data:
             raise self._broken("error reading from server: EOF")
         try:
-            events = self._http.feed(data)
-        except http2.Http2Error as error:
+            for event in self._http.feed(data):
+                self._hand_out(event)
+        except Http2Error as error:
             raise self._broken(f"error reading from server: {error}") from None
-        for event in events:
-            if isinstance(event, http2.GoAway):
-                self._going_away = True
-                for number, stream in self._streams.items():
-                    if number > event.last:
-                        stream.fail(CallError("Unavailable", "the server is shutting down"))
-            else:
-                found = self._streams.get(event.stream)
-                if found is not None:
-                    found.receive(event)
         self._flush()
+
+    def _hand_out(self, event: events.Event) -> None:
+        if isinstance(event, events.ConnectionTerminated):
+            self._going_away = True
+            for number, stream in self._streams.items():
+                if number > (event.last_stream_id or 0):
+                    stream.fail(CallError("Unavailable", "the server is shutting down"))
+        elif isinstance(event, _OF_A_STREAM):
+            found = self._streams.get(event.stream_id)
+            if found is not None:
+                found.receive(event)
 
     def _forget(self, number: int, *, cancel: bool) -> None:
         if self._streams.pop(number, None) is not None and cancel and self._socket is not None:
@@ -235,18 +242,19 @@ class Stream(Iterator[R], Generic[R]):
         """End with an error, after the answers that are there."""
         self._ended, self._error = True, error
 
-    def receive(self, event: http2.Headers | http2.Data | http2.Reset) -> None:
+    def receive(self, event: _OfAStream) -> None:
         """Take an event of the connection."""
-        if isinstance(event, http2.Data):
+        if isinstance(event, events.DataReceived):
             self._ready.extend(self._unpacker.feed(event.data))
-            if event.ended:
+            if event.stream_ended is not None:
                 self.fail(CallError("Internal", "server closed the stream without sending trailers"))
-        elif isinstance(event, http2.Headers):
-            if not self.headers:
-                self.headers = dict(event.headers)
-            if event.ended:
-                self._ended, self._error = True, framing.status_error(event.headers)
-            elif len(self.headers) and (error := framing.http_error(event.headers)) is not None:
-                self.fail(error)
+        elif isinstance(event, events.StreamReset):
+            self.fail(framing.reset_error(int(event.error_code or 0)))
         else:
-            self.fail(framing.reset_error(event.code))
+            headers = list(event.headers)
+            if not self.headers:
+                self.headers = dict(headers)
+            if event.stream_ended is not None:
+                self._ended, self._error = True, framing.status_error(headers)
+            elif (error := framing.http_error(headers)) is not None:
+                self.fail(error)

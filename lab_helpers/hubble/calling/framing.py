@@ -7,8 +7,9 @@ import re
 import struct
 import zlib
 
-from lab_helpers.hubble.calling.hpack import Header
 from lab_helpers.hubble.errors import CallError
+
+Header = tuple[bytes, bytes]
 
 CODES = (
     "OK",

@@ -10,12 +10,14 @@ from lab_helpers.policy.decisions import MapEntry
 from lab_helpers.policy.protocols import Protocol
 from lab_helpers.policy.rules import Direction
 from lab_helpers.twin.agent.dbg.endpoints import find_endpoint, ordered, policy_entries
+from lab_helpers.twin.agent.dbg.nodes import other_pod_cidrs
 from lab_helpers.twin.agent.dbg.services import lb_rows
 from lab_helpers.twin.agent.dbg.sessions import OUTPUT, Arguments, Command, CommandError, Session, table
 from lab_helpers.twin.agent.endpoints import ManagedEndpoint
 from lab_helpers.twin.datapath.conntrack import Entry
+from lab_helpers.twin.datapath.settings import Routing
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "endpoint_entries", "ipcache_entries", "policy_rows"]
 
 _HEADER = (
     "POLICY",
@@ -186,7 +188,21 @@ async def _ct_flush(session: Session, _: Arguments) -> int:
     return 0
 
 
-def _ipcache(session: Session) -> list[tuple[str, str]]:
+def policy_rows(session: Session, endpoint: ManagedEndpoint) -> Iterator[tuple[str, str]]:
+    """The policy map of an endpoint as keys and values, for ``map get``."""
+    entries = policy_entries(endpoint)
+    counts = _counts(session, endpoint, entries)
+    for number, entry in enumerate(entries):
+        way = "Ingress" if entry.direction is Direction.INGRESS else "Egress"
+        proxy = 0
+        if entry.parser and not entry.deny:
+            proxy = session.agent.tables.proxy_port(entry.parser.value, entry.direction)
+        packets, total = counts.get(number, (0, 0))
+        yield f"{way}: {entry.identity} {entry.port}/{int(entry.protocol)}", f"{proxy} {packets} {total}"
+
+
+def ipcache_entries(session: Session) -> list[tuple[str, str]]:
+    """(prefix, value), by address."""
     rows = [("0.0.0.0/0", _ipcache_value(2, "0.0.0.0"))]
     rows += [
         (prefix, _ipcache_value(entry.identity, entry.tunnel or "0.0.0.0"))
@@ -201,7 +217,7 @@ def _ipcache_value(identity: int, tunnel: str) -> str:
 
 
 async def _ipcache_list(session: Session, arguments: Arguments) -> int:
-    rows = _ipcache(session)
+    rows = ipcache_entries(session)
     if arguments.value("output"):
         await session.data({prefix: [value] for prefix, value in rows}, arguments.value("output"))
         return 0
@@ -228,10 +244,11 @@ async def _lb_list(session: Session, arguments: Arguments) -> int:
     return 0
 
 
-async def _endpoint_list(session: Session, arguments: Arguments) -> int:
+def endpoint_entries(session: Session) -> list[tuple[str, str]]:
+    """The node's own addresses and its endpoints."""
     agent = session.agent
     own = (agent.tables.ip, agent.tables.router_ip)
-    rows: list[tuple[object, ...]] = [(f"{ip}:0", "(localhost)") for ip in own if ip]
+    rows = [(f"{ip}:0", "(localhost)") for ip in own if ip]
     for endpoint in ordered(agent):
         inner = endpoint.datapath
         if endpoint.kind == "host":
@@ -241,8 +258,13 @@ async def _endpoint_list(session: Session, arguments: Arguments) -> int:
             f"mac={inner.mac.upper()} nodemac={inner.host_mac.upper()} parent_ifindex=0"
         )
         rows.append((f"{inner.ip}:0", info))
+    return rows
+
+
+async def _endpoint_list(session: Session, arguments: Arguments) -> int:
+    rows = endpoint_entries(session)
     if arguments.value("output"):
-        await session.data({str(ip): [str(info)] for ip, info in rows}, arguments.value("output"))
+        await session.data({ip: [info] for ip, info in rows}, arguments.value("output"))
         return 0
     await session.out(table([("IP ADDRESS", "LOCAL ENDPOINT INFO"), *rows]))
     return 0
@@ -251,31 +273,46 @@ async def _endpoint_list(session: Session, arguments: Arguments) -> int:
 async def _metrics(session: Session, arguments: Arguments) -> int:
     tables = session.agent.tables
     found = [
-        (DROP_TEXTS.get(reason, str(reason)), direction, packets, total)
-        for (reason, direction), (packets, total) in sorted(tables.drops.items())
+        (
+            DROP_TEXTS.get(reason, str(reason)),
+            direction,
+            packets,
+            total,
+            {"EGRESS": 1352, "INGRESS": 2107}.get(direction, 0),
+        )
+        for (reason, direction), (packets, total) in tables.drops.items()
     ]
-    found += [("Success", direction, packets, total) for direction, (packets, total) in sorted(tables.forwards.items())]
+    found += [("Success", direction, packets, total, 1133) for direction, (packets, total) in tables.forwards.items()]
+    found.sort()
+    if not found:
+        await session.process.err("No entries found.\n")
+        return 0
     if arguments.value("output"):
         models = [
-            {"reason": reason, "direction": direction.lower(), "packets": packets, "bytes": total}
-            for reason, direction, packets, total in found
+            {
+                "reason": reason,
+                "direction": direction.lower(),
+                "packets": packets,
+                "bytes": total,
+                "line": line,
+                "file": "bpf_lxc.c",
+            }
+            for reason, direction, packets, total, line in found
         ]
         await session.data(models, arguments.value("output"))
         return 0
-    rows: list[tuple[object, ...]] = [("REASON", "DIRECTION", "PACKETS", "BYTES", "LINE", "FILE")]
-    for reason, direction, packets, total in found:
-        line = {"EGRESS": 1352, "INGRESS": 2107}.get(direction, 0) if reason != "Success" else 1133
-        rows.append((reason, direction, packets, total, line, "bpf_lxc.c"))
-    await session.out(table(rows))
+    header = ("REASON", "DIRECTION", "PACKETS", "BYTES", "LINE", "FILE")
+    await session.out(table([header, *((*row, "bpf_lxc.c") for row in found)], closed=False))
     return 0
 
 
-async def _tunnel(session: Session, _: Arguments) -> int:
-    rows: list[tuple[object, ...]] = [("TUNNEL", "VALUE")]
-    for prefix, entry in session.agent.tables.ipcache:
-        if entry.tunnel and not entry.pod:
-            rows.append((f"{prefix.removesuffix('/32')}:0", f"{entry.tunnel}:0"))
-    await session.out(table(rows))
+async def _tunnel(session: Session, arguments: Arguments) -> int:
+    tunnels = other_pod_cidrs(session) if session.agent.settings.routing is Routing.TUNNEL else []
+    rows = [(f"{cidr.partition('/')[0]}:0", f"{ip}:0") for cidr, ip in tunnels]
+    if arguments.value("output"):
+        await session.data({network: [node] for network, node in rows}, arguments.value("output"))
+        return 0
+    await session.out(table([("TUNNEL", "VALUE"), *rows]))
     return 0
 
 
@@ -315,5 +352,5 @@ COMMANDS = (
     Command(("bpf", "lb", "list"), "List load-balancing configuration", _lb_list, OUTPUT),
     Command(("bpf", "endpoint", "list"), "List local endpoint entries", _endpoint_list, OUTPUT),
     Command(("bpf", "metrics", "list"), "List BPF datapath traffic metrics", _metrics, OUTPUT),
-    Command(("bpf", "tunnel", "list"), "List tunnel endpoint entries", _tunnel),
+    Command(("bpf", "tunnel", "list"), "List tunnel endpoint entries", _tunnel, OUTPUT),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lab_helpers.policy.rules import Direction
+from lab_helpers.twin.agent.dbg.controllers import endpoint_controllers
 from lab_helpers.twin.agent.dbg.sessions import OUTPUT, Arguments, Command, CommandError, Session, table
 from lab_helpers.twin.agent.endpoints import EndpointState, ManagedEndpoint
 from lab_helpers.twin.agent.nodeagents import NodeAgent
@@ -109,7 +110,9 @@ def endpoint_model(agent: NodeAgent, endpoint: ManagedEndpoint) -> dict[str, Any
             },
         },
         "status": {
-            "controllers": [],
+            "controllers": [
+                controller.model(agent.clock.now()) for controller in endpoint_controllers(agent, endpoint)
+            ],
             "external-identifiers": identifiers,
             "health": {
                 "bpf": "OK",
@@ -139,7 +142,7 @@ def endpoint_model(agent: NodeAgent, endpoint: ManagedEndpoint) -> dict[str, Any
             },
             "policy": {
                 "proxy-policy-revision": revision,
-                "proxy-statistics": [],
+                "proxy-statistics": _proxy_statistics(agent, endpoint),
                 "realized": realized,
                 "spec": realized,
             },
@@ -147,6 +150,32 @@ def endpoint_model(agent: NodeAgent, endpoint: ManagedEndpoint) -> dict[str, Any
             "state": endpoint.state.value,
         },
     }
+
+
+def _proxy_statistics(agent: NodeAgent, endpoint: ManagedEndpoint) -> list[dict[str, Any]]:
+    """What the node's proxies did for the endpoint, by direction, protocol and port."""
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for key, (received, forwarded, denied, failed) in agent.tables.proxied.items():
+        if key.endpoint != endpoint.id:
+            continue
+        empty = {"denied": 0, "error": 0, "forwarded": 0, "received": 0}
+        model = found.setdefault(
+            (key.direction, key.parser, key.port),
+            {
+                "allocated-proxy-port": agent.tables.proxy_port(key.parser, key.direction),
+                "location": key.direction.value,
+                "port": key.port,
+                "protocol": key.parser,
+                "statistics": {"requests": dict(empty), "responses": dict(empty)},
+            },
+        )
+        model["statistics"][key.kind] = {
+            "denied": denied,
+            "error": failed,
+            "forwarded": forwarded,
+            "received": received,
+        }
+    return [found[key] for key in sorted(found)]
 
 
 def _allowed(agent: NodeAgent, endpoint: ManagedEndpoint, direction: Direction) -> list[int]:
@@ -258,15 +287,20 @@ async def _log(session: Session, arguments: Arguments) -> int:
         return 0
     rows: list[tuple[object, ...]] = [("Timestamp", "Status", "State", "Message")]
     rows += [(entry.timestamp, entry.code, entry.state, entry.message) for entry in entries]
-    await session.out(table(rows))
+    await session.out(table(rows, minimum=2, closed=False))
     return 0
 
 
 async def _labels(session: Session, arguments: Arguments) -> int:
     session.need_agent()
     endpoint = find_endpoint(session.agent, arguments.words[0])
-    lines = ["Label: " + label for label in endpoint.datapath.labels]
-    await session.out("\n".join(lines))
+    if arguments.values:
+        raise CommandError(
+            "Error: Cannot modifying labels: in the embedded cluster an endpoint's labels are those of its pod: "
+            "use kubectl label"
+        )
+    rows = [(label, "Enabled") for label in sorted(endpoint.datapath.labels)]
+    await session.out(table(rows, minimum=2, closed=False))
     return 0
 
 
@@ -289,6 +323,10 @@ async def _config(session: Session, arguments: Arguments) -> int:
     endpoint = find_endpoint(agent, arguments.words[0])
     if len(arguments.words) == 1:
         options = endpoint_model(agent, endpoint)["spec"]["options"]
+        if arguments.value("output"):
+            model = {"error": None, "immutable": {}, "realized": {"options": options}}
+            await session.data(model, arguments.value("output"))
+            return 0
         await session.out("\n".join(f"{name:<24}: {value}" for name, value in sorted(options.items())))
         return 0
     for setting in arguments.words[1:]:
@@ -330,6 +368,7 @@ COMMANDS = (
         ("endpoint", "labels"),
         "Manage label configuration of endpoint",
         _labels,
+        {"-a": "add", "--add": "add", "-d": "delete", "--delete": "delete"},
         arguments=(1, 1),
         usage="<endpoint id>",
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from lab_helpers.twin.agent.agents import Agents
 from lab_helpers.twin.agent.dbg import (
@@ -10,13 +11,19 @@ from lab_helpers.twin.agent.dbg import (
     endpoints,
     identities,
     installing,
+    maps,
+    metering,
     monitoring,
     names,
+    nodes,
     policies,
     preflighting,
     services,
     status,
+    translations,
+    troubleshooting,
 )
+from lab_helpers.twin.agent.dbg.helping import NOT_PLAYED, command_help, group_help, suggestions
 from lab_helpers.twin.agent.dbg.sessions import Arguments, Command, CommandError, Session
 from lab_helpers.twin.interfaces import Process, Program
 
@@ -27,14 +34,30 @@ COMMANDS: tuple[Command, ...] = (
     *endpoints.COMMANDS,
     *identities.COMMANDS,
     *installing.COMMANDS,
+    *maps.COMMANDS,
+    *metering.COMMANDS,
     *monitoring.COMMANDS,
     *names.COMMANDS,
+    *nodes.COMMANDS,
     *policies.COMMANDS,
     *preflighting.COMMANDS,
     *services.COMMANDS,
     *status.COMMANDS,
+    *translations.COMMANDS,
+    *troubleshooting.COMMANDS,
 )
-_HELP = ("-h", "--help")
+_HELP: Final = ("-h", "--help")
+_GLOBAL_VALUES: Final = ("-H", "--host", "--config", "--log-driver", "--log-opt")
+_GLOBAL_SWITCHES: Final = ("-D", "--debug")
+_ALIASES: Final = {"ls": "list"}
+
+
+class _UsageError(Exception):
+    """A mistake in the command line, told on both outputs as the real program does; ``hint`` follows it on stderr."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 def dbg_program(agents: Agents) -> Program:
@@ -45,6 +68,10 @@ def dbg_program(agents: Agents) -> Program:
         words = list(process.argv[1:])
         try:
             return await _run(session, words)
+        except _UsageError as error:
+            await process.err(f"Error: {error}\n{error.hint}\n")
+            await process.out(f"{error}\n")
+            return 1
         except CommandError as error:
             await process.err(f"{error}\n")
             return error.code
@@ -53,30 +80,40 @@ def dbg_program(agents: Agents) -> Program:
 
 
 async def _run(session: Session, words: Sequence[str]) -> int:
-    plain = [word for word in words if not word.startswith("-")]
+    rest = _without_globals(words)
+    plain = [_ALIASES.get(word, word) for word in rest if not word.startswith("-")]
     command, used = _find(plain)
     if command is None:
-        return await _usage(session, plain, asked=not words or any(word in _HELP for word in words))
-    rest = list(words)
-    for word in plain[:used]:
+        return await _no_command(session, plain)
+    for word in [word for word in rest if not word.startswith("-")][:used]:
         rest.remove(word)
     if any(word in _HELP for word in rest):
-        flags = ", ".join(sorted({*command.values, *command.switches}))
-        line = f"  cilium-dbg {' '.join(command.words)} {command.usage}".rstrip()
-        await session.out(f"{command.short}\n\nUsage:\n{line} [flags]\n" + (f"\nFlags:\n  {flags}\n" if flags else ""))
+        await session.out(command_help(command))
         return 0
     arguments = _arguments(command, rest)
     least, most = command.arguments
     if len(arguments.words) < least:
-        raise CommandError(
-            f"Error: {' '.join(command.words)}: missing argument: "
-            f"usage is cilium-dbg {' '.join(command.words)} {command.usage}"
-        )
+        what = "endpoint id argument" if "endpoint id" in command.usage else f"argument {command.usage}"
+        raise CommandError(f"Error: Missing {what}\n\n{command_help(command)}")
     if 0 <= most < len(arguments.words):
-        raise CommandError(
-            f'Error: unknown command "{arguments.words[most]}" for "cilium-dbg {" ".join(command.words)}"'
+        path = " ".join(("cilium-dbg", *command.words))
+        raise _UsageError(
+            f'unknown command "{arguments.words[most]}" for "{path}"', command_help(command, usage_only=True)
         )
     return await command.run(session, arguments)
+
+
+def _without_globals(words: Sequence[str]) -> list[str]:
+    """The words without the flags that every command has; they change nothing here."""
+    found: list[str] = []
+    queue = list(words)
+    while queue:
+        word = queue.pop(0)
+        if word in _GLOBAL_VALUES:
+            queue[:1] = []
+        elif word not in _GLOBAL_SWITCHES and word.partition("=")[0] not in _GLOBAL_VALUES:
+            found.append(word)
+    return found
 
 
 def _find(plain: Sequence[str]) -> tuple[Command | None, int]:
@@ -88,10 +125,30 @@ def _find(plain: Sequence[str]) -> tuple[Command | None, int]:
     return best, 0 if best is None else len(best.words)
 
 
+async def _no_command(session: Session, plain: Sequence[str]) -> int:
+    """Words that lead to no command: those of a group print its help, as the real program does for nested mistakes."""
+    for count in (1, 2):
+        name = " ".join(plain[:count])
+        if name in NOT_PLAYED:
+            raise CommandError(
+                f"Error: cilium-dbg {name} is not part of the embedded cluster: it has nothing that this command "
+                "could show. Run it on a real cluster"
+            )
+    depth = 0
+    while depth < len(plain) and any(command.words[: depth + 1] == tuple(plain[: depth + 1]) for command in COMMANDS):
+        depth += 1
+    if plain and not depth:
+        near = suggestions(plain[0], COMMANDS)
+        raise _UsageError(f'unknown command "{plain[0]}" for "cilium-dbg"{near}', "Run 'cilium-dbg --help' for usage.")
+    await session.out(group_help(plain[:depth], COMMANDS))
+    return 0
+
+
 def _arguments(command: Command, rest: Sequence[str]) -> Arguments:
     words: list[str] = []
     values: dict[str, list[str]] = {}
     switches: set[str] = set()
+    usage = command_help(command, usage_only=True)
     queue = list(rest)
     while queue:
         word = queue.pop(0)
@@ -102,7 +159,8 @@ def _arguments(command: Command, rest: Sequence[str]) -> Arguments:
         if flag in command.values:
             if not equals:
                 if not queue:
-                    raise CommandError(f"Error: flag needs an argument: {flag}")
+                    wrong = flag if flag.startswith("--") else f"{flag[1:]!r} in {flag}"
+                    raise _UsageError(f"flag needs an argument: {wrong}", usage)
                 value = queue.pop(0)
             values.setdefault(command.values[flag], []).append(value)
         elif flag in command.switches:
@@ -111,25 +169,10 @@ def _arguments(command: Command, rest: Sequence[str]) -> Arguments:
         elif word[:2] in command.values and not word.startswith("--") and len(word) > 2:
             values.setdefault(command.values[word[:2]], []).append(word[2:])
         elif word.startswith("-") and len(word) > 1:
-            raise CommandError(
-                f"Error: unknown flag: {word}"
-                if word.startswith("--")
-                else f"Error: unknown shorthand flag: {word[1:]!r} in {word}"
+            raise _UsageError(
+                f"unknown flag: {flag}" if word.startswith("--") else f"unknown shorthand flag: {word[1]!r} in {word}",
+                usage,
             )
         else:
             words.append(word)
     return Arguments(tuple(words), values, frozenset(switches))
-
-
-async def _usage(session: Session, plain: Sequence[str], *, asked: bool) -> int:
-    prefix = tuple(plain)
-    known = [command for command in COMMANDS if command.words[: len(prefix)] == prefix]
-    if not known:
-        raise CommandError(
-            f'Error: unknown command "{" ".join(plain)}" for "cilium-dbg"\nThe embedded cluster plays these: '
-            + ", ".join(sorted({" ".join(command.words) for command in COMMANDS}))
-        )
-    lines = ["CLI for interacting with the local Cilium Agent", "", "Available Commands:"]
-    lines += [f"  {' '.join(command.words):<22} {command.short}" for command in sorted(known, key=lambda c: c.words)]
-    await session.out("\n".join(lines))
-    return 0 if asked or plain else 1

@@ -9,12 +9,13 @@ import json
 import zlib
 from typing import Any
 
-from lab_helpers.hubble.events import DROP_TEXTS
+from lab_helpers.hubble.events import DROP_TEXTS, trace_point
 from lab_helpers.hubble.protos import flow_pb2
+from lab_helpers.twin.agent.dbg.hosts import host
 from lab_helpers.twin.agent.dbg.identities import identity_name
 from lab_helpers.twin.agent.dbg.sessions import Arguments, Command, CommandError, Session
 
-__all__ = ["COMMANDS", "monitor_line"]
+__all__ = ["COMMANDS", "monitor_line", "monitor_model"]
 
 _TYPES = {
     "drop": 1,
@@ -71,14 +72,11 @@ def monitor_line(flow: Any, *, numeric: bool = False) -> str:
         ingress = flow.traffic_direction == flow_pb2.INGRESS
         local, remote = (destination, source) if ingress else (source, destination)
         protocol = {"TCP": 6, "UDP": 17, "ICMPv4": 1}.get(flow.l4.WhichOneof("protocol"), 0)
-        action = {flow_pb2.DROPPED: "deny", flow_pb2.REDIRECTED: "redirect", flow_pb2.AUDIT: "audit"}.get(
-            flow.verdict, "allow"
-        )
         auth = "spire" if flow.auth_type == flow_pb2.SPIRE else "disabled"
         return (
             f"Policy verdict log: flow {_hash(flow)} local EP ID {local.ID}, "
             f"remote ID {_identity(remote, numeric=numeric)}, "
-            f"proto {protocol}, {'ingress' if ingress else 'egress'}, action {action}, auth: {auth}, "
+            f"proto {protocol}, {'ingress' if ingress else 'egress'}, action {_action(flow)}, auth: {auth}, "
             f"match {_MATCHES[flow.policy_match_type]}, {_connection(flow)}"
         )
     if kind == 4:
@@ -101,24 +99,116 @@ def monitor_line(flow: Any, *, numeric: bool = False) -> str:
             f"sock_cookie: {flow.socket_cookie}, "
             f"dst [{flow.IP.destination}]:{port} {layer.lower()}"
         )
-    return _layer7(flow, pair)
+    return _layer7(flow)
 
 
-def _layer7(flow: Any, pair: str) -> str:
+def _action(flow: Any) -> str:
+    return {flow_pb2.DROPPED: "deny", flow_pb2.REDIRECTED: "redirect", flow_pb2.AUDIT: "audit"}.get(
+        flow.verdict, "allow"
+    )
+
+
+def _l7_verdict(flow: Any) -> str:
+    return {flow_pb2.DROPPED: "Denied", flow_pb2.ERROR: "Error"}.get(flow.verdict, "Forwarded")
+
+
+def _layer7(flow: Any) -> str:
     response = flow.l7.type == flow_pb2.RESPONSE
-    arrow = "->" if response else "<-"
-    what = "Response" if response else "Request"
-    verdict = {flow_pb2.DROPPED: "Denied", flow_pb2.ERROR: "Error"}.get(flow.verdict, "Forwarded")
-    record = flow.l7.WhichOneof("record") or ""
+    arrow = {flow_pb2.INGRESS: "<-", flow_pb2.EGRESS: "->"}.get(flow.traffic_direction, "??")
+    record = flow.l7.WhichOneof("record") or "unknown-l7"
     source, destination = (f"{end.ID} ([{' '.join(end.labels)}])" for end in (flow.source, flow.destination))
-    head = f"{arrow} {what} {record} from {source} to {destination}, identity {pair}, verdict {verdict}"
+    ends = f"to {destination} from {source}" if response else f"from {source} to {destination}"
+    head = (
+        f"{arrow} {'Response' if response else 'Request'} {record} {ends}, "
+        f"identity {flow.source.identity}->{flow.destination.identity}, verdict {_l7_verdict(flow)}"
+    )
     if record == "http":
         return f"{head} {flow.l7.http.method} {flow.l7.http.url} => {flow.l7.http.code}"
     dns = flow.l7.dns
-    query = f"{dns.query} {','.join(dns.qtypes)}"
-    if response:
-        return f"{head} DNS Proxy: {query} TTL: {dns.ttl} Answer: '{','.join(dns.ips)}'"
-    return f"{head} DNS Query: {query}"
+    asked = f"{head} DNS {dns.observation_source}: {dns.query} {','.join(dns.qtypes)}"
+    if not response:
+        return asked
+    names = f" CNAMEs: {','.join(dns.cnames)}" if dns.cnames else ""
+    return f"{asked} TTL: {dns.ttl} Answer: '{','.join(dns.ips)}'{names}"
+
+
+def monitor_model(flow: Any) -> dict[str, Any]:
+    """One event as ``-j`` prints it; its summary has the addresses of the layers, not the packet's bytes."""
+    kind, source, destination = flow.event_type.type, flow.source, flow.destination
+    if kind == 129:
+        return _layer7_model(flow)
+    model: dict[str, Any] = {"cpu": "CPU 00:"}
+    if kind == 7:
+        layer = flow.l4.WhichOneof("protocol")
+        return model | {
+            "type": "trace-sock",
+            "xlatePoint": _SOCK[flow.event_type.sub_type],
+            "cgroup_id": flow.cgroup_id,
+            "sockCookie": flow.socket_cookie,
+            "dstIP": flow.IP.destination,
+            "dstPort": getattr(flow.l4, layer).destination_port,
+            "l4Proto": layer.lower(),
+        }
+    ingress = flow.traffic_direction == flow_pb2.INGRESS
+    local = destination if ingress else source
+    model |= {"type": {1: "drop", 4: "trace", 5: "policy-verdict"}[kind], "mark": _hash(flow)}
+    if kind == 4:
+        point = flow.event_type.sub_type
+        model |= {
+            "ifindex": flow.interface.name or "0",
+            "state": _STATES.get(flow.trace_reason, "unknown"),
+            "observationPoint": trace_point(point),
+            "traceSummary": _POINTS.get(point, "->") + (f" {destination.ID}" if point == 0 else ""),
+        }
+    if kind == 1:
+        model["reason"] = DROP_TEXTS.get(flow.event_type.sub_type, str(flow.event_type.sub_type))
+    if kind == 5:
+        model |= {"match": _MATCHES[flow.policy_match_type], "action": _action(flow), "ingress": ingress}
+    model |= {
+        "source": local.ID,
+        "srcLabel": source.identity,
+        "dstLabel": destination.identity,
+        "dstID": destination.ID if ingress else 0,
+    }
+    if kind == 1:
+        model |= {"Line": flow.file.line, "File": flow.file.name, "ExtError": 0, "Ifindex": flow.interface.index}
+    return model | {"summary": _summary(flow)}
+
+
+def _summary(flow: Any) -> dict[str, Any]:
+    layers: dict[str, Any] = {
+        "l2": {"src": flow.ethernet.source, "dst": flow.ethernet.destination},
+        "l3": {"src": flow.IP.source, "dst": flow.IP.destination},
+    }
+    detail = getattr(flow.l4, flow.l4.WhichOneof("protocol"))
+    if hasattr(detail, "source_port"):
+        layers["l4"] = {"src": str(detail.source_port), "dst": str(detail.destination_port)}
+    return layers
+
+
+def _layer7_model(flow: Any) -> dict[str, Any]:
+    record = flow.l7.WhichOneof("record") or ""
+    response = flow.l7.type == flow_pb2.RESPONSE
+    model: dict[str, Any] = {
+        "type": "logRecord",
+        "observationPoint": "Ingress" if flow.traffic_direction == flow_pb2.INGRESS else "Egress",
+        "flowType": "Response" if response else "Request",
+        "l7Proto": record,
+        "srcEpID": flow.source.ID,
+        "srcEpLabels": list(flow.source.labels),
+        "srcIdentity": flow.source.identity,
+        "dstEpID": flow.destination.ID,
+        "dstEpLabels": list(flow.destination.labels),
+        "dstIdentity": flow.destination.identity,
+        "verdict": _l7_verdict(flow),
+    }
+    if record == "http":
+        http = flow.l7.http
+        model["http"] = {"Code": http.code, "Method": http.method, "URL": http.url, "Protocol": http.protocol}
+    elif record == "dns":
+        dns = flow.l7.dns
+        model["dns"] = {"Query": dns.query, "IPs": list(dns.ips), "TTL": dns.ttl, "QTypes": list(dns.qtypes)}
+    return model
 
 
 async def _monitor(session: Session, arguments: Arguments) -> int:
@@ -133,6 +223,13 @@ async def _monitor(session: Session, arguments: Arguments) -> int:
         )
     kinds = {_TYPES[name] for name in names}
     wanted = {key: _numbers(arguments.values.get(key, [])) for key in ("from", "to", "related")}
+    for name in ("hex", "dissect"):
+        if name in arguments.switches and "json" not in arguments.switches:
+            raise CommandError(
+                "Error: the embedded cluster keeps no bytes of packets: --hex and -vv have nothing to print. "
+                "Leave them out, or use -j"
+            )
+    _need_endpoints(session, wanted)
     numeric, as_json = "numeric" in arguments.switches, "json" in arguments.switches
     queue: asyncio.Queue[Any] = asyncio.Queue()
     observers = agent.tables.observers
@@ -140,20 +237,17 @@ async def _monitor(session: Session, arguments: Arguments) -> int:
     observers.append(queue.put_nowait)
     listeners.append(queue.put_nowait)
     try:
-        if not as_json:
-            await session.out("Listening for events on 2 CPUs with 64x4096 of shared memory\nPress Ctrl-C to quit")
+        await session.process.err(f"{host(agent).monitor_line}\nPress Ctrl-C to quit\n")
         while agent.running:
             flow = await queue.get()
             if isinstance(flow, flow_pb2.AgentEvent):
                 if (not kinds or _TYPES["agent"] in kinds) and not any(wanted.values()):
-                    await session.out(_agent_line(flow))
+                    await session.out(_agent_json(flow) if as_json else _agent_line(flow))
                 continue
             if (kinds and flow.event_type.type not in kinds) or not _concerns(flow, wanted):
                 continue
             if as_json:
-                from lab_helpers.hubble.jsonpb import dumps
-
-                await session.out(dumps(flow))
+                await session.out(json.dumps(monitor_model(flow), separators=(",", ":")))
             else:
                 await session.out(monitor_line(flow, numeric=numeric))
     finally:
@@ -163,14 +257,34 @@ async def _monitor(session: Session, arguments: Arguments) -> int:
     raise CommandError("EOF")
 
 
-def _agent_line(event: Any) -> str:
-    """``>> Policy updated: {…}``: what the agent says about itself."""
+def _agent_parts(event: Any) -> tuple[str, str]:
     from google.protobuf.json_format import MessageToDict
 
     name = flow_pb2.AgentEventType.Name(event.type).replace("_", " ").capitalize()
     which = event.WhichOneof("notification")
     detail = MessageToDict(getattr(event, which), preserving_proto_field_name=True) if which else {}
-    return f">> {name}: {json.dumps(detail)}"
+    return name, json.dumps(detail)
+
+
+def _agent_line(event: Any) -> str:
+    """``>> Policy updated: {…}``: what the agent says about itself."""
+    name, detail = _agent_parts(event)
+    return f">> {name}: {detail}"
+
+
+def _agent_json(event: Any) -> str:
+    """The same with ``-j``."""
+    name, detail = _agent_parts(event)
+    return json.dumps({"type": "agent", "subtype": name, "message": json.loads(detail)}, separators=(",", ":"))
+
+
+def _need_endpoints(session: Session, wanted: dict[str, set[int]]) -> None:
+    """Raises CommandError when all three filters are given and no endpoint of them exists, as the real one does."""
+    if not all(wanted.values()):
+        return
+    missing = sorted(number for numbers in wanted.values() for number in numbers - set(session.agent.endpoints))
+    if len(missing) == sum(map(len, wanted.values())):
+        raise CommandError("\n".join(f"endpoint {number} not found" for number in missing))
 
 
 def _numbers(texts: list[str]) -> set[int]:
@@ -193,16 +307,22 @@ COMMANDS = (
         ("monitor",),
         "Display BPF program events",
         _monitor,
-        {"-t": "type", "--type": "type", "--from": "from", "--to": "to", "--related-to": "related"},
+        {
+            "-t": "type",
+            "--type": "type",
+            "--from": "from",
+            "--to": "to",
+            "--related-to": "related",
+            "--monitor-socket": "socket",
+        },
         {
             "-n": "numeric",
             "--numeric": "numeric",
             "-j": "json",
             "--json": "json",
             "-v": "verbose",
-            "-vv": "verbose",
+            "-vv": "dissect",
             "--verbose": "verbose",
-            "-D": "hex",
             "--hex": "hex",
         },
     ),

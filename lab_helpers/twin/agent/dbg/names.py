@@ -47,7 +47,9 @@ async def _list(session: Session, arguments: Arguments) -> int:
 async def _clean(session: Session, arguments: Arguments) -> int:
     session.need_agent()
     if "force" not in arguments.switches:
-        await session.process.out("All FQDN cache entries will be deleted. Are you sure? [y/N]: ")
+        await session.out("Following cache entries are going to be deleted:")
+        await _list(session, arguments)
+        await session.process.out("Do you want to continue? [y/N] ")
         answer = b""
         async for chunk in session.process.stdin:
             answer += chunk

@@ -9,6 +9,7 @@ from lab_helpers.policy.decisions import SelectorUse
 from lab_helpers.policy.rules import Rule
 from lab_helpers.twin.agent.dbg.endpoints import find_endpoint
 from lab_helpers.twin.agent.dbg.sessions import OUTPUT, Arguments, Command, CommandError, Session, table
+from lab_helpers.twin.agent.endpoints import EndpointState
 
 __all__ = ["COMMANDS"]
 
@@ -83,21 +84,48 @@ async def _print_selectors(session: Session, arguments: Arguments, uses: tuple[S
 async def _wait(session: Session, arguments: Arguments) -> int:
     session.need_agent()
     agent, clock = session.agent, session.agent.clock
-    if not arguments.words[0].isdigit():
-        raise CommandError(f'Error: invalid revision "{arguments.words[0]}": expected a number')
-    wanted = int(arguments.words[0])
-    limit = clock.monotonic() + float(arguments.value("max", "360"))
+    text = arguments.words[0]
+    if not text.isdigit():
+        raise CommandError(f"Error: invalid revision '{text}': strconv.ParseInt: parsing \"{text}\": invalid syntax")
+    wanted, started = int(text), clock.monotonic()
+    pause, fail, most = (
+        _seconds(arguments, name, default) for name, default in (("sleep", 1), ("fail", 60), ("max", 360))
+    )
+    waited = False
     while True:
-        behind = [
-            e for e in agent.endpoints.values() if e.datapath.policy is None or e.datapath.policy.revision < wanted
-        ]
-        if not behind:
+        ready, failed = 0, 0
+        for endpoint in agent.endpoints.values():
+            policy = endpoint.datapath.policy
+            if policy is None or endpoint.state is EndpointState.NOT_READY:
+                failed += 1
+            elif policy.revision >= wanted and endpoint.state is EndpointState.READY:
+                ready += 1
+        needed, passed = len(agent.endpoints), clock.monotonic() - started
+        if ready == needed:
+            if waited:
+                await session.out("")
             return 0
-        if clock.monotonic() >= limit:
+        if passed > fail and failed:
+            raise CommandError(f"Error: \n{failed} endpoints have failed regeneration after {passed:.9g}s\n")
+        if passed > most:
             raise CommandError(
-                f"Error: {len(behind)} endpoints still not ready after {arguments.value('max', '360')} s (Failed: 0)"
+                f"Error: \n{needed - ready} endpoints still not ready after {passed:.9g}s ({failed} failed)\n"
             )
-        await clock.sleep(1.0)
+        await session.process.out(
+            f"\rWaiting for endpoints to run policy revision {wanted}: {ready}/{needed}              "
+        )
+        await clock.sleep(pause)
+        waited = True
+
+
+def _seconds(arguments: Arguments, name: str, default: int) -> int:
+    text = arguments.value(name, str(default))
+    if not text.isdigit():
+        raise CommandError(
+            f'Error: invalid argument "{text}" for a time in seconds: strconv.ParseInt: parsing "{text}": '
+            "invalid syntax"
+        )
+    return int(text)
 
 
 async def _revision(session: Session, arguments: Arguments) -> int:
@@ -126,7 +154,7 @@ COMMANDS = (
         ("policy", "wait"),
         "Wait for all endpoints to have updated to a given policy revision",
         _wait,
-        {"--max-wait-time": "max"},
+        {"--max-wait-time": "max", "--fail-wait-time": "fail", "--sleep-time": "sleep"},
         arguments=(1, 1),
         usage="<revision>",
     ),

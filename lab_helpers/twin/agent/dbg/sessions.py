@@ -91,9 +91,11 @@ class Arguments(NamedTuple):
 OUTPUT = {"-o": "output", "--output": "output"}
 
 
-def table(rows: Iterable[Sequence[object]], *, minimum: int = 5, padding: int = 3) -> str:
-    """Rows as Go's tabwriter prints them; every cell ends its column, so lines end with blanks."""
+def table(rows: Iterable[Sequence[object]], *, minimum: int = 5, padding: int = 3, closed: bool = True) -> str:
+    """Rows as Go's tabwriter prints them. ``closed``: every cell ends its column, so lines end with blanks; else the
+    last one does not.
+    """
     writer = TabWriter(minimum=minimum, padding=padding)
     for row in rows:
-        writer.write("\t".join(str(cell) for cell in row) + "\t\n")
+        writer.write("\t".join(str(cell) for cell in row) + ("\t\n" if closed else "\n"))
     return writer.flush()

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from lab_helpers.hubble.printing.tabwriter import TabWriter
+from lab_helpers.policy.identities import CLUSTER_ID_SHIFT, MAXIMUM_CLUSTER_IDENTITY, MINIMUM_CLUSTER_IDENTITY
+from lab_helpers.twin.agent.dbg.controllers import controller_rows, controllers
+from lab_helpers.twin.agent.dbg.hosts import host, map_sizes, watched_apis
 from lab_helpers.twin.agent.dbg.sessions import OUTPUT, Arguments, Command, CommandError, Session
 from lab_helpers.twin.agent.endpoints import EndpointState
 from lab_helpers.twin.agent.nodeagents import NodeAgent
@@ -12,18 +15,6 @@ from lab_helpers.twin.agent.realizing import RealizedPolicy
 from lab_helpers.twin.datapath.settings import Routing
 
 __all__ = ["COMMANDS"]
-
-_APIS = (
-    "EndpointSliceOrEndpoint",
-    "cilium/v2::CiliumCIDRGroup",
-    "cilium/v2::CiliumClusterwideNetworkPolicy",
-    "cilium/v2::CiliumEndpoint",
-    "cilium/v2::CiliumNetworkPolicy",
-    "cilium/v2::CiliumNode",
-    "core/v1::Pods",
-    "networking.k8s.io/v1::NetworkPolicy",
-)
-_KUBERNETES = "1.34 (v1.34.2) [linux/amd64]"
 
 
 def _redirects(agent: NodeAgent) -> int:
@@ -41,10 +32,11 @@ def _hubble(agent: NodeAgent) -> str:
     if agent.hubble is None:
         return "Disabled"
     status = agent.hubble.status()
+    metrics = "Disabled" if agent.flow_metrics is None else "Ok"
     share = 100.0 * status.num_flows / status.max_flows
     return (
         f"Ok\tCurrent/Max Flows: {status.num_flows}/{status.max_flows} ({share:.2f}%), "
-        f"Flows/s: {status.flows_rate:.2f}\tMetrics: Disabled"
+        f"Flows/s: {status.flows_rate:.2f}\tMetrics: {metrics}"
     )
 
 
@@ -69,12 +61,16 @@ def _lines(session: Session) -> list[str]:
     if settings.ipv4_masquerade:
         kind = f"BPF\t[eth0]\t{networks}" if settings.bpf_masquerade else "IPTables"
         masquerading = f"{kind} [IPv4: Enabled, IPv6: Disabled]"
-    apis = ", ".join(f'"{api}"' for api in _APIS)
+    apis = ", ".join(f'"{api}"' for api in watched_apis(agent))
+    machine, raw = host(agent), settings.raw
+    running = len(controllers(agent))
+    low, high = _identity_range(agent)
+    envoy = "external" if raw.get("external-envoy-proxy", "true") != "false" else "embedded"
     redirects = f"{_redirects(agent)} redirects"
     device = f"[eth0   {tables.ip} (Direct Routing)]" if kpr else ""
     return [
         "KVStore:\tDisabled\t",
-        f"Kubernetes:\tOk\t{_KUBERNETES}",
+        f"Kubernetes:\tOk\t{machine.kubernetes_line}",
         f"Kubernetes APIs:\t[{apis}]",
         f"KubeProxyReplacement:\t{kpr}\t{device}",
         f"Host firewall:\t{'Enabled' if settings.policy.host_firewall else 'Disabled'}\t",
@@ -82,29 +78,29 @@ def _lines(session: Session) -> list[str]:
         "CNI Chaining:\tnone",
         "CNI Config file:\tsuccessfully wrote CNI configuration file to /host/etc/cni/net.d/05-cilium.conflist",
         f"Cilium:\tOk\t{agent.version} (v{agent.version})",
-        "NodeMonitor:\tListening for events on 2 CPUs with 64x4096 of shared memory",
+        f"NodeMonitor:\t{machine.monitor_line}",
         "Cilium health daemon:\tOk\t",
         f"IPAM:\tIPv4: {used}/{capacity} allocated from {networks}, ",
-        "IPv4 BIG TCP:\tDisabled\t",
-        "IPv6 BIG TCP:\tDisabled\t",
+        f"IPv4 BIG TCP:\t{_on(raw.get('enable-ipv4-big-tcp') == 'true')}\t",
+        f"IPv6 BIG TCP:\t{_on(raw.get('enable-ipv6-big-tcp') == 'true')}\t",
         "BandwidthManager:\tDisabled",
         f"Routing:\tNetwork: {network}\tHost: {'BPF' if settings.bpf_masquerade and kpr else 'Legacy'}",
-        "Attach Mode:\tTCX",
-        "Device Mode:\tveth",
+        f"Attach Mode:\t{'Legacy TC' if raw.get('enable-tcx') == 'false' else 'TCX'}",
+        f"Device Mode:\t{raw.get('datapath-mode') or 'veth'}",
         f"Masquerading:\t{masquerading}",
-        f"Controller Status:\t{_controllers(agent)}/{_controllers(agent)} healthy",
-        f"Proxy Status:\tOK, ip {tables.router_ip}, {redirects} active on ports 10000-20000, Envoy: external",
-        "Global Identity Range:\tmin 256, max 65535",
+        f"Controller Status:\t{running}/{running} healthy",
+        f"Proxy Status:\tOK, ip {tables.router_ip}, {redirects} active on ports 10000-20000, Envoy: {envoy}",
+        f"Global Identity Range:\tmin {low}, max {high}",
         f"Hubble:\t{_hubble(agent)}",
         "Encryption:\tDisabled\t",
         f"Cluster health:\t{reachable}/{everyone} reachable\t({agent.clock.timestamp()})",
     ]
 
 
-def _controllers(agent: NodeAgent) -> int:
-    """Controllers of the daemon, and those of each endpoint."""
-    pods = sum(1 for endpoint in agent.endpoints.values() if endpoint.kind == "pod")
-    return 12 + 2 * len(agent.endpoints) + 4 * pods
+def _identity_range(agent: NodeAgent) -> tuple[int, int]:
+    """The numbers that identities of this cluster may have."""
+    base = agent.settings.policy.cluster_id << CLUSTER_ID_SHIFT
+    return base + MINIMUM_CLUSTER_IDENTITY, base + MAXIMUM_CLUSTER_IDENTITY
 
 
 def _details(agent: NodeAgent) -> list[str]:
@@ -136,19 +132,10 @@ def _details(agent: NodeAgent) -> list[str]:
         f"  - externalIPs:\t{_on(kpr)}",
         f"  - HostPort:\t{_on(kpr)}",
     ]
-    lines += [
-        "BPF Maps:\tdynamic sizing: on (ratio: 0.002500)",
-        "  Name\tSize",
-        "  Auth\t524288",
-        "  Non-TCP connection tracking\t65536",
-        "  TCP connection tracking\t131072",
-        "  Endpoints\t65535",
-        "  IP cache\t512000",
-        f"  Endpoint policy\t{settings.raw.get('bpf-policy-map-max', '16384')}",
-        "  Service load balancer\t65536",
-        "  Service backend\t65536",
-        "  Session affinity\t65536",
-    ]
+    ratio = float(settings.raw.get("bpf-map-dynamic-size-ratio") or 0)
+    lines.append(f"BPF Maps:\tdynamic sizing: on (ratio: {ratio:f})" if ratio else "BPF Maps:\tdynamic sizing: off")
+    lines.append("  Name\tSize")
+    lines += [f"  {name}\t{size}" for name, size in map_sizes(agent)]
     return lines
 
 
@@ -184,10 +171,14 @@ async def _status(session: Session, arguments: Arguments) -> int:
         return 0
     writer = TabWriter(minimum=2, padding=3)
     lines = _lines(session)
-    verbose = bool({"verbose", "all"} & arguments.switches)
-    if verbose:
+    verbose = "verbose" in arguments.switches
+    if verbose or "addresses" in arguments.switches:
         position = next(number for number, line in enumerate(lines) if line.startswith("IPAM:"))
         lines[position + 1 : position + 1] = _allocations(agent)
+    if verbose or "controllers" in arguments.switches:
+        position = next(number for number, line in enumerate(lines) if line.startswith("Controller Status:"))
+        lines[position + 1 : position + 1] = controller_rows(agent)
+    if verbose:
         lines += _details(agent)
     for line in lines:
         writer.write(line + "\n")
@@ -203,7 +194,7 @@ def _model(session: Session) -> dict[str, Any]:
     if agent.hubble is not None:
         status = agent.hubble.status()
         hubble = {
-            "metrics": {"state": "Disabled"},
+            "metrics": {"state": "Disabled" if agent.flow_metrics is None else "Ok"},
             "observer": {
                 "current-flows": status.num_flows,
                 "max-flows": status.max_flows,
@@ -228,7 +219,8 @@ def _model(session: Session) -> dict[str, Any]:
         "encryption": {"mode": "Disabled"},
         "host-firewall": {"mode": _on(settings.policy.host_firewall)},
         "hubble": hubble,
-        "identity-range": {"max-identity": 65535, "min-identity": 256},
+        "controllers": [controller.model(agent.clock.now()) for controller in controllers(agent)],
+        "identity-range": dict(zip(("min-identity", "max-identity"), _identity_range(agent), strict=True)),
         "ipam": {
             "allocations": dict(sorted(pool.owners.items())) if pool is not None else {},
             "ipv4": sorted(pool.owners) if pool is not None else [],
@@ -244,12 +236,18 @@ def _model(session: Session) -> dict[str, Any]:
             },
             "mode": str(settings.kube_proxy_replacement),
         },
-        "kubernetes": {"k8s-api-versions": list(_APIS), "msg": _KUBERNETES, "state": "Ok"},
+        "kubernetes": {
+            "k8s-api-versions": watched_apis(agent),
+            "msg": host(agent).kubernetes_line,
+            "state": "Ok",
+        },
         "kvstore": {"state": "Disabled"},
         "masquerading": {"enabled": settings.ipv4_masquerade, "mode": "BPF" if settings.bpf_masquerade else "IPTables"},
-        "nodeMonitor": {"cpus": 2, "npages": 64, "pagesize": 4096},
+        "nodeMonitor": {"cpus": host(agent).cpus, "npages": 64, "pagesize": 4096},
         "proxy": {
-            "envoy-deployment-mode": "external",
+            "envoy-deployment-mode": (
+                "external" if settings.raw.get("external-envoy-proxy", "true") != "false" else "embedded"
+            ),
             "ip": agent.tables.router_ip,
             "port-range": "10000-20000",
             "total-redirects": _redirects(agent),
@@ -268,10 +266,11 @@ COMMANDS = (
         {
             "--brief": "brief",
             "--verbose": "verbose",
-            "--all-addresses": "all",
-            "--all-controllers": "all",
-            "--all-health": "all",
-            "--all-nodes": "all",
+            "--all-addresses": "addresses",
+            "--all-controllers": "controllers",
+            "--all-health": "health",
+            "--all-nodes": "nodes",
+            "--all-redirects": "redirects",
             "--require-k8s-connectivity": "require",
         },
     ),

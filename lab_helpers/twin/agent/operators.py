@@ -50,6 +50,8 @@ class Operator:
         self._wake = asyncio.Event()
         self._leading = False
         self._unused: dict[str, float] = {}
+        self._validated: dict[str, str] = {}
+        """Resource version of each policy, by uid, when its condition was found right."""
         self._log = AgentLog(agents.clock)
         self._settings = Settings()
         self._registry.listen(self._notice)
@@ -62,6 +64,7 @@ class Operator:
         journal.info(f"attempting to acquire leader lease kube-system/{_LEASE}...")
         async with self._lock:
             self._log, self._settings = journal, settings
+            self._validated.clear()
             self._take_lease(holder)
             journal.info(f"successfully acquired lease kube-system/{_LEASE}")
             journal.info("Leading the operator HA deployment")
@@ -94,12 +97,10 @@ class Operator:
         return timer
 
     def _notice(self, change: Change) -> None:
-        if self._leading and change.key.resource in (
-            NODES,
-            "nodes",
-            "pods",
-            *VALIDATED,
-            "customresourcedefinitions.apiextensions.k8s.io",
+        key = change.key
+        if self._leading and (
+            key.resource in (NODES, "nodes", *VALIDATED, "customresourcedefinitions.apiextensions.k8s.io")
+            or (key.resource == "pods" and key.namespace == "kube-system")
         ):
             self._wake.set()
 
@@ -135,8 +136,13 @@ class Operator:
         for resource in VALIDATED:
             if kinds.get(resource) is not None:
                 for obj in self._registry.list(resource):
+                    metadata = obj["metadata"]
+                    if self._validated.get(metadata["uid"]) == metadata["resourceVersion"]:
+                        continue
                     if validate(self._registry, resource, obj, self._settings.policy):
-                        self._log.info("Validated policy", resource=resource, name=obj["metadata"]["name"])
+                        self._log.info("Validated policy", resource=resource, name=metadata["name"])
+                    else:
+                        self._validated[metadata["uid"]] = metadata["resourceVersion"]
         self._mark_nodes()
 
     def _allocate_cidrs(self) -> None:

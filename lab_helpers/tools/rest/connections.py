@@ -1,7 +1,7 @@
-"""HTTP/1.1 to one server over TCP or TLS: small, because http.client is slow to import.
+"""HTTP/1.1 to one server over TCP or TLS: the messages are h11's, the sockets and Go's error texts are ours.
 
 A `Connection` carries one exchange at a time and is kept for the next one when the answer was read to its end.
-Bodies come with Content-Length, chunked, or until the server closes.
+After an answer 101 it carries the other protocol's bytes.
 """
 
 import contextlib
@@ -10,6 +10,8 @@ import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
+
+import h11
 
 from lab_helpers.tools.rest.errors import ConfigError, ConnectError, RefusedError
 from lab_helpers.tools.rest.kubeconfigs import Target
@@ -151,34 +153,10 @@ class Response:
         self._done = False
 
     def chunks(self) -> Iterator[bytes]:
-        """The body in pieces, as they arrive."""
-        connection, headers = self._connection, self.headers
-        if self.status in (204, 304) or self.status < 200:
-            pass
-        elif "chunked" in headers.get("transfer-encoding", ""):
-            while size := int(connection.line().split(b";")[0] or b"0", 16):
-                left = size
-                while left:
-                    piece = connection.some(left)
-                    left -= len(piece)
-                    yield piece
-                connection.line()
-            while connection.line():
-                continue
-        elif "content-length" in headers:
-            left = int(headers["content-length"])
-            while left:
-                piece = connection.some(left)
-                left -= len(piece)
-                yield piece
-        else:
-            connection.reusable = False
-            with contextlib.suppress(EOFError):
-                while True:
-                    yield connection.some(65536)
+        """The body in pieces, as they arrive. Raises EOFError when it is cut short, ConnectError when malformed."""
+        if self.status >= 200 and not self._done:
+            yield from self._connection.body()
         self._done = True
-        if "close" in headers.get("connection", ""):
-            connection.reusable = False
 
     def read(self) -> bytes:
         """The whole body. Raises ConnectError when it is cut short."""
@@ -210,12 +188,16 @@ class Connection:
 
     def __init__(self, address: Address, target: Target, context: ssl.SSLContext | None, timeout: float | None) -> None:
         self.address = address
-        self.reusable = True
         self.fresh = True
-        self._target = target
-        self._timeout = timeout
         self._socket: socket.socket | None = open_socket(address, target, context, timeout)
-        self._buffer = b""
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
+        self._rest = b""
+
+    @property
+    def reusable(self) -> bool:
+        """Whether the last answer was read to its end and neither side has closed or wants to."""
+        states = (self._http.our_state, self._http.their_state)
+        return not self.closed and all(state in (h11.IDLE, h11.DONE) for state in states)
 
     @property
     def closed(self) -> bool:
@@ -247,43 +229,32 @@ class Connection:
             raise EOFError
         return self._socket
 
-    def _more(self) -> None:
+    def _receive(self) -> bytes:
+        """What the server sends next, already told to h11; b"" at the end."""
         data = self._live().recv(262144)
+        self._http.receive_data(data)
         if not data:
             self.close()
-            raise EOFError
-        self._buffer += data
-
-    def line(self) -> bytes:
-        """One line without its end."""
-        while (end := self._buffer.find(b"\n")) < 0:
-            if len(self._buffer) > _MAX_HEAD:
-                raise EOFError
-            self._more()
-        line, self._buffer = self._buffer[:end].rstrip(b"\r"), self._buffer[end + 1 :]
-        return line
+        return data
 
     def some(self, limit: int) -> bytes:
-        """At least one byte, at most `limit`. Raises EOFError at the end."""
-        if not self._buffer:
-            self._more()
-        piece, self._buffer = self._buffer[:limit], self._buffer[limit:]
+        """At least one byte, at most `limit`, of the protocol an answer 101 switched to. Raises EOFError at the end."""
+        if not self._rest:
+            self._rest = self._live().recv(262144)
+            if not self._rest:
+                self.close()
+                raise EOFError
+        piece, self._rest = self._rest[:limit], self._rest[limit:]
         return piece
 
     def exchange(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Response:
         """Send a request, read its answer's head. Raises ConnectError; EOFError when an idle connection was closed."""
-        head = [f"{method} {self.address.base}{path} HTTP/1.1", f"Host: {self.address.shown}"]
-        head += [f"{name}: {value}" for name, value in headers.items()]
-        if body is not None or method in ("POST", "PUT", "PATCH"):
-            head.append(f"Content-Length: {len(body or b'')}")
-        message = ("\r\n".join(head) + "\r\n\r\n").encode("latin-1", "replace") + (body or b"")
         fresh, self.fresh = self.fresh, False
         try:
-            self._live().sendall(message)
-            status, reason = 100, ""
-            answer: list[tuple[str, str]] = []
-            while status < 200 and status != 101:
-                status, reason, answer = self._head()
+            self._live().sendall(self._request(method, path, headers, body))
+            answer = self._head()
+            while answer.status_code < 200 and answer.status_code != 101:
+                answer = self._head()
         except EOFError:
             self.close()
             if fresh:
@@ -296,17 +267,73 @@ class Connection:
             raise EOFError from error
         except OSError as error:
             raise self.failure(error) from error
-        return Response(self, status, reason, answer)
+        if answer.status_code == 101:
+            self._rest = self._http.trailing_data[0]
+        decoded = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers]
+        return Response(self, answer.status_code, answer.reason.decode("latin-1"), decoded)
 
-    def _head(self) -> tuple[int, str, list[tuple[str, str]]]:
-        words = self.line().decode("latin-1").split(" ", 2)
-        if len(words) < 2 or not words[0].startswith("HTTP/") or not words[1].isdigit():
+    def _request(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
+        """A whole request as it is sent; what a URL may not contain is percent-encoded."""
+        if not self.reusable:
+            raise EOFError
+        if self._http.our_state is h11.DONE:
+            self._http.start_next_cycle()
+        fields = {"Host": self.address.shown, **headers}
+        if body is not None or method in ("POST", "PUT", "PATCH"):
+            fields["Content-Length"] = str(len(body or b""))
+        encoded = [
+            (name.encode("latin-1"), value.strip().encode("latin-1", "replace")) for name, value in fields.items()
+        ]
+        url = (self.address.base + path).encode()
+        target = b"".join(b"%c" % byte if 0x21 <= byte <= 0x7E else b"%%%02X" % byte for byte in url)
+        try:
+            parts = [self._http.send(h11.Request(method=method, target=target, headers=encoded))]
+        except h11.LocalProtocolError:  # its text would show the credentials
             self.close()
-            raise ConnectError(
-                f'net/http: HTTP/1.x transport connection broken: malformed HTTP response "{" ".join(words)[:60]}"'
-            )
-        headers = []
-        while line := self.line():
-            name, _, value = line.decode("latin-1").partition(":")
-            headers.append((name.strip().lower(), value.strip()))
-        return int(words[1]), words[2] if len(words) > 2 else "", headers
+            raise ConnectError("net/http: invalid header field value") from None
+        if body:
+            parts.append(self._http.send(h11.Data(data=body)))
+        parts.append(self._http.send(h11.EndOfMessage()))
+        return b"".join(parts)
+
+    def _head(self) -> h11.Response | h11.InformationalResponse:
+        """The next answer without its body. Raises EOFError, ConnectError."""
+        while True:
+            line, ended, _ = self._http.trailing_data[0].partition(b"\n")
+            if ended and not line.startswith(b"HTTP/"):  # h11 would wait for an empty line
+                raise self._broken(line)
+            try:
+                event = self._http.next_event()
+            except h11.RemoteProtocolError as error:
+                raise self._broken(line, str(error)) from error
+            if isinstance(event, (h11.Response, h11.InformationalResponse)):
+                return event
+            if not self._receive():
+                raise EOFError
+
+    def _broken(self, line: bytes, reason: str = "") -> ConnectError:
+        """What an answer that begins with `line` and is no HTTP means for the user."""
+        self.close()
+        words = line.rstrip(b"\r").decode("latin-1").split(" ", 2)
+        if len(words) < 2 or not words[0].startswith("HTTP/") or not words[1].isdigit():
+            reason = f'malformed HTTP response "{" ".join(words)[:60]}"'
+        return ConnectError(f"net/http: HTTP/1.x transport connection broken: {reason}")
+
+    def body(self) -> Iterator[bytes]:
+        """The current answer's body in pieces. Raises EOFError when it is cut short, ConnectError when malformed."""
+        while True:
+            try:
+                event = self._http.next_event()
+            except h11.RemoteProtocolError as error:
+                self.close()
+                if self._http.trailing_data[1]:
+                    raise EOFError from error
+                raise ConnectError("malformed chunked encoding") from error
+            if isinstance(event, h11.Data):
+                yield bytes(event.data)
+            elif event is h11.NEED_DATA:
+                self._receive()
+            else:
+                break
+        if not self.reusable:
+            self.close()

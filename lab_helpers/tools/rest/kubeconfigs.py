@@ -10,7 +10,6 @@ import os
 from typing import Any, NamedTuple
 
 from lab_helpers.tools.rest.errors import ConfigError
-from lab_helpers.tools.rest.quickyaml import parse as parse_quickly
 
 _SECTIONS = (("clusters", "cluster"), ("contexts", "context"), ("users", "user"))
 _PATHS = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
@@ -70,13 +69,12 @@ def read(path: str) -> dict[str, Any]:
         ) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f'error loading config file "{path}": yaml: invalid UTF-8: {error.reason}') from error
-    value = _parse_json(text) if text.lstrip().startswith("{") else parse_quickly(text)
-    if value is None:
-        value = _parse_fully(path, text)
-    return value
+    value = _parse_json(text) if text.lstrip().startswith("{") else None
+    return _parse_yaml(path, text) if value is None else value
 
 
 def _parse_json(text: str) -> dict[str, Any] | None:
+    """The document, or None when it is a flow mapping of YAML."""
     import json
 
     try:
@@ -86,7 +84,7 @@ def _parse_json(text: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _parse_fully(path: str, text: str) -> dict[str, Any]:
+def _parse_yaml(path: str, text: str) -> dict[str, Any]:
     import yaml
 
     try:

@@ -7,9 +7,10 @@ import os
 from pathlib import Path
 
 import pytest
+import yaml
 
 from lab_helpers.tools.rest.errors import ConfigError, kubectl_text
-from lab_helpers.tools.rest.kubeconfigs import Overrides, merged, resolve
+from lab_helpers.tools.rest.kubeconfigs import Overrides, merged, read, resolve
 
 BASE = """\
 apiVersion: v1
@@ -114,3 +115,24 @@ def test_broken_yaml_names_file_and_line(tmp_path: Path) -> None:
     path.write_text("a: [\nb: c\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"config.*yaml: line 3"):
         resolve(Overrides(kubeconfig=str(path)))
+
+
+@pytest.mark.parametrize("libyaml", [True, False])
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"kind": "Config", "users": []}', {"kind": "Config", "users": []}),
+        ("{kind: Config, users: []}", {"kind": "Config", "users": []}),
+        ("---\nusers:\n  - name: 'a b'\n    user: {}  # nobody\n", {"users": [{"name": "a b", "user": {}}]}),
+        ("users:\n- name: >-\n    a\n", {"users": [{"name": "a"}]}),
+        ("# only a remark\n", {}),
+        ("", {}),
+    ],
+)
+def test_json_and_yaml_are_read_with_and_without_libyaml(
+    libyaml: bool, text: str, value: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not libyaml:
+        monkeypatch.delattr(yaml, "CSafeLoader", raising=False)
+    (tmp_path / "config").write_text(text, encoding="utf-8")
+    assert read(str(tmp_path / "config")) == value

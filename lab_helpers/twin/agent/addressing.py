@@ -163,8 +163,10 @@ class AddressBook:
         return True
 
     def sync_names(self, labels: Mapping[str, Iterable[Label]]) -> bool:
-        """The FQDN labels of addresses, all of them; True when something changed."""
-        wanted = {ip: LabelSet(found) for ip, found in labels.items() if found}
+        """The FQDN labels of addresses, all of them; True when something changed. The datapath is IPv4 only: what AAAA
+        answers name stays in the name cache.
+        """
+        wanted = {ip: LabelSet(found) for ip, found in labels.items() if found and ":" not in ip}
         changed = [ip for ip in {*wanted, *self._named} if wanted.get(ip) != self._named.get(ip)]
         if not changed:
             return False

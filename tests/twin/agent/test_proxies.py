@@ -221,6 +221,15 @@ async def test_a_name_must_be_asked_for_before_its_address_is_open() -> None:
     assert list(flow.destination_names) == ["api.stripe.com"]
 
 
+async def test_an_address_of_version_6_does_not_keep_the_others_from_their_names() -> None:
+    cluster = await Cluster().start()
+    await names(cluster)
+    agent = cluster.agents.agent(N1)
+    agent.names.learn(1, "api.stripe.com.", ["2001:db8::10", "203.0.113.10"], 30)
+    assert await connects(cluster)
+    assert {ip for ip, _ in agent.tables.ipcache if ":" in ip} == set()
+
+
 async def test_names_that_no_rule_allows_are_refused_at_once() -> None:
     cluster = await Cluster().start()
     await names(cluster)

@@ -239,3 +239,11 @@ def test_the_text_escapes_values_and_leaves_out_what_has_no_samples() -> None:
     assert exposition([counted, Histogram("y_seconds", "Times")]) == (
         '# HELP x_total Things\n# TYPE x_total counter\nx_total{name="a\\"b\\\\c\\nd"} 1.0\n'
     )
+
+
+def test_samples_are_sorted_by_the_names_of_their_labels() -> None:
+    counted = Series("x_total", "Things", "counter", ("z", "a"))
+    counted.add(["1", "second"])
+    counted.add(["2", "first"])
+    lines = exposition([counted]).splitlines()[2:]
+    assert lines == ['x_total{a="first",z="2"} 1.0', 'x_total{a="second",z="1"} 1.0']

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from lab_helpers.twin.agent.metrics.series import Histogram, Metric
 from lab_helpers.twin.agent.webserving import Answer
@@ -14,6 +14,15 @@ if TYPE_CHECKING:
 __all__ = ["CONTENT_TYPE", "exposition", "metrics_answer"]
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+_Sample = TypeVar("_Sample")
+
+
+def _sorted(labels: tuple[str, ...], samples: dict[tuple[str, ...], _Sample]) -> list[tuple[tuple[str, ...], _Sample]]:
+    """By the values of the labels in alphabetical order of their names, as the Go client sorts."""
+    order = sorted(range(len(labels)), key=labels.__getitem__)
+    return sorted(samples.items(), key=lambda item: [item[0][position] for position in order])
 
 
 class _Collector:
@@ -31,7 +40,7 @@ class _Collector:
                 continue
             if isinstance(metric, Histogram):
                 histogram = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
-                for values, sample in sorted(metric.samples.items()):
+                for values, sample in _sorted(metric.labels, metric.samples):
                     histogram.add_metric(values, metric.cumulative(sample), sample[-1])
                 yield histogram
                 continue
@@ -40,7 +49,7 @@ class _Collector:
                 if metric.kind == "counter"
                 else GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
             )
-            for values, number in sorted(metric.samples.items()):
+            for values, number in _sorted(metric.labels, metric.samples):
                 family.add_metric(values, number)
             yield family
 

@@ -1,5 +1,6 @@
 """Calls over one connection, one after the other or several at once, from one thread."""
 
+import contextlib
 import socket
 import time
 from collections import deque
@@ -123,12 +124,15 @@ class Channel:
         self._socket = sock
 
     def _flush(self) -> None:
+        try:
+            self._write()
+        except OSError as error:
+            raise self._broken(str(error.strerror or error).lower()) from None
+
+    def _write(self) -> None:
         data = self._http.take()
         if data and self._socket is not None:
-            try:
-                self._socket.sendall(data)
-            except OSError as error:
-                raise self._broken(str(error.strerror or error).lower()) from None
+            self._socket.sendall(data)
 
     def _broken(self, text: str) -> CallError:
         self.close()
@@ -158,7 +162,9 @@ class Channel:
                 self._hand_out(event)
         except Http2Error as error:
             raise self._broken(f"error reading from server: {error}") from None
-        self._flush()
+        # a server that has left cannot be answered; why it left is in what it said or in the next read
+        with contextlib.suppress(OSError):
+            self._write()
 
     def _hand_out(self, event: events.Event) -> None:
         if isinstance(event, events.ConnectionTerminated):

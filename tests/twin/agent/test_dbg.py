@@ -58,6 +58,8 @@ async def test_every_command_without_arguments_works(command) -> None:  # type: 
     words = list(command.words)
     if command.words == ("endpoint", "get"):
         words.append(str(number(cluster, "server")))
+    if command.words == ("endpoint", "config"):
+        words.append("--list-options")
     if command.words == ("identity", "get"):
         words.append("host")
     if command.words == ("bpf", "policy", "get"):

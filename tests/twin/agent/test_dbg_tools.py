@@ -79,16 +79,15 @@ async def test_json_yaml_and_jsonpath_say_the_same(command) -> None:  # type: ig
         words.append(number(cluster, "server"))
     extra = {
         ("identity", "get"): "host",
-        ("bpf", "policy", "get"): "",
+        ("bpf", "policy", "get"): "--all",
         ("map", "get"): "cilium_lxc",
         ("ip", "get"): cluster.sockets("server").ip,
         ("fqdn", "names"): "",
     }.get(command.words, "")
     words += [extra] if extra else []
-    if command.words in (("bpf", "policy", "get"), ("preflight", "validate-cnp")):
-        return
     import yaml
 
+    value: object = None
     for form in ("json", "yaml", "jsonpath={}"):
         text = await dbg(cluster, *words, "-o", form)
         if form == "json":
@@ -126,6 +125,16 @@ async def test_tunnels_lead_to_the_other_nodes_only_in_tunnel_mode() -> None:
     assert rows == [["10.0.0.0:0", f"{NODES[CONTROL]}:0"], ["10.0.2.0:0", f"{NODES[N2]}:0"]]
     native = await shop({"routing-mode": "native", "ipv4-native-routing-cidr": "10.0.0.0/8"})
     assert (await dbg(native, "bpf", "tunnel", "list")).splitlines()[1:] == []
+
+
+async def test_policy_maps_as_json_count_too() -> None:
+    cluster = await shop()
+    found = await model(cluster, "bpf", "policy", "get", number(cluster, "server"))
+    entry = next(item for item in found if item["Key"]["DestPortNetwork"] == 80)  # type: ignore[attr-defined]
+    assert entry["Key"]["Nexthdr"] == 6
+    assert entry["Packets"] >= 4
+    identity = str(entry["Key"]["Identity"])
+    assert await dbg(cluster, "bpf", "ipcache", "match", identity) == f"{cluster.sockets('client').ip}/32\n"
 
 
 async def test_maps_hold_what_the_agent_put_there() -> None:

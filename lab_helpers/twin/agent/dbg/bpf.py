@@ -92,6 +92,29 @@ def _counts(session: Session, endpoint: ManagedEndpoint, entries: list[MapEntry]
     return found
 
 
+def _policy_models(session: Session, endpoint: ManagedEndpoint) -> Iterator[dict[str, Any]]:
+    """The entries of a policy map with their counters, as ``-o json`` prints them."""
+    entries = policy_entries(endpoint)
+    counts = _counts(session, endpoint, entries)
+    for number, entry in enumerate(entries):
+        proxied = bool(entry.parser) and not entry.deny
+        packets, total = counts.get(number, (0, 0))
+        yield {
+            "AuthRequirement": 0 if entry.authentication in ("", "disabled") else 1,
+            "Bytes": total,
+            "Flags": int(entry.deny),
+            "Key": {
+                "DestPortNetwork": entry.port,
+                "Identity": entry.identity,
+                "Nexthdr": int(entry.protocol),
+                "Prefixlen": entry.prefix_length,
+                "TrafficDirection": 0 if entry.direction is Direction.INGRESS else 1,
+            },
+            "Packets": packets,
+            "ProxyPort": session.agent.tables.proxy_port(entry.parser.value, entry.direction) if proxied else 0,
+        }
+
+
 async def _policy(session: Session, arguments: Arguments) -> int:
     numeric = "numeric" in arguments.switches
     header = (*_HEADER[:2], "IDENTITY", *_HEADER[3:]) if numeric else _HEADER
@@ -101,6 +124,10 @@ async def _policy(session: Session, arguments: Arguments) -> int:
         chosen = [find_endpoint(session.agent, arguments.words[0])]
     else:
         raise CommandError("Error: Need to specify an endpoint, or --all")
+    if arguments.value("output"):
+        models = [model for endpoint in chosen for model in _policy_models(session, endpoint)]
+        await session.data(models, arguments.value("output"))
+        return 0
     for endpoint in chosen:
         if "all" in arguments.switches:
             await session.out(
@@ -235,6 +262,17 @@ async def _ipcache_get(session: Session, arguments: Arguments) -> int:
     return 0
 
 
+async def _ipcache_match(session: Session, arguments: Arguments) -> int:
+    text = arguments.words[0]
+    if not text.isdigit():
+        raise CommandError(f"Error: Failed to parse identity: {text}")
+    found = [prefix for prefix, value in ipcache_entries(session) if value.startswith(f"identity={text} ")]
+    if not found:
+        raise CommandError(f"No entries found for identity {text}")
+    await session.out("\n".join(found))
+    return 0
+
+
 async def _lb_list(session: Session, arguments: Arguments) -> int:
     rows = lb_rows(session)
     if arguments.value("output"):
@@ -349,6 +387,13 @@ COMMANDS = (
         OUTPUT,
     ),
     Command(("bpf", "ipcache", "get"), "Retrieve identity for an ip", _ipcache_get, arguments=(1, 1), usage="<ip>"),
+    Command(
+        ("bpf", "ipcache", "match"),
+        "List of IP addresses that match the given security identity",
+        _ipcache_match,
+        arguments=(1, 1),
+        usage="<identity>",
+    ),
     Command(("bpf", "lb", "list"), "List load-balancing configuration", _lb_list, OUTPUT),
     Command(("bpf", "endpoint", "list"), "List local endpoint entries", _endpoint_list, OUTPUT),
     Command(("bpf", "metrics", "list"), "List BPF datapath traffic metrics", _metrics, OUTPUT),

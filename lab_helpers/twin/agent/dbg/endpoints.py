@@ -320,6 +320,11 @@ async def _health(session: Session, arguments: Arguments) -> int:
 async def _config(session: Session, arguments: Arguments) -> int:
     session.need_agent()
     agent = session.agent
+    if "list" in arguments.switches:
+        await session.out(f"{'PolicyAuditMode':<24} Enable audit mode for policies")
+        return 0
+    if not arguments.words:
+        raise CommandError("Error: Missing endpoint id argument")
     endpoint = find_endpoint(agent, arguments.words[0])
     if len(arguments.words) == 1:
         options = endpoint_model(agent, endpoint)["spec"]["options"]
@@ -378,8 +383,9 @@ COMMANDS = (
         "View & modify endpoint configuration",
         _config,
         OUTPUT,
-        arguments=(1, -1),
-        usage="<endpoint id> [<option>=(enable|disable) ...]",
+        {"--list-options": "list"},
+        (0, -1),
+        "<endpoint id> [<option>=(enable|disable) ...]",
     ),
     Command(
         ("endpoint", "regenerate"),

@@ -43,6 +43,17 @@ _POSIX = {
     "word": "0-9A-Za-z_",
     "xdigit": "0-9A-Fa-f",
 }
+_GO_WORDS = (
+    ("missing )", "missing closing )"),
+    ("missing ]", "missing closing ]"),
+    ("invalid perl operator", "invalid or unsupported Perl syntax"),
+    ("no argument for repetition operator", "missing argument to repetition operator"),
+    ("bad repetition operator", "invalid nested repetition operator"),
+    ("invalid repetition size", "invalid repeat count"),
+    ("invalid named capture group", "invalid named capture"),
+    ("trailing \\", "trailing backslash at end of expression"),
+)
+"""RE2's words for what is wrong, and those of Go's regexp package, which is what Cilium quotes in a condition."""
 _REFUSED = re.compile(r"\(\?(?:[=!]|<[=!]|>|\(|#|P=)|\(\?[^)]*[aLux]|(?<!\\)(?:\\\\)*\\[1-9Z]|[*+?}]\+")
 
 
@@ -50,7 +61,7 @@ def compile_with_re(pattern: str) -> Pattern:
     """Compile with Python's engine, refusing what RE2 refuses. Raises RegexError."""
     refused = _REFUSED.search(pattern)
     if refused:
-        raise RegexError(f"RE2 does not accept {refused.group()!r} in {pattern!r}")
+        raise RegexError(f"invalid or unsupported Perl syntax: `{refused.group()}`")
     translated = re.sub(r"\[:(\^?)(\w+):\]", lambda found: _POSIX.get(found.group(2), found.group()), pattern)
     translated = translated.replace(r"\z", r"\Z").replace(r"\C", r"[\s\S]")
     try:
@@ -68,8 +79,18 @@ def compile_with_re2(pattern: str) -> Pattern:
     try:
         compiled: Pattern = re2.compile(pattern, options)
     except re2.error as error:
-        raise RegexError(f"{pattern!r}: {error}") from error
+        said = error.args[0] if error.args else pattern
+        raise RegexError(_in_go_words(said.decode("utf-8", "replace") if isinstance(said, bytes) else said)) from error
     return compiled
+
+
+def _in_go_words(message: str) -> str:
+    """``missing ): (a`` → ``missing closing ): `(a```."""
+    for ours, gos in _GO_WORDS:
+        if message.startswith(ours):
+            return f"{gos}: `{message[len(ours) :].removeprefix(': ')}`"
+    what, separator, where = message.partition(": ")
+    return f"{what}: `{where}`" if separator else message
 
 
 def _engine() -> Callable[[str], Pattern]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from lab_helpers.clusters.waiting import Waited
 from lab_helpers.course import notebooks, observing, sessions
 from lab_helpers.course.api import Executed
 from lab_helpers.course.errors import StageError, UnknownLab, UnknownTask
@@ -281,3 +283,18 @@ def test_a_cluster_that_cannot_be_renewed_is_left_alone(world: World) -> None:
     world.cluster.backend = "existing"
     with pytest.raises(StageError, match=r"without Cilium: this cluster is not ours to wipe[\s\S]*backend twin"):
         world.lab()
+
+
+@pytest.mark.parametrize(("jumped", "how"), [(True, "the twin's clock was moved"), (False, "waited in real time")])
+def test_waiting_says_how_the_time_passed(
+    world: World, monkeypatch: pytest.MonkeyPatch, jumped: bool, how: str
+) -> None:
+    def wait(_cluster: object, seconds: float, *, progress: Callable[[float], None]) -> Waited:
+        progress(seconds)
+        progress(0.0)
+        return Waited(seconds, jumped)
+
+    monkeypatch.setattr(type(world.cluster), "wait", wait, raising=False)
+    told = world.lab().wait(70, "the TTL to pass").text()
+    assert "70 seconds, for the TTL to pass" in told
+    assert how in told

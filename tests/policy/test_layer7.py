@@ -62,6 +62,25 @@ def test_what_re2_refuses(compiled: Callable[[str], Pattern], pattern: str) -> N
         compiled(pattern)
 
 
+@pytest.mark.skipif(not HAS_RE2, reason="google-re2 is not installed")
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        ("(unclosed", "missing closing ): `(unclosed`"),
+        ("a(?=x)", "invalid or unsupported Perl syntax: `(?=`"),
+        ("*a", "missing argument to repetition operator: `*`"),
+        ("a**", "invalid nested repetition operator: `**`"),
+        ("[z-a]", "invalid character class range: `z-a`"),
+        ("x)", "unexpected ): `x)`"),
+        ("a\\", "trailing backslash at end of expression: ``"),
+    ],
+)
+def test_a_refusal_is_said_as_cilium_says_it(pattern: str, words: str) -> None:
+    with pytest.raises(RegexError) as refused:
+        compile_with_re2(pattern)
+    assert str(refused.value) == words
+
+
 @pytest.mark.parametrize(
     ("rule", "request_", "fits"),
     [

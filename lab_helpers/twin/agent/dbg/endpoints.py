@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from lab_helpers.policy.rules import Direction
-from lab_helpers.twin.agent.dbg.controllers import endpoint_controllers
+from lab_helpers.twin.agent.dbg.endpointmodels import audit_mode, endpoint_model
 from lab_helpers.twin.agent.dbg.sessions import OUTPUT, Arguments, Command, CommandError, Session, table
-from lab_helpers.twin.agent.endpoints import EndpointState, ManagedEndpoint
+from lab_helpers.twin.agent.endpoints import ManagedEndpoint
 from lab_helpers.twin.agent.nodeagents import NodeAgent
-from lab_helpers.twin.agent.realizing import RealizedPolicy
 
-__all__ = ["COMMANDS", "endpoint_model", "find_endpoint", "ordered"]
+__all__ = ["COMMANDS", "find_endpoint", "ordered"]
 
 _HEADER = (
     "ENDPOINT",
@@ -31,11 +27,6 @@ def ordered(agent: NodeAgent) -> list[ManagedEndpoint]:
     return [agent.endpoints[number] for number in sorted(agent.endpoints)]
 
 
-def audit_mode(agent: NodeAgent, endpoint: ManagedEndpoint) -> bool:
-    """Is the endpoint in policy audit mode?"""
-    return agent.settings.policy.audit_mode if endpoint.audit is None else endpoint.audit
-
-
 def find_endpoint(agent: NodeAgent, text: str) -> ManagedEndpoint:
     """By id, ``cilium-local:id``, ``pod-name:ns/name``, ``cep-name:ns/name``, ``ipv4:address``. Raises CommandError."""
     prefix, colon, value = text.partition(":")
@@ -53,169 +44,6 @@ def find_endpoint(agent: NodeAgent, text: str) -> ManagedEndpoint:
     if prefix == "cilium-local" and not value.isdigit():
         raise CommandError(f'Error: Cannot parse endpoint id "{text}"')
     raise CommandError(f"Error: Cannot get endpoint {text}: [GET /endpoint/{{id}}][404] getEndpointIdNotFound")
-
-
-def policy_enabled(agent: NodeAgent, endpoint: ManagedEndpoint) -> str:
-    """none, ingress, egress, both, and the same with ``audit-`` in front."""
-    found = agent.enforcement(endpoint)
-    name = {(False, False): "none", (True, False): "ingress", (False, True): "egress", (True, True): "both"}[
-        found.ingress, found.egress
-    ]
-    return f"audit-{name}" if name != "none" and audit_mode(agent, endpoint) else name
-
-
-def endpoint_model(agent: NodeAgent, endpoint: ManagedEndpoint) -> dict[str, Any]:
-    """The Endpoint of the agent's REST API, as ``-o json`` prints it."""
-    inner = endpoint.datapath
-    policy = inner.policy
-    revision = policy.revision if policy is not None else 0
-    realized = {
-        "allowed-egress-identities": _allowed(agent, endpoint, Direction.EGRESS),
-        "allowed-ingress-identities": _allowed(agent, endpoint, Direction.INGRESS),
-        "build": revision,
-        "cidr-policy": {"egress": [], "ingress": []},
-        "id": inner.identity,
-        "l4": {"egress": _l4(endpoint, Direction.EGRESS), "ingress": _l4(endpoint, Direction.INGRESS)},
-        "policy-enabled": policy_enabled(agent, endpoint),
-        "policy-revision": revision,
-    }
-    identifiers: dict[str, Any] = {}
-    if endpoint.kind == "pod":
-        identifiers = {
-            "cni-attachment-id": f"{endpoint.container_id}:eth0",
-            "container-id": endpoint.container_id,
-            "k8s-namespace": inner.namespace,
-            "k8s-pod-name": inner.pod,
-            "pod-name": f"{inner.namespace}/{inner.pod}",
-        }
-    addressing: dict[str, Any] = {"ipv4": inner.ip}
-    if endpoint.kind == "pod":
-        addressing["ipv4-pool-name"] = "default"
-    return {
-        "id": endpoint.id,
-        "spec": {
-            "label-configuration": {},
-            "options": {
-                "ConntrackAccounting": "Disabled",
-                "Debug": "Disabled",
-                "DebugLB": "Disabled",
-                "DebugPolicy": "Disabled",
-                "DropNotification": "Enabled",
-                "MonitorAggregationLevel": "Medium",
-                "PolicyAccounting": "Enabled",
-                "PolicyAuditMode": "Enabled" if audit_mode(agent, endpoint) else "Disabled",
-                "PolicyVerdictNotification": "Enabled",
-                "SourceIPVerification": "Enabled",
-                "TraceNotification": "Enabled",
-            },
-        },
-        "status": {
-            "controllers": [
-                controller.model(agent.clock.now()) for controller in endpoint_controllers(agent, endpoint)
-            ],
-            "external-identifiers": identifiers,
-            "health": {
-                "bpf": "OK",
-                "connected": True,
-                "overallHealth": "OK" if endpoint.state is EndpointState.READY else "Pending",
-                "policy": "OK",
-            },
-            "identity": {"id": inner.identity, "labels": list(inner.labels), "labelsSHA256": ""},
-            "labels": {
-                "derived": list(endpoint.information.strings()),
-                "disabled": [],
-                "realized": {"user": []},
-                "security-relevant": list(inner.labels),
-            },
-            "log": [
-                {"code": entry.code, "message": entry.message, "state": entry.state, "timestamp": entry.timestamp}
-                for entry in list(endpoint.log)[-1:]
-            ],
-            "named-ports": [{"name": p.name, "port": p.port, "protocol": p.protocol} for p in endpoint.named_ports],
-            "namedPorts": None,
-            "networking": {
-                "addressing": [addressing],
-                "host-mac": inner.host_mac,
-                "interface-index": inner.ifindex,
-                "interface-name": inner.interface,
-                "mac": inner.mac,
-            },
-            "policy": {
-                "proxy-policy-revision": revision,
-                "proxy-statistics": _proxy_statistics(agent, endpoint),
-                "realized": realized,
-                "spec": realized,
-            },
-            "realized": {"label-configuration": {}, "options": {}},
-            "state": endpoint.state.value,
-        },
-    }
-
-
-def _proxy_statistics(agent: NodeAgent, endpoint: ManagedEndpoint) -> list[dict[str, Any]]:
-    """What the node's proxies did for the endpoint, by direction, protocol and port."""
-    found: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for key, (received, forwarded, denied, failed) in agent.tables.proxied.items():
-        if key.endpoint != endpoint.id:
-            continue
-        empty = {"denied": 0, "error": 0, "forwarded": 0, "received": 0}
-        model = found.setdefault(
-            (key.direction, key.parser, key.port),
-            {
-                "allocated-proxy-port": agent.tables.proxy_port(key.parser, key.direction),
-                "location": key.direction.value,
-                "port": key.port,
-                "protocol": key.parser,
-                "statistics": {"requests": dict(empty), "responses": dict(empty)},
-            },
-        )
-        model["statistics"][key.kind] = {
-            "denied": denied,
-            "error": failed,
-            "forwarded": forwarded,
-            "received": received,
-        }
-    return [found[key] for key in sorted(found)]
-
-
-def _allowed(agent: NodeAgent, endpoint: ManagedEndpoint, direction: Direction) -> list[int]:
-    """Identities that some entry of the policy map lets through on every port or on some."""
-    found = agent.enforcement(endpoint)
-    if not (found.ingress if direction is Direction.INGRESS else found.egress):
-        return []
-    entries = policy_entries(endpoint)
-    return sorted({entry.identity for entry in entries if entry.direction is direction and not entry.deny})
-
-
-def policy_entries(endpoint: ManagedEndpoint) -> list[Any]:
-    """The endpoint's policy map, entry by entry."""
-    policy = endpoint.datapath.policy
-    return list(policy.entries()) if isinstance(policy, RealizedPolicy) else []
-
-
-def _l4(endpoint: ManagedEndpoint, direction: Direction) -> list[dict[str, Any]]:
-    found: dict[tuple[int, int], dict[str, Any]] = {}
-    for entry in policy_entries(endpoint):
-        if entry.direction is not direction or not entry.protocol:
-            continue
-        item = found.setdefault(
-            (int(entry.protocol), entry.port),
-            {
-                "derived-from-rules": [],
-                "rule": {
-                    "port": entry.port,
-                    "protocol": entry.protocol.text,
-                    "l7-rules": [],
-                    "l7-parser": str(entry.parser),
-                },
-                "rules-by-selector": {},
-            },
-        )
-        for rule in entry.rules:
-            labels = sorted(map(str, rule.labels))
-            if labels not in item["derived-from-rules"]:
-                item["derived-from-rules"].append(labels)
-    return [found[key] for key in sorted(found)]
 
 
 async def _list(session: Session, arguments: Arguments) -> int:

@@ -8,6 +8,7 @@ from typing import Final
 from lab_helpers.twin.agent.agents import Agents
 from lab_helpers.twin.agent.dbg import (
     bpf,
+    connections,
     endpoints,
     identities,
     installing,
@@ -31,6 +32,7 @@ __all__ = ["COMMANDS", "dbg_program"]
 
 COMMANDS: tuple[Command, ...] = (
     *bpf.COMMANDS,
+    *connections.COMMANDS,
     *endpoints.COMMANDS,
     *identities.COMMANDS,
     *installing.COMMANDS,

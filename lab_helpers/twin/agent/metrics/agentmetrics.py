@@ -73,7 +73,7 @@ def _endpoints(agent: NodeAgent) -> Iterator[Series]:
 
 
 def _policies(agent: NodeAgent) -> Iterator[Series]:
-    from lab_helpers.twin.agent.dbg.endpoints import policy_enabled
+    from lab_helpers.twin.agent.dbg.endpointmodels import policy_enabled
 
     repository = agent.repository
     yield _gauge("policy", "Number of policies currently loaded", sum(1 for _ in repository.policies()))

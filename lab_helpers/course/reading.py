@@ -136,6 +136,7 @@ def read_task(file: Path) -> tasks.Task:
             starter=node.text("starter") + "\n",
             solution=node.text("solution") + "\n",
             begins_with=node.text("begins_with", ""),
+            begins_after=node.text("begins_after", ""),
             hints=node.texts("hints"),
             checks=checks,
             diagnoses=tuple(_diagnosis(item) for item in node.nodes("diagnoses")),

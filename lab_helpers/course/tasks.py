@@ -161,6 +161,8 @@ class Task:
     wrong: tuple[WrongAnswer, ...] = ()
     begins_with: str = ""
     """A manifest that the notebook has applied before this task; tests apply it too."""
+    begins_after: str = ""
+    """Commands that the notebook has run before this task; tests run them too."""
 
 
 @dataclass(frozen=True, slots=True)

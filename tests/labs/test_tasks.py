@@ -11,6 +11,7 @@ from lab_helpers.course.checking import CheckResult
 from lab_helpers.course.reading import read_lab
 from lab_helpers.course.sessions import Lab
 from lab_helpers.course.tasks import OutputCheck, Task, WrongAnswer
+from tests.labs.conftest import time_lapse
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 """A twin outlives the object that started it, which Python remarks on when it is collected."""
@@ -37,7 +38,11 @@ def attempt(lab: Lab, task: Task, answer: str) -> CheckResult:
         assert "✔ applied" in lab.apply(task.begins_with).text()
     if any(isinstance(check, OutputCheck) for check in task.checks):
         lab.matrix()
-    lab.answer(task.name, answer)
+    with time_lapse(lambda: lab.cluster):
+        if task.begins_after:
+            done = lab.tools.shell(task.begins_after)
+            assert done, done.output
+        lab.answer(task.name, answer)
     return lab.check(task.name)
 
 

@@ -85,6 +85,16 @@ def test_refused_requests(request_: Any, code: str, details: str) -> None:
     assert (caught.value.code, caught.value.details) == (code, details)
 
 
+def test_a_relay_has_no_peers_of_its_own() -> None:
+    with (
+        serving(lambda server: add_relay(server, list, name="relay", clock=lambda: NOON)) as (address, _),
+        HubbleClient(address) as client,
+        pytest.raises(CallError) as caught,
+    ):
+        next(client.peers())
+    assert (caught.value.code, caught.value.details) == ("Unimplemented", "unknown service peer.Peer")
+
+
 def test_agent_events() -> None:
     made = log()
     made.add_agent_event(flow_pb2.AgentEvent(type=flow_pb2.AGENT_STARTED))

@@ -9,6 +9,7 @@ from lab_helpers.hubble.serving.nodelogs import Clock, NodeLog, RelayNode
 from lab_helpers.hubble.serving.observing import AgentObserver, RelayObserver
 from lab_helpers.hubble.serving.peers import Peer, PeerService
 from lab_helpers.hubble.serving.reflection import reflection_handler
+from lab_helpers.hubble.serving.refusing import refusing_handler
 
 _observer_stubs: Any = observer_pb2_grpc  # generated without types
 _peer_stubs: Any = peer_pb2_grpc
@@ -28,7 +29,9 @@ def add_agent(
     peer_service = PeerService(peers)
     _observer_stubs.add_ObserverServicer_to_server(AgentObserver(log), server)
     _peer_stubs.add_PeerServicer_to_server(peer_service, server)
-    server.add_generic_rpc_handlers((health_handler(serving), *reflection_handler(("observer.Observer", "peer.Peer"))))
+    services = ("observer.Observer", "peer.Peer")
+    server.add_generic_rpc_handlers((health_handler(serving), *reflection_handler(services)))
+    server.add_generic_rpc_handlers((refusing_handler(*services),))
     return peer_service
 
 
@@ -44,4 +47,6 @@ def add_relay(
     """Serve all nodes as the relay does: Observer, Health, reflection. `name` is the relay pod's."""
     observer = RelayObserver(nodes, name=name, clock=clock, version=version)
     _observer_stubs.add_ObserverServicer_to_server(observer, server)
-    server.add_generic_rpc_handlers((health_handler(serving), *reflection_handler(("observer.Observer",))))
+    services = ("observer.Observer",)
+    server.add_generic_rpc_handlers((health_handler(serving), *reflection_handler(services)))
+    server.add_generic_rpc_handlers((refusing_handler(*services),))

@@ -154,5 +154,8 @@ class Relay:
                 self._logs[name] = agent.hubble
             log = self._logs.get(name)
             if log is not None:
-                found.append(RelayNode(log, f"{agent.tables.ip}:4244", agent.hubble is not None))
+                settings = agent.settings
+                secured = settings.raw.get("hubble-disable-tls", "false") != "true"
+                certified = f"{name.replace('.', '-')}.{settings.cluster_name}.hubble-grpc.cilium.io" if secured else ""
+                found.append(RelayNode(log, f"{agent.tables.ip}:4244", agent.hubble is not None, certified))
         return found

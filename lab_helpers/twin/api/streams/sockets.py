@@ -47,10 +47,11 @@ class WebSocket(Channels):
         if "websocket.http.response" not in self._extensions:
             await self._send({"type": "websocket.close", "code": 1008, "reason": error.message[:120]})
             return
-        headers = [(b"content-type", b"application/json")]
+        body = json.dumps(error.status()).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         start: Message = {"type": "websocket.http.response.start", "status": error.code, "headers": headers}
         await self._send(start)
-        await self._send({"type": "websocket.http.response.body", "body": json.dumps(error.status()).encode()})
+        await self._send({"type": "websocket.http.response.body", "body": body})
 
     async def read(self) -> bytes | None:
         """The next message as bytes; None when the peer has gone."""

@@ -69,7 +69,9 @@ def main() -> None:
     from lab_helpers.clusters import ClusterError
 
     try:
-        cli.main(standalone_mode=False)
+        code = cli.main(standalone_mode=False)
+        # click returns the code of ctx.exit() here instead of raising
+        sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
         sys.exit(130)

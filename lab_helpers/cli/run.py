@@ -58,7 +58,7 @@ def run(labs: tuple[str, ...], jobs: int, solved: bool, report: Path, timeout: i
             results = runner.run(folders)
         except KeyboardInterrupt:
             click.echo("stopped; clusters are down", err=True)
-            raise click.exceptions.Exit(130) from None
+            raise SystemExit(130) from None
         except (CourseError, OSError) as error:
             raise click.ClickException(str(error)) from None
     _conclude(results, report)
@@ -72,7 +72,7 @@ def _conclude(results: list[LabResult], report: Path) -> None:
             click.echo(f"  {failure}", err=True)
     click.echo(f"{len(results) - len(failed)} of {len(results)} labs passed; reports in {report}")
     if failed:
-        raise click.exceptions.Exit(1)
+        raise SystemExit(1)
 
 
 @contextmanager

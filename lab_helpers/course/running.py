@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Listener", "Runner", "Settings"]
 
-_GRACE: Final = 5.0
+_GRACE: Final = 3.0
 
 
 class Listener(Protocol):

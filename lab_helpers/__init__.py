@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-__all__ = ["Lab"]  # noqa: F822 - found by __getattr__
+__all__ = ["Lab"]
 
 
 def __getattr__(name: str) -> Any:

@@ -231,10 +231,15 @@ class Client:
             response.close()
 
     def socket(self) -> Any:
-        """A connected socket to the server, for a WebSocket."""
-        if self.address.tls and self._context is None:
-            self._context = tls_context(self.target)
-        return open_socket(self.address, self.target, self._context, self.timeout)
+        """A connected socket to the server, for a WebSocket, which one thread reads while another writes.
+
+        An OpenSSL connection allows that only while no handshake message is on its way, and TLS 1.3 sends some after
+        the handshake (session tickets): so this one stays with TLS 1.2.
+        """
+        context = tls_context(self.target) if self.address.tls else None
+        if context is not None:
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+        return open_socket(self.address, self.target, context, self.timeout)
 
     def url_path(self, path: str, query: Query) -> str:
         """Path and query as they stand in a request line."""

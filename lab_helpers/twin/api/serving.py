@@ -97,4 +97,9 @@ def serve(
         timeout_graceful_shutdown=1,
         h11_max_incomplete_event_size=256 * 1024,
     )
+    config.load()
+    if config.ssl is not None:
+        # a client that reads and writes in two threads (the official Python client's exec) may be caught by a ticket
+        # that arrives while it writes its first request; sessions are not resumed here anyway
+        config.ssl.num_tickets = 0
     return Server(Quiet(config), [listener])

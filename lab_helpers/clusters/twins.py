@@ -108,6 +108,7 @@ def _wait(home: Home, process: subprocess.Popen[bytes], log: Path, timeout: floa
     while time.monotonic() < deadline:
         facts = read_json(home.twin / "twin.json")
         if facts and facts.get("pid") == process.pid:
+            process.returncode = 0  # detached: it is not ours to wait for when this object goes
             return facts
         if process.poll() is not None:
             raise StartFailed(

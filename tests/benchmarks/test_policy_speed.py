@@ -11,7 +11,7 @@ from lab_helpers.policy.cases import case_repository
 from lab_helpers.policy.protocols import Protocol
 from lab_helpers.policy.reachability import full_matrix
 
-from .policy_bench import DATA, judge_flows, read_case, resolve_all
+from .policy_bench import judge_flows, read_case, resolve_all
 
 SIZES = ["100x100", "100x100-dense"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lab_helpers.clusters import twins
 from lab_helpers.clusters.cluster import Cluster
-from lab_helpers.clusters.errors import NotRunning, Unsupported
+from lab_helpers.clusters.errors import ClusterError, NotRunning, Unsupported
 from lab_helpers.clusters.existing import adopt
 from lab_helpers.clusters.homes import Home, default_home
 
@@ -36,7 +36,11 @@ def start_twin(home: Path | Home, *, port: int = 0, cilium_version: str = twins.
     place = (home if isinstance(home, Home) else Home(Path(home))).prepare()
     write_tools(place)
     twins.start(place, port=port, cilium_version=cilium_version)
-    place.choose(backend="twin")
+    try:
+        place.choose(backend="twin")
+    except ClusterError:
+        twins.stop(place)
+        raise
     return _twin(place)
 
 
@@ -73,9 +77,12 @@ def renew(cluster: Cluster) -> Cluster:
 
 def write_tools(home: Home) -> None:
     """Put the bundled tools into ``home/bin``."""
-    from lab_helpers.tools.shims import write_shims
+    from lab_helpers.tools.shims import ShimError, write_shims
 
-    write_shims(home.bin, python=sys.executable)
+    try:
+        write_shims(home.bin, python=sys.executable)
+    except ShimError as error:
+        raise ClusterError(str(error), where=str(home.bin), try_="free space, or set CILIUM_LABS_HOME") from error
 
 
 def _twin(home: Home) -> Cluster:

@@ -124,8 +124,7 @@ def _wait(home: Home, process: subprocess.Popen[bytes], log: Path, timeout: floa
 
 
 def _tail(log: Path) -> str:
+    lines: list[str] = []
     with contextlib.suppress(OSError):
-        return "\n".join(
-            "  " + line for line in log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]
-        )
-    return "  (no log)"
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]
+    return "\n".join("  " + line for line in lines) or "  (its log is empty; is the disk full?)"

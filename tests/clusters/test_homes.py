@@ -68,3 +68,13 @@ def test_stale_twin_is_not_running(tmp_path: Path) -> None:
     write_json(home.twin / "twin.json", {"pid": 2**22 + 12345, "server": "https://127.0.0.1:1"})
     with pytest.raises(NotRunning, match="state is kept"):
         connect(home)
+
+
+def test_tools_that_cannot_be_written_are_a_cluster_error(tmp_path: Path) -> None:
+    from lab_helpers.clusters.connecting import write_tools
+
+    home = Home(tmp_path / "home").prepare()
+    home.bin.rmdir()
+    home.bin.write_text("in the way", encoding="utf-8")
+    with pytest.raises(ClusterError, match="CILIUM_LABS_HOME"):
+        write_tools(home)

@@ -57,8 +57,9 @@ _GO_WORDS = (
 _REFUSED = re.compile(r"\(\?(?:[=!]|<[=!]|>|\(|#|P=)|\(\?[^)]*[aLux]|(?<!\\)(?:\\\\)*\\[1-9Z]|[*+?}]\+")
 
 
-def compile_with_re(pattern: str) -> Pattern:
-    """Compile with Python's engine, refusing what RE2 refuses. Raises RegexError."""
+def compile_with_re(pattern: str, *, longest: bool = False) -> Pattern:
+    """Compile with Python's engine, refusing what RE2 refuses; it has no ``longest``. Raises RegexError."""
+    del longest
     refused = _REFUSED.search(pattern)
     if refused:
         raise RegexError(f"invalid or unsupported Perl syntax: `{refused.group()}`")
@@ -70,12 +71,13 @@ def compile_with_re(pattern: str) -> Pattern:
         raise RegexError(f"{pattern!r}: {error}") from error
 
 
-def compile_with_re2(pattern: str) -> Pattern:
+def compile_with_re2(pattern: str, *, longest: bool = False) -> Pattern:
     """Compile with google-re2. Raises RegexError, or ImportError where it is not installed."""
     import re2
 
     options = re2.Options()
     options.log_errors = False
+    options.longest_match = longest
     try:
         compiled: Pattern = re2.compile(pattern, options)
     except re2.error as error:
@@ -93,7 +95,7 @@ def _in_go_words(message: str) -> str:
     return f"{what}: `{where}`" if separator else message
 
 
-def _engine() -> Callable[[str], Pattern]:
+def _engine() -> Callable[..., Pattern]:
     try:
         import re2  # noqa: F401
     except ImportError:
@@ -102,6 +104,8 @@ def _engine() -> Callable[[str], Pattern]:
 
 
 @lru_cache(maxsize=4096)
-def compile_pattern(pattern: str) -> Pattern:
-    """Compile with RE2 if it is here, else with its stand-in. Raises RegexError."""
-    return _engine()(pattern)
+def compile_pattern(pattern: str, *, longest: bool = False) -> Pattern:
+    """Compile with RE2 if it is here, else with its stand-in; ``longest``: of alternatives that match at one place the
+    longest wins, as POSIX has it. Raises RegexError.
+    """
+    return _engine()(pattern, longest=longest)

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from lab_helpers.twin.agent.allocating import IDENTITIES, IdentityAllocator
 from lab_helpers.twin.agent.endpointkeeping import AgentNotRunningError
+from lab_helpers.twin.agent.envoys import Envoys
 from lab_helpers.twin.agent.nodeagents import NodeAgent
 from lab_helpers.twin.clock import Clock
 from lab_helpers.twin.datapath.datapaths import Datapath
@@ -40,6 +41,7 @@ class Agents:
         self.numbers = numbers or random.Random()
         self.allocator = IdentityAllocator(registry, self.numbers)
         self.nodes: dict[str, NodeAgent] = {}
+        self.envoys = Envoys(self.agent)
         self._callbacks: list[Callable[[str], None]] = []
         self._hubble_callbacks: list[Callable[[], None]] = []
         self._pending: deque[Change] = deque()
@@ -132,15 +134,15 @@ class Agents:
 
         return DnsProxy(self.agent(tables.name))
 
-    def _http_proxy(self, tables: NodeTables) -> Proxy:
+    def _http_proxy(self, tables: NodeTables) -> Proxy | None:
         from lab_helpers.twin.agent.httpproxy import HttpProxy
 
-        return HttpProxy(self.agent(tables.name))
+        return HttpProxy(self.agent(tables.name), self.envoys) if self.envoys.listening(tables.name) else None
 
-    def _tls_proxy(self, _: NodeTables) -> Proxy:
+    def _tls_proxy(self, tables: NodeTables) -> Proxy | None:
         from lab_helpers.twin.agent.tlsproxy import TlsProxy
 
-        return TlsProxy()
+        return TlsProxy(tables.name, self.envoys) if self.envoys.listening(tables.name) else None
 
     # --- following the API server ---------------------------------------------------------------------------
 

@@ -1,11 +1,14 @@
 """Envoy's part for HTTP: one verdict per request, 403 for what no rule allows, access-log flows with latency.
 
 Follows Cilium's Envoy filter (proxy cilium/l7policy.cc, accesslog.cc). Connections stay open across requests; what
-is refused never reaches the server. Bodies are carried whole for requests and piece by piece for responses.
+is refused never reaches the server. Bodies are carried piece by piece, both ways at once. A request that is answered
+before its body was read costs the connection (``connection: close``), as in Envoy
+(source/common/http/conn_manager_impl.cc).
 """
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
@@ -13,6 +16,7 @@ from typing import Any, Final
 from lab_helpers.hubble.protos import flow_pb2
 from lab_helpers.hubble.summaries import l7_summary
 from lab_helpers.policy.requests import HTTPRequest, HTTPRule, http_allows
+from lab_helpers.twin.agent.envoys import Envoys
 from lab_helpers.twin.agent.nodeagents import NodeAgent
 from lab_helpers.twin.datapath.packets import Packet
 from lab_helpers.twin.datapath.proxies import Redirection
@@ -33,14 +37,15 @@ Headers = list[tuple[bytes, bytes]]
 class HttpProxy:
     """Implements ``datapath.proxies.Proxy`` for one node."""
 
-    def __init__(self, agent: NodeAgent) -> None:
-        self._agent = agent
+    def __init__(self, agent: NodeAgent, envoys: Envoys) -> None:
+        self._agent, self._envoys = agent, envoys
 
     async def stream(
         self, redirection: Redirection, client: ByteStream, upstream: Callable[[], Awaitable[ByteStream]]
     ) -> None:
         """Serve one connection."""
-        await _Connection(self._agent, redirection, client, upstream).serve()
+        with self._envoys.carrying(self._agent.node, client):
+            await _Connection(self._agent, redirection, client, upstream).serve()
 
     async def datagram(
         self, redirection: Redirection, payload: bytes, forward: Callable[[bytes], Awaitable[bytes]]
@@ -74,15 +79,13 @@ class _Connection:
         try:
             while True:
                 try:
-                    request, body = await self._request()
+                    request = await self._request()
+                    if request is None or not await self._handle(request):
+                        return
                 except h11.RemoteProtocolError as error:
                     await self._complain(error)
                     return
-                if request is None:
-                    return
-                if not await self._handle(request, body):
-                    return
-                if down.our_state is h11.MUST_CLOSE or down.their_state is h11.MUST_CLOSE:
+                if down.our_state is not h11.DONE or down.their_state is not h11.DONE:
                     return
                 down.start_next_cycle()
         finally:
@@ -90,27 +93,28 @@ class _Connection:
                 await self._server.close()
             await self._client.close()
 
-    async def _request(self) -> tuple[Any, bytes]:
+    async def _event(self) -> Any:
+        """What the client says next. Raises RemoteProtocolError, ConnectionFailed."""
         h11 = self._h11
-        request, body = None, bytearray()
-        while True:
-            event = self._down.next_event()
-            if event is h11.NEED_DATA:
-                if self._down.they_are_waiting_for_100_continue:
-                    await self._reply(h11.InformationalResponse(status_code=100, headers=[]))
-                self._down.receive_data(await self._client.read())
-            elif isinstance(event, h11.Request):
-                request = event
-            elif isinstance(event, h11.Data):
-                body += event.data
-            elif isinstance(event, h11.EndOfMessage):
-                return request, bytes(body)
-            else:
-                return None, b""
+        while (event := self._down.next_event()) is h11.NEED_DATA:
+            if self._down.they_are_waiting_for_100_continue:
+                await self._reply(h11.InformationalResponse(status_code=100, headers=[]))
+            self._down.receive_data(await self._client.read())
+        return event
 
-    async def _handle(self, request: Any, body: bytes) -> bool:
+    async def _request(self) -> Any:
+        """The next request's head; None when there is none."""
+        event = await self._event()
+        if not isinstance(event, self._h11.Request):
+            return None
+        if not _has_body(event):
+            await self._event()
+        return event
+
+    async def _handle(self, request: Any) -> bool:
         """One request; False when the connection cannot be used any more."""
         h11 = self._h11
+        bodied = _has_body(request)
         method, target = request.method.decode("latin-1"), request.target.decode("latin-1")
         headers: Headers = list(request.headers)
         host = next((value.decode("latin-1") for name, value in headers if name == b"host"), "")
@@ -125,14 +129,10 @@ class _Connection:
         started = self._agent.clock.monotonic()
         if not allowed:
             head: Headers = [(b"content-length", str(len(_DENIED)).encode()), (b"content-type", b"text/plain")]
-            await self._local(403, head, _DENIED)
+            await self._local(403, [*head, (b"connection", b"close")] if bodied else head, _DENIED)
             self._log(record.response(403, 0, {"content-length": str(len(_DENIED)), "content-type": "text/plain"}))
-            return True
-        sent = [
-            (name, value)
-            for name, value in headers
-            if name not in (*_HOP_BY_HOP, b"transfer-encoding", b"content-length")
-        ]
+            return not bodied
+        sent = [(name, value) for name, value in headers if name not in _HOP_BY_HOP]
         sent = _mutated(sent, rules)
         sent += [
             (b"x-forwarded-proto", b"http"),
@@ -140,11 +140,9 @@ class _Connection:
             (b"x-request-id", identifier.encode()),
             (b"x-envoy-expected-rq-timeout-ms", b"3600000"),
         ]
-        if body or any(name == b"content-length" for name, _ in headers):
-            sent.append((b"content-length", str(len(body)).encode()))
         try:
             code, answer_headers = await self._forward(
-                h11.Request(method=method, target=target, headers=sent), body, started
+                h11.Request(method=method, target=target, headers=sent), started, bodied=bodied
             )
         except (ConnectionFailed, h11.RemoteProtocolError) as error:
             why = _NO_UPSTREAM.get(getattr(error, "errno", ""), "connection termination")
@@ -170,16 +168,47 @@ class _Connection:
             rule for rule in redirect.http if rule.matches(asked)
         ]
 
-    async def _forward(self, request: Any, body: bytes, started: float) -> tuple[int, dict[str, str]]:
+    async def _forward(self, request: Any, started: float, *, bodied: bool) -> tuple[int, dict[str, str]]:
         """Send upstream and pass the response on. Raises ConnectionFailed or RemoteProtocolError."""
         h11 = self._h11
         if self._server is None:
             self._server = await self._open()
             self._up = h11.Connection(h11.CLIENT)
-        server, up = self._server, self._up
-        await server.write(
-            up.send(request) + (up.send(h11.Data(data=body)) if body else b"") + up.send(h11.EndOfMessage())
-        )
+        up = self._up
+        await self._server.write(up.send(request) + (b"" if bodied else up.send(h11.EndOfMessage())))
+        upload = asyncio.ensure_future(self._upload()) if bodied else None
+        try:
+            code, shown = await self._answer(started)
+        except ConnectionFailed:
+            if upload is not None and upload.done() and (error := upload.exception()) is not None:
+                raise error from None
+            raise
+        finally:
+            if upload is not None and not upload.done():
+                upload.cancel()
+                await asyncio.wait([upload])
+        if up.our_state is h11.DONE and up.their_state is h11.DONE:
+            up.start_next_cycle()
+        else:
+            await self._drop_upstream()
+        return code, shown
+
+    async def _upload(self) -> None:
+        """The request's body, as it comes. What ends it early ends the connection to the server."""
+        h11, up, server = self._h11, self._up, self._server
+        assert server is not None
+        try:
+            while isinstance(event := await self._event(), h11.Data):
+                await server.write(up.send(h11.Data(data=bytes(event.data))))
+            await server.write(up.send(event))
+        except (ConnectionFailed, h11.RemoteProtocolError):
+            server.abort()
+            raise
+
+    async def _answer(self, started: float) -> tuple[int, dict[str, str]]:
+        """Pass the response on; its status and headers."""
+        h11, up, server = self._h11, self._up, self._server
+        assert server is not None
         code, shown = 0, {}
         while True:
             event = up.next_event()
@@ -192,20 +221,17 @@ class _Connection:
                 waited = str(int((self._agent.clock.monotonic() - started) * 1000))
                 kept = [(name, value) for name, value in event.headers if name not in (*_HOP_BY_HOP, b"server")]
                 kept += [(b"server", b"envoy"), (b"x-envoy-upstream-service-time", waited.encode())]
+                if self._down.their_state is not h11.DONE:
+                    kept.append((b"connection", b"close"))
                 shown = {name.decode("latin-1"): value.decode("latin-1") for name, value in kept}
                 await self._reply(h11.Response(status_code=code, headers=kept, reason=event.reason))
             elif isinstance(event, h11.Data):
                 await self._reply(h11.Data(data=bytes(event.data)))
             elif isinstance(event, h11.EndOfMessage):
                 await self._reply(h11.EndOfMessage())
-                break
+                return code, shown
             else:
                 raise ConnectionFailed("ECONNRESET", "Connection reset by peer")
-        if up.our_state is h11.DONE and up.their_state is h11.DONE:
-            up.start_next_cycle()
-        else:
-            await self._drop_upstream()
-        return code, shown
 
     async def _drop_upstream(self) -> None:
         if self._server is not None:
@@ -299,6 +325,13 @@ def _mutated(headers: Headers, rules: Sequence[HTTPRule]) -> Headers:
             elif wanted.mismatch == "DELETE":
                 headers = [item for item in headers if item[0] != name or item[1] == value]
     return headers
+
+
+def _has_body(request: Any) -> bool:
+    """Does something follow the request's head?"""
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value != b"0") for name, value in request.headers
+    )
 
 
 def _reason(status: int) -> bytes:

@@ -90,7 +90,7 @@ def cilium_images(agents: Agents, relay: Relay) -> Iterator[Image]:
     yield Image("quay.io/cilium/hubble-ui-backend", {"backend": ui_program((8090,))}, entrypoint=("/usr/bin/backend",))
     yield Image(
         "quay.io/cilium/cilium-envoy",
-        {**DEBIAN, **shells, "cilium-envoy": envoy_program(), "cilium-envoy-starter": envoy_program()},
+        {**DEBIAN, **shells, "cilium-envoy": envoy_program(agents), "cilium-envoy-starter": envoy_program(agents)},
         entrypoint=("/usr/bin/cilium-envoy-starter",),
     )
     yield Image("quay.io/cilium/certgen", {"cilium-certgen": _succeed}, entrypoint=("/usr/bin/cilium-certgen",))

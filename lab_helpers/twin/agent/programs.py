@@ -120,6 +120,8 @@ def agent_program(agents: Agents) -> Program:
                     await asyncio.Event().wait()
             finally:
                 agent.stop()
+                if not agents.envoys.apart(process.node):
+                    agents.envoys.cut(process.node)
         return 0
 
     return cilium_agent
@@ -169,7 +171,7 @@ def operator_program(agents: Agents, operator: Operator) -> Program:
     return cilium_operator
 
 
-def envoy_program() -> Program:
+def envoy_program(agents: Agents) -> Program:
     """``cilium-envoy-starter``: the proxy's process. The work of Envoy happens in the datapath's proxies."""
 
     async def cilium_envoy(process: Process) -> int:
@@ -178,8 +180,12 @@ def envoy_program() -> Program:
             f"[{stamp}][7][info][main] [external/envoy/source/server/server.cc:1] starting main dispatch loop\n"
         )
         async with _serving(process, {ENVOY_HEALTH: http_handler({"/healthz": healthy("LIVE\n")})}):
-            process.ready()
-            await asyncio.Event().wait()
+            agents.envoys.started(process.node)
+            try:
+                process.ready()
+                await asyncio.Event().wait()
+            finally:
+                agents.envoys.ended(process.node)
         return 0
 
     return cilium_envoy

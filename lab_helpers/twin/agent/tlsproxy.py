@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from lab_helpers.policy.requests import server_name_allows
+from lab_helpers.twin.agent.envoys import Envoys
 from lab_helpers.twin.datapath.proxies import Redirection
 from lab_helpers.twin.interfaces import ByteStream, ConnectionFailed
 
@@ -15,10 +16,20 @@ __all__ = ["TlsProxy"]
 class TlsProxy:
     """Implements ``datapath.proxies.Proxy``; TLS is passed through, not terminated."""
 
+    def __init__(self, node: str, envoys: Envoys) -> None:
+        self._node, self._envoys = node, envoys
+
     async def stream(
         self, redirection: Redirection, client: ByteStream, upstream: Callable[[], Awaitable[ByteStream]]
     ) -> None:
         """Serve one connection. What is no TLS, or names a server no rule allows, is reset."""
+        with self._envoys.carrying(self._node, client):
+            await self._serve(redirection, client, upstream)
+
+    @staticmethod
+    async def _serve(
+        redirection: Redirection, client: ByteStream, upstream: Callable[[], Awaitable[ByteStream]]
+    ) -> None:
         from lab_helpers.twin.containers.http.tls import server_name
 
         hello = b""

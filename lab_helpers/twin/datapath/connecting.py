@@ -70,6 +70,8 @@ class Connector:
         else:
             return None
         if handler is None:
+            if redirection is not None:  # TPROXY without a listening socket drops
+                return None
             if plane.send(syn.reply(RST | ACK), at).passed:
                 raise ConnectionFailed("ECONNREFUSED", "Connection refused")
             return None
@@ -104,9 +106,10 @@ class Connector:
         redirect = redirection.decision.redirect
         assert redirect is not None
         make = self._plane.proxies.get(redirect.parser.value)
-        if make is None:
+        proxy = None if make is None else make(redirection.tables)
+        if proxy is None:
             return None
-        answer = await make(redirection.tables).datagram(redirection, payload, partial(self._forward, redirection))
+        answer = await proxy.datagram(redirection, payload, partial(self._forward, redirection))
         if answer is None:
             return None
         return answer if self._plane.answer(redirection, packet.reply(0, len(answer))).passed else None
@@ -147,9 +150,9 @@ class Connector:
         redirect = redirection.decision.redirect
         assert redirect is not None
         make = self._plane.proxies.get(redirect.parser.value)
-        if make is None:
+        worker = None if make is None else make(redirection.tables)
+        if worker is None:
             return None
-        worker = make(redirection.tables)
 
         async def upstream() -> ByteStream:
             return await self._connect_upstream(redirection, syn)

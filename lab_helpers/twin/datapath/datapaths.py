@@ -103,8 +103,8 @@ class Datapath:
         if self.plane.pods.get(namespace.ip) is namespace:
             del self.plane.pods[namespace.ip]
 
-    def offer_proxy(self, parser: str, make: Callable[[NodeTables], Proxy]) -> None:
-        """Connections whose policy names ``parser`` go to ``make(tables of the node)``."""
+    def offer_proxy(self, parser: str, make: Callable[[NodeTables], Proxy | None]) -> None:
+        """Connections whose policy names ``parser`` go to ``make(tables of the node)``; None: nothing listens there."""
         self.plane.proxies[parser] = make
 
     def close(self) -> None:

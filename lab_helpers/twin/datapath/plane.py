@@ -81,7 +81,7 @@ class Plane:
         """Pods by uid; ``pods`` has them by address."""
         self.nodes: dict[str, Namespace] = {}
         self.outside: dict[str, Namespace] = {}
-        self.proxies: dict[str, Callable[[NodeTables], Proxy]] = {}
+        self.proxies: dict[str, Callable[[NodeTables], Proxy | None]] = {}
         """By parser (``http``, ``dns`` …): the proxy of a node."""
         self.translated: dict[tuple[str, int, str, int], int] = {}
         """Connections about to open whose destination a pod's tc program translates: → the frontend's number."""

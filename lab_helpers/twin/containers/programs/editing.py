@@ -9,24 +9,25 @@ from lab_helpers.twin.containers.errors import ProgramExit
 from lab_helpers.twin.containers.processes import SimulatedProcess, program
 from lab_helpers.twin.containers.programs.searching import translate_basic
 from lab_helpers.twin.containers.programs.texts import inputs, missing
+from lab_helpers.twin.containers.regexes import BadRegex, Expression, Found, compile_regex
 
 __all__ = ["sed"]
 
 
-def _compile(process: SimulatedProcess, pattern: str, *, extended: bool, ignore_case: bool = False) -> re.Pattern[str]:
+def _compile(process: SimulatedProcess, pattern: str, *, extended: bool, ignore_case: bool = False) -> Expression:
     try:
-        return re.compile(translate_basic(pattern, extended=extended), re.IGNORECASE if ignore_case else 0)
-    except re.error as error:
+        return compile_regex(translate_basic(pattern, extended=extended), ignore_case=ignore_case)
+    except BadRegex as error:
         raise ProgramExit(2, f"{process.name}: bad regex '{pattern}': {error}\n") from None
 
 
 @dataclass(frozen=True, slots=True)
 class _Command:
-    first: int | re.Pattern[str] | str | None
-    last: int | re.Pattern[str] | str | None
+    first: int | Expression | str | None
+    last: int | Expression | str | None
     negated: bool
     verb: str
-    pattern: re.Pattern[str] | None = None
+    pattern: Expression | None = None
     replacement: str = ""
     flags: str = ""
     text: str = ""
@@ -118,7 +119,7 @@ class _Script:
             raise self._bad(f"unsupported command {verb}")
         return _Command(first, last, negated, verb)
 
-    def _address(self) -> int | re.Pattern[str] | str | None:
+    def _address(self) -> int | Expression | str | None:
         number = re.compile(r"\d+").match(self._text, self._position)
         if number:
             self._position = number.end()
@@ -146,7 +147,7 @@ class _Script:
         self._position += 1
         return "".join(out)
 
-    def _substitute(self) -> tuple[re.Pattern[str], str, str]:
+    def _substitute(self) -> tuple[Expression, str, str]:
         delimiter = self._peek()
         if not delimiter or delimiter in "\n\\":
             raise self._bad("bad substitution")
@@ -204,10 +205,10 @@ def _edit(commands: list[_Command], content: list[str], *, quiet: bool) -> list[
 
 
 def _selected(command: _Command, index: int, number: int, line: str, last: int, active: dict[int, bool]) -> bool:
-    def matches(address: int | re.Pattern[str] | str | None) -> bool:
+    def matches(address: int | Expression | str | None) -> bool:
         if isinstance(address, int):
             return number == address
-        if isinstance(address, re.Pattern):
+        if isinstance(address, Expression):
             return address.search(line) is not None
         return number == last
 
@@ -232,19 +233,19 @@ def _replace(command: _Command, line: str) -> tuple[str, int]:
     everywhere = "g" in command.flags
     seen = 0
 
-    def one(found: re.Match[str]) -> str:
+    def one(found: Found) -> str:
         nonlocal seen
         seen += 1
         if seen != which and not (everywhere and seen >= which):
-            return found.group()
+            return found.whole
 
         def piece(mark: re.Match[str]) -> str:
             text = mark.group()
             if text == "&":
-                return found.group()
+                return found.whole
             if text[1].isdigit():
                 number = int(text[1])
-                return (found.group(number) or "") if number <= (found.re.groups or 0) else ""
+                return (found.whole, *found.groups)[number] if number <= len(found.groups) else ""
             return {"n": "\n", "t": "\t"}.get(text[1], text[1])
 
         return re.sub(r"\\.|&", piece, command.replacement, flags=re.DOTALL)

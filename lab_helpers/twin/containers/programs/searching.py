@@ -7,6 +7,7 @@ import shlex
 
 from lab_helpers.twin.containers.processes import SimulatedProcess, program
 from lab_helpers.twin.containers.programs.texts import inputs, missing, options_of
+from lab_helpers.twin.containers.regexes import BadRegex, Expression, compile_regex
 
 __all__ = ["grep", "translate_basic", "xargs"]
 
@@ -92,10 +93,10 @@ async def grep(process: SimulatedProcess) -> int:
     body = "|".join(
         f"(?:{re.escape(part) if fixed else translate_basic(part, extended=extended)})" for part in pattern.split("\n")
     )
-    body = rf"\b(?:{body})\b" if "w" in given else rf"\A(?:{body})\Z" if "x" in given else body
+    body = rf"\b(?:{body})\b" if "w" in given else rf"^(?:{body})$" if "x" in given else body
     try:
-        compiled = re.compile(body, re.IGNORECASE if "i" in given else 0)
-    except re.error as error:
+        compiled = compile_regex(body, ignore_case="i" in given)
+    except BadRegex as error:
         await process.err(f"{process.name}: bad regex '{pattern}': {error}\n")
         return 2
     return await _Grep(process, given, values, rest, compiled).run()
@@ -108,7 +109,7 @@ class _Grep:
         given: set[str],
         values: dict[str, str],
         names: list[str],
-        pattern: re.Pattern[str],
+        pattern: Expression,
     ) -> None:
         self._process, self._given, self._names, self._pattern = process, given, names, pattern
         self._limit = int(values.get("m", "0") or 0)
@@ -155,8 +156,8 @@ class _Grep:
     async def _matches(self, name: str, number: int, text: str) -> None:
         if "o" in self._given and "v" not in self._given:
             for one in self._pattern.finditer(text):
-                if one.group():
-                    await self._show(name, number, one.group(), ":")
+                if one.whole:
+                    await self._show(name, number, one.whole, ":")
             return
         await self._show(name, number, text, ":")
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from lab_helpers.twin.containers.files import FileSystem, normalise
+from lab_helpers.twin.containers.regexes import BadRegex, compile_regex
 from lab_helpers.twin.containers.shell.errors import ExpansionProblem
 from lab_helpers.twin.containers.shell.expanding import Expander
 from lab_helpers.twin.containers.shell.patterns import matches
@@ -217,10 +218,10 @@ class Extended:
     async def _binary(self, left: str, operator: str, right: Word) -> bool:
         if operator == "=~":
             try:
-                found = re.search(await self._expander.regex(right), left)
-            except re.error as error:
+                found = compile_regex(await self._expander.regex(right)).search(left)
+            except BadRegex as error:
                 raise ExpansionProblem(f"bad regular expression: {error}") from None
-            self.matched = [found.group(), *(group or "" for group in found.groups())] if found else []
+            self.matched = [found.whole, *found.groups] if found else []
             return found is not None
         if operator in ("=", "==", "!="):
             return matches(await self._expander.pattern(right), left) == (operator != "!=")

@@ -6,6 +6,7 @@ import re
 from typing import Protocol
 
 from lab_helpers.twin.containers.files import FileSystem
+from lab_helpers.twin.containers.regexes import compile_regex
 from lab_helpers.twin.containers.shell.arithmetic import evaluate
 from lab_helpers.twin.containers.shell.errors import ExpansionProblem
 from lab_helpers.twin.containers.shell.patterns import escape, expand_path, has_magic, translate
@@ -249,10 +250,10 @@ class Expander:
         new = await self.single(replacement)
         if not pattern:
             return text
-        anchor = {"#": r"\A", "%": ""}.get(pattern[0], "") if pattern[0] in "#%" else ""
-        ending = r"\Z" if pattern[0] == "%" else ""
+        anchor, ending = "^" if pattern[0] == "#" else "", "$" if pattern[0] == "%" else ""
         body = translate(pattern[1:] if pattern[0] in "#%" else pattern)
-        return re.sub(f"{anchor}(?:{body}){ending}", lambda _: new, text, count=0 if everywhere else 1, flags=re.DOTALL)
+        found = compile_regex(f"{anchor}(?s:{body}){ending}")
+        return found.sub(lambda _: new, text, count=0 if everywhere else 1)
 
     async def _substring(self, text: str, operand: Word) -> str:
         first, second = _cut(operand, ":")
@@ -267,11 +268,11 @@ class Expander:
 
 def _strip(text: str, pattern: str, operator: str) -> str:
     """``${x#p}`` and friends."""
-    compiled = re.compile(translate(pattern), re.DOTALL)
+    compiled = compile_regex(f"^(?s:{translate(pattern)})$")
     lengths = range(len(text) + 1) if operator in ("#", "%") else range(len(text), -1, -1)
     for length in lengths:
         piece = text[:length] if operator[0] == "#" else text[len(text) - length :]
-        if compiled.fullmatch(piece):
+        if compiled.search(piece):
             return text[length:] if operator[0] == "#" else text[: len(text) - length]
     return text
 

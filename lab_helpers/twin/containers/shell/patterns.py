@@ -7,6 +7,7 @@ import posixpath
 import re
 
 from lab_helpers.twin.containers.files import FileSystem, normalise
+from lab_helpers.twin.containers.regexes import compile_regex
 
 __all__ = ["escape", "expand_path", "has_magic", "matches", "translate"]
 
@@ -96,7 +97,7 @@ def _bracket(inside: str) -> str:
 
 def matches(pattern: str, text: str) -> bool:
     """Does the whole ``text`` match?"""
-    return re.fullmatch(translate(pattern), text, re.DOTALL) is not None
+    return compile_regex(f"^(?s:{translate(pattern)})$").search(text) is not None
 
 
 def expand_path(pattern: str, system: FileSystem, cwd: str) -> list[str]:

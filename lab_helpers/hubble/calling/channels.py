@@ -218,6 +218,20 @@ class Stream(Iterator[R], Generic[R]):
         """Whether the next answer would have to be waited for."""
         return not self._ready and not self._ended
 
+    def poll(self, seconds: float) -> bool:
+        """Wait at most so long until the next answer, or the end, is there. Raises CallError when the call fails."""
+        deadline = time.monotonic() + seconds
+        while self.waiting:
+            try:
+                self._channel._receive(deadline)
+            except CallError as error:
+                if error.code == "DeadlineExceeded":
+                    return False
+                self._ended = True
+                self.cancel()
+                raise
+        return True
+
     def wait_headers(self) -> dict[bytes, bytes]:
         """The response's headers, waiting for them."""
         while not self.headers and not self._ended and not self._ready:

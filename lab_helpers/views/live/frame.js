@@ -1,0 +1,146 @@
+// The page's half of every live widget. A widget's own module follows this text and ends with
+//   export default { render({ model, el }) { const frame = clFrame({ model, el, label: "…" }); …; return frame.end; } };
+// It imports nothing: what a widget needs arrives over its comm.
+
+/** An element: clNode("button", { class: "x", onclick: f, "aria-label": "…" }, "text", child …). */
+function clNode(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (value === true) node.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) node.setAttribute(name, value);
+  }
+  node.append(...children.filter((child) => child !== null && child !== undefined));
+  return node;
+}
+
+/** Text in which `backquoted` parts become code elements. */
+function clText(text) {
+  return String(text).split("`").map((part, index) => (index % 2 ? clNode("code", {}, part) : part));
+}
+
+/** Icon and word of a mark, as Python's tones name them: clMark({ icon: "✔", mark: "cl-mark-good", word: "…" }). */
+function clMark({ icon, mark, word }) {
+  return clNode("span", { class: `cl-mark ${mark}` }, clNode("span", { "aria-hidden": "true" }, icon), " ", word);
+}
+
+/** Copies text; resolves to whether it worked (a page that is not secure has no clipboard of its own). */
+async function clCopy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const area = clNode("textarea", { style: "position:fixed;opacity:0", "aria-hidden": "true" });
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    return done;
+  }
+}
+
+/** Offers text as a file. */
+function clSave(name, text, type = "application/json") {
+  const address = URL.createObjectURL(new Blob([text], { type }));
+  const link = clNode("a", { href: address, download: name });
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+}
+
+const CL_BEAT = 20_000;
+
+/**
+ * State line, problems, a region for screen readers, and messages.
+ *   frame.body                      put your elements here
+ *   frame.on(kind, (content, buffers) => …)   a message of the kernel's; buffers are DataViews
+ *   frame.send(kind, data)          a message to it
+ *   frame.say(text)                 what a screen reader should speak (changes of state, results; not each flow)
+ *   frame.problem(text)             shows a problem until the next one or ""
+ *   frame.listen(target, event, f)  a listener that goes when the widget goes
+ *   frame.begin()                   say hello: call it when the handlers are set
+ *   frame.end()                     return it from render
+ */
+function clFrame({ model, el, label }) {
+  const handlers = new Map();
+  const ending = new AbortController();
+  const state = clNode("div", { class: "cl-state cl-mark-plain" });
+  const problem = clNode("div", { class: "cl-problem", role: "alert", hidden: true });
+  const spoken = clNode("div", { class: "cl-hidden", role: "status", "aria-live": "polite" });
+  const body = clNode("div", {});
+  const root = clNode("section", { class: "cl-view cl-live", "aria-label": label }, state, problem, body, spoken);
+  el.append(root);
+  for (const name of ["keydown", "keyup", "keypress", "copy", "paste", "cut", "contextmenu"]) {
+    root.addEventListener(name, (event) => event.stopPropagation());  // JupyterLab's own shortcuts stay out of it
+  }
+  root.setAttribute("data-jp-suppress-context-menu", "");
+
+  const frame = {
+    root,
+    body,
+    dead: false,
+    status: null,
+    on(kind, handler) { handlers.set(kind, handler); },
+    send(kind, data = {}) {
+      if (!frame.dead) model.send({ kind, ...data });
+    },
+    say(text) { spoken.textContent = text; },
+    problem(text) {
+      problem.hidden = !text;
+      problem.textContent = text || "";
+    },
+    listen(target, name, handler, options = {}) {
+      target.addEventListener(name, handler, { ...options, signal: ending.signal });
+    },
+    begin() { frame.send("hello"); },
+    end() {
+      ending.abort();
+      clearInterval(beating);
+      model.off("msg:custom", receive);
+      model.off("comm_live_update", lost);
+      model.off("comm:close", lost);
+      root.remove();
+    },
+  };
+
+  function show(status) {
+    const before = frame.status && frame.status.word + frame.status.what;
+    frame.status = status;
+    state.className = `cl-state ${status.mark}`;
+    state.replaceChildren(clMark(status));
+    if (status.what) state.append(clNode("span", {}, ...clText(status.what)));
+    if (status.try) state.append(clNode("span", {}, "Try: ", ...clText(status.try)));
+    if (before !== null && before !== status.word + status.what) frame.say(`${status.word} ${status.what}`);
+    const handler = handlers.get("status");
+    if (handler) handler(status);
+  }
+
+  function receive(content, buffers) {
+    frame.dead = false;
+    if (content.kind === "status") show(content);
+    else if (content.kind === "problem") frame.problem(content.what);
+    else if (content.kind !== "beat") {
+      const handler = handlers.get(content.kind);
+      if (handler) handler(content, buffers);
+    }
+  }
+
+  function lost() {
+    if (frame.dead) return;
+    frame.dead = true;
+    show({
+      state: "restarted", icon: "▲", mark: "cl-mark-note", word: "no kernel",
+      what: "the kernel was restarted or is gone; what you see is the last it told", try: "run the cell again",
+    });
+  }
+
+  const beating = setInterval(() => frame.send("beat"), CL_BEAT);
+  model.on("msg:custom", receive);
+  model.on("comm_live_update", lost);
+  model.on("comm:close", lost);
+  show({ state: "connecting", icon: "●", mark: "cl-mark-plain", word: "connecting", what: "waiting for the kernel", try: "" });
+  return frame;
+}
+

@@ -13,30 +13,32 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple
 
+from lab_helpers.views.style import tokens
+
 __all__ = ["STYLE", "Tone", "Tones", "View", "badge", "cell_text", "document", "escape", "paragraphs"]
 
-STYLE = """<style>
-.cl-view{font:var(--jp-content-font-size1,14px)/1.5 var(--jp-content-font-family,system-ui,sans-serif);
-color:var(--jp-content-font-color1,#1f1f1f);margin:.3em 0;max-width:70em}
-.cl-view h4{margin:.2em 0 .4em;font-size:1.1em}
-.cl-view p{margin:.3em 0}
-.cl-view ul{margin:.2em 0 .4em;padding-left:1.4em}
-.cl-view table{color:inherit;border-collapse:collapse;margin:.4em 0;font-size:.93em}
-.cl-view th{text-align:left!important;font-weight:600;
-border-bottom:2px solid var(--jp-border-color1,#bdbdbd);padding:.2em .7em}
-.cl-view td{text-align:left!important;border-bottom:1px solid var(--jp-border-color2,#e0e0e0);padding:.2em .7em;
-vertical-align:top}
-.cl-view code,.cl-view pre{font-family:var(--jp-code-font-family,monospace);font-size:.93em}
-.cl-view pre{background:var(--jp-layout-color2,#f3f3f3);color:inherit;padding:.5em .7em;margin:.4em 0;
-white-space:pre-wrap}
-.cl-good{--cl-mark:var(--jp-success-color1,#388e3c)}.cl-bad{--cl-mark:var(--jp-error-color1,#d32f2f)}
-.cl-note{--cl-mark:var(--jp-warn-color1,#f57c00)}.cl-plain{--cl-mark:var(--jp-border-color1,#9e9e9e)}
-.cl-panel{border:1px solid var(--jp-border-color1,#bdbdbd);border-left:5px solid var(--cl-mark,#9e9e9e);
-border-radius:3px;padding:.4em .8em}
-.cl-badge{display:inline-block;font-weight:600;border:1px solid var(--cl-mark,#9e9e9e);border-left-width:4px;
-border-radius:3px;padding:0 .45em;white-space:nowrap}
-.cl-icon{color:var(--cl-mark,#5f5f5f)}
-.cl-faint{color:var(--jp-content-font-color2,#5f5f5f)}
+STYLE = f"""<style>{tokens()}
+.cl-view{{font:var(--jp-content-font-size1,14px)/1.5 var(--jp-content-font-family,system-ui,sans-serif);
+color:var(--cl-ink,#1f1f1f);margin:.3em 0;max-width:70em}}
+.cl-view h4{{margin:.2em 0 .4em;font-size:1.1em}}
+.cl-view p{{margin:.3em 0}}
+.cl-view ul{{margin:.2em 0 .4em;padding-left:1.4em}}
+.cl-view table{{color:inherit;border-collapse:collapse;margin:.4em 0;font-size:.93em}}
+.cl-view th{{text-align:left!important;font-weight:600;
+border-bottom:2px solid var(--cl-line,#8d8d8d);padding:.2em .7em}}
+.cl-view td{{text-align:left!important;border-bottom:1px solid var(--cl-hair,#dedede);padding:.2em .7em;
+vertical-align:top}}
+.cl-view code,.cl-view pre{{font-family:var(--jp-code-font-family,monospace);font-size:.93em}}
+.cl-view pre{{background:var(--cl-raised,#f2f2f2);color:inherit;padding:.5em .7em;margin:.4em 0;
+white-space:pre-wrap}}
+.cl-good{{--cl-mark:var(--cl-good,#17663a)}}.cl-bad{{--cl-mark:var(--cl-bad,#b3261e)}}
+.cl-note{{--cl-mark:var(--cl-note,#8a4b00)}}.cl-plain{{--cl-mark:var(--cl-none,#595959)}}
+.cl-panel{{border:1px solid var(--cl-line,#8d8d8d);border-left:5px solid var(--cl-mark,#595959);
+border-radius:3px;padding:.4em .8em}}
+.cl-badge{{display:inline-block;font-weight:600;border:1px solid var(--cl-mark,#595959);border-left-width:4px;
+border-radius:3px;padding:0 .45em;white-space:nowrap}}
+.cl-icon{{color:var(--cl-mark,#595959)}}
+.cl-faint{{color:var(--cl-faint,#545454)}}
 </style>"""
 """The one stylesheet. Each HTML form carries it, because an exported page keeps only outputs."""
 

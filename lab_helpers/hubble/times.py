@@ -123,14 +123,12 @@ def json_stamp(stamp: TimestampLike) -> str:
     return f"{stem}.{digits}Z"
 
 
-_RFC3339 = re.compile(
-    r"(\d{4})-(\d{2})-(\d{2})T(\d{2})(?::(\d{2})(?::(\d{2})(?:[.,](\d+))?)?)?(?:(Z)|([+-])(\d{2}):(\d{2}))"
-)
-_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
-_RFC1123Z = re.compile(
-    rf"(?:{'|'.join(_DAYS)}), (\d{{1,2}}) ({'|'.join(_MONTHS)}) (\d{{4}}) "
-    r"(\d{2}):(\d{2}):(\d{2}) ([+-])(\d{2})(\d{2})",
-    re.IGNORECASE,
+# compiled when first used, which most commands never do
+_RFC3339 = r"(\d{4})-(\d{2})-(\d{2})T(\d{2})(?::(\d{2})(?::(\d{2})(?:[.,](\d+))?)?)?(?:(Z)|([+-])(\d{2}):(\d{2}))"
+_DATE = r"(\d{4})-(\d{2})-(\d{2})"
+_RFC1123Z = (
+    rf"(?i:(?:{'|'.join(_DAYS)}), (\d{{1,2}}) ({'|'.join(_MONTHS)}) (\d{{4}}) "
+    r"(\d{2}):(\d{2}):(\d{2}) ([+-])(\d{2})(\d{2}))"
 )
 _MONTH_DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
@@ -146,7 +144,7 @@ def _checked(year: int, month: int, day: int, hour: int, minute: int, second: in
 
 def parse_rfc3339(text: str, *, partial: bool = False) -> int | None:
     """A moment from RFC 3339 with any fraction and zone; `partial` also allows minutes or seconds to be missing."""
-    match = _RFC3339.fullmatch(text)
+    match = re.fullmatch(_RFC3339, text)
     if not match:
         return None
     year, month, day, hour, minute, second, fraction, zulu, sign, zone_hours, zone_minutes = match.groups()
@@ -166,14 +164,14 @@ def parse_moment(text: str) -> int | None:
 
     ``2006-01-02``, ``2006-01-02T15Z``, ``2006-01-02T15:04Z``, RFC 3339 with any fraction, RFC 1123 with a numeric zone.
     """
-    match = _DATE.fullmatch(text)
+    match = re.fullmatch(_DATE, text)
     if match:
         year, month, day = (int(part) for part in match.groups())
         return _checked(year, month, day, 0, 0, 0, 0)
     found = parse_rfc3339(text, partial=True)
     if found is not None:
         return found
-    match = _RFC1123Z.fullmatch(text)
+    match = re.fullmatch(_RFC1123Z, text)
     if not match:
         return None
     day_text, month_text, year_text, hour, minute, second, sign, zone_hours, zone_minutes = match.groups()

@@ -1,8 +1,8 @@
 """Launchers named ``kubectl``, ``helm``, ``cilium`` and ``hubble`` in a folder that goes onto PATH.
 
-They start the interpreter without ``site`` and environment (``-IS``), which saves scanning site-packages, and name
-the folders
-they import from. With CILIUM_LABS_TOOLS=system, a tool whose real program is on PATH gets no launcher.
+They start the interpreter without ``site`` and environment (``-IS``), which saves scanning site-packages, name the
+folders they import from, put off loading what is hardly ever used, and leave without tidying up. With
+CILIUM_LABS_TOOLS=system, a tool whose real program is on PATH gets no launcher.
 """
 
 from __future__ import annotations
@@ -97,9 +97,13 @@ import sys
 
 gc.set_threshold(100_000, 50, 100)
 sys.path += {list(folders)!r}
-from lab_helpers.tools.{tool}.__main__ import main
+from lab_helpers.tools.deferring import RARELY_USED, defer
 
-sys.exit(main(sys.argv[1:]))
+defer(*RARELY_USED)
+from lab_helpers.tools.{tool}.__main__ import main
+from lab_helpers.tools.leaving import leave
+
+leave(main(sys.argv[1:]))
 """
 
 

@@ -32,8 +32,8 @@ CODES = (
 )
 _BY_HTTP_STATUS = {400: 13, 401: 16, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 504: 14}
 _BY_RESET = {7: "Unavailable", 8: "Canceled", 11: "ResourceExhausted", 12: "PermissionDenied"}
-_PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
-_TEXT = re.compile(rb"application/grpc(?:[+;].*)?")
+_PERCENT = rb"%([0-9A-Fa-f]{2})"
+_TEXT = rb"application/grpc(?:[+;].*)?"
 
 
 def pack(message: bytes) -> bytes:
@@ -83,7 +83,7 @@ def status_error(headers: list[Header]) -> CallError | None:
     if number == 0:
         return None
     raw_details = found.get(b"grpc-message", b"")
-    details = _PERCENT.sub(lambda match: bytes((int(match[1], 16),)), raw_details).decode("utf-8", "replace")
+    details = re.sub(_PERCENT, lambda match: bytes((int(match[1], 16),)), raw_details).decode("utf-8", "replace")
     return CallError(code_name(number), details)
 
 
@@ -92,7 +92,8 @@ def http_error(headers: list[Header]) -> CallError | None:
     found = dict(headers)
     status = found.get(b":status", b"200")
     kind = found.get(b"content-type")
-    if b"grpc-status" in found or (status == b"200" and (kind is None or _TEXT.fullmatch(kind))):
+    grpc = kind is None or kind == b"application/grpc" or re.fullmatch(_TEXT, kind)
+    if b"grpc-status" in found or (status == b"200" and grpc):
         return None
     number = int(status) if status.isdigit() else 0
     shown = (kind or b"").decode("latin-1")

@@ -1,5 +1,6 @@
 """``hubble config``: view, get, set, reset."""
 
+from pathlib import Path
 from typing import Any
 
 from lab_helpers.tools.goflags import Command, ExitError, Flag, Invocation, duration_text, parse_bool, parse_duration
@@ -33,7 +34,7 @@ def _shown(settings: Settings, key: str) -> Any:
     if flag is None:
         raise ExitError(f"unknown key: {key}")
     if key == "config":
-        return str(settings.config_path)
+        return settings.config_path
     value = settings.raw(key)
     if value is flag.value.value and not isinstance(value, (bool, list)):
         return flag.value.text()
@@ -81,8 +82,8 @@ def _store(settings: Settings, key: str, text: str | None) -> None:
     if flag is None:
         raise ExitError(f"unknown key: {key}")
     value = _converted(flag, text if text is not None else _default(settings, flag))
-    path = settings.config_path
-    content = {name: item for name, item in read_config(path).items() if name in KEYS}
+    path = Path(settings.config_path)
+    content = {name: item for name, item in read_config(settings.config_path).items() if name in KEYS}
     content[key] = value
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +94,7 @@ def _store(settings: Settings, key: str, text: str | None) -> None:
 
 def _default(settings: Settings, flag: Flag) -> str:
     if flag.name == "config":
-        return str(default_config_path(settings.environ))
+        return default_config_path(settings.environ)
     return "" if flag.value.type == "stringSlice" else flag.default
 
 

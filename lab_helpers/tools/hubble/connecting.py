@@ -1,12 +1,9 @@
 """A client from the settings, and the checks that come before it."""
 
-import base64
-import re
 from typing import Any
 
 from lab_helpers.hubble.errors import CallError, HubbleError
 from lab_helpers.tools.goflags import ExitError, FlagError
-from lab_helpers.tools.hubble import logs
 from lab_helpers.tools.hubble.settings import Settings
 
 TLS_PREFIX = "tls://"
@@ -52,6 +49,8 @@ def connect(settings: Settings) -> Any:
                 f"failed to create gRPC client to '{address}': grpc: the credentials require transport level security "
                 "(use grpc.WithTransportCredentials() to set)"
             )
+        import base64
+
         token = base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
         metadata.append(("authorization", f"Basic {token}"))
     tls = None
@@ -82,6 +81,8 @@ def request_timeout(settings: Settings) -> float:
 
 def warn_of_newer(headers: dict[bytes, bytes], stderr: Any) -> None:
     """Warn when the server says it is of a newer minor release than this command imitates."""
+    import re
+
     for header, attribute, who in (
         (b"hubble-relay-version", "hubble_relay_version", "Hubble Relay"),
         (b"hubble-server-version", "hubble_server_version", "Hubble Server"),
@@ -89,6 +90,7 @@ def warn_of_newer(headers: dict[bytes, bytes], stderr: Any) -> None:
         text = headers.get(header, b"").decode("latin-1")
         match = re.match(r"v?(\d+)\.(\d+)\.\d+", text)
         if match and (int(match[1]), int(match[2])) > _RELEASE:
+            from lab_helpers.tools.hubble import logs
             from lab_helpers.tools.hubble.versions import VERSION
 
             logs.log(

@@ -4,7 +4,6 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, TextIO
 
 from lab_helpers.hubble.errors import CallError, HubbleError, JsonError
@@ -163,10 +162,10 @@ def _is_terminal(stream: TextIO) -> bool:
 
 
 def _raw_filters(documents: Iterable[str], name: str) -> list[Any]:
-    from lab_helpers.hubble import jsonpb
-
-    out = []
+    out: list[Any] = []
     for text in documents:
+        from lab_helpers.hubble import jsonpb  # only raw filters need it
+
         try:
             out += [jsonpb.loads(document, flow_pb2.FlowFilter()) for document in jsonpb.documents(text)]
         except JsonError as error:
@@ -232,6 +231,8 @@ def _filters_yaml(request: Any) -> str:
 
 
 def _from_file(invocation: Invocation, settings: Settings, request: Any, path: str) -> int:
+    from pathlib import Path
+
     from lab_helpers.tools.hubble.reading import flows_from
 
     printer = _printer(invocation, settings, color=_colored(invocation, settings))

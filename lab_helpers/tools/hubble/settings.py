@@ -6,7 +6,6 @@ Go's viper does, which turns nonsense into the type's zero value. A missing or b
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from lab_helpers.tools.goflags import FlagSet, parse_bool, parse_duration
@@ -34,13 +33,13 @@ KEYS = (
 """Keys of the configuration file, sorted."""
 
 
-def default_config_path(environ: Mapping[str, str]) -> Path:
+def default_config_path(environ: Mapping[str, str]) -> str:
     """Where the configuration file is unless told otherwise."""
     base = environ.get("XDG_CONFIG_HOME")
     if not base:
-        home = environ.get("HOME") or environ.get("USERPROFILE") or str(Path.home())
-        base = str(Path(home) / ".config")
-    return Path(base) / "hubble" / "config.yaml"
+        home = environ.get("HOME") or environ.get("USERPROFILE") or os.path.expanduser("~")
+        base = os.path.join(home, ".config")
+    return os.path.join(base, "hubble", "config.yaml")
 
 
 class Settings:
@@ -52,10 +51,10 @@ class Settings:
         self._file: dict[str, Any] | None = None
 
     @property
-    def config_path(self) -> Path:
+    def config_path(self) -> str:
         """The configuration file, which need not exist."""
         text = str(self.flags["config"]) if self.flags.changed("config") else self.environ.get("HUBBLE_CONFIG", "")
-        return Path(text) if text else default_config_path(self.environ)
+        return text or default_config_path(self.environ)
 
     @property
     def file(self) -> dict[str, Any]:
@@ -110,10 +109,11 @@ class Settings:
         return [str(item) for item in value] if isinstance(value, list) else []
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def read_config(path: str) -> dict[str, Any]:
     """The keys of a YAML file in lower case; empty when it is missing or broken."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
     except (OSError, UnicodeDecodeError):
         return {}
     import yaml

@@ -9,6 +9,13 @@ import pytest
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("clusters", "which cluster tests/clusters/contract runs against")
+    group.addoption("--backend", choices=("twin", "kind", "existing"), default="twin", help="default: a private twin")
+    group.addoption("--context", default="", help="context of the kubeconfig, for --backend existing")
+    group.addoption("--kubeconfig", default="", help="kubeconfig for --backend existing (default: KUBECONFIG)")
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Recorded behaviour of Cilium's own code, kept beside the repository."""

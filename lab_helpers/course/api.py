@@ -120,6 +120,10 @@ class Api:
             query["gracePeriodSeconds"] = str(grace)
         self._found(lambda: self._request("DELETE", KINDS[kind].path(namespace, name), query=query))
 
+    def read(self, path: str) -> Resource:
+        """What the server says at a path (discovery, lists of any kind, proxies that answer with JSON)."""
+        return self._request("GET", path)
+
     def version(self) -> str:
         """``gitVersion`` of the API server."""
         return str(self._request("GET", "/version")["gitVersion"])

@@ -6,30 +6,37 @@
 ``tools``   one ``kubectl get pods`` and one ``hubble observe`` as processes, bundled and (where present) real
 ``policy``  a policy applied until it decides traffic, seen by connections of a pod, both ways
 ``scale``   1,000 pods and 300 policies: filled, started again, memory, time of a connection beside that of ten pods
-``ring``    100,000 flows, five filters
+``ring``    100,000 flows, five filters: the search alone, and ``hubble observe`` as a process beside an empty Python
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import functools
 import os
+import queue
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab_helpers.clusters import Cluster, Home, connect, start_twin, twins
 from lab_helpers.course.api import Api
 from lab_helpers.course.errors import ProbeError
 from lab_helpers.course.shopping import manifests
+from lab_helpers.tools.shims import write_shims
 from lab_helpers.twin.bootstrap.nodes import node_bodies, node_specs
+
+if TYPE_CHECKING:
+    from lab_helpers.hubble.serving import NodeLog
 
 WORKERS, DEPLOYMENTS, REPLICAS, POLICIES = 10, 50, 20, 300
 SELF = {"kubeProxyReplacement": "true", "k8sServiceHost": "cilium-labs-control-plane", "k8sServicePort": "6443"}
@@ -320,6 +327,50 @@ def ring(rounds: int) -> None:
         filters = [flow_pb2.FlowFilter(source_label=[label], **common)]
         search = functools.partial(select, log.flows, Selection(number=20), compile_filters(filters), is_lost)
         say(f"100,000 flows, five filters, label {label}", seconds([timed(search) for _ in range(rounds)]))
+    with tempfile.TemporaryDirectory(prefix="twin-bench-") as name, serving(log) as address:
+        write_shims(Path(name), environ={})
+        hubble = (str(Path(name) / "hubble"), "observe", "--server", address)
+        five = ("--verdict", "FORWARDED", "--protocol", "tcp", "--to-port", "8080", "--from-pod", "shop/")
+        commands = {
+            "an empty Python": (sys.executable, "-IS", "-c", "pass"),
+            "hubble observe, no filter": hubble,
+            "hubble observe, five filters, found": (*hubble, *five, "--from-label", "app=frontend"),
+            "hubble observe, five filters, nothing found": (*hubble, *five, "--from-label", "app=nothing"),
+        }
+        figures: dict[str, list[float]] = {what: [] for what in commands}
+        for _ in range(rounds):
+            for what, words in commands.items():
+                quiet = functools.partial(subprocess.run, words, check=True, stdout=subprocess.DEVNULL)
+                figures[what].append(timed(quiet))
+        for what, values in figures.items():
+            say(f"100,000 flows, whole command: {what}", seconds(values))
+
+
+@contextlib.contextmanager
+def serving(log: NodeLog) -> Iterator[str]:
+    """One node's Hubble server in a thread, as long as the block lasts; gives its address."""
+    import grpc
+
+    from lab_helpers.hubble.serving import SERVER_OPTIONS, add_agent
+
+    ports: queue.Queue[int] = queue.Queue()
+    loop, stop = asyncio.new_event_loop(), asyncio.Event()
+
+    async def serve() -> None:
+        server = grpc.aio.server(options=SERVER_OPTIONS)
+        add_agent(server, log, peers=list)
+        ports.put(server.add_insecure_port("127.0.0.1:0"))
+        await server.start()
+        await stop.wait()
+        await server.stop(None)
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    try:
+        yield f"127.0.0.1:{ports.get(timeout=10)}"
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
 
 
 PARTS: dict[str, Callable[[int], None]] = {

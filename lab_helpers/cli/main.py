@@ -22,6 +22,7 @@ _COMMANDS = {
     "env": ("lab_helpers.cli.env", "Print what a shell needs to reach the cluster."),
     "doctor": ("lab_helpers.cli.doctor", "Check this machine, and say how to cure what is wrong."),
     "clock": ("lab_helpers.cli.clock", "Show the twin's clock, or move it forward."),
+    "tools": ("lab_helpers.cli.tools", "Install the real kind, kubectl, helm, cilium and hubble."),
     "policy": ("lab_helpers.cli.policy", "Ask the policy engine: verdicts, reasons, what would change."),
 }
 

@@ -3,7 +3,9 @@
 One folder per learner (``CILIUM_LABS_HOME``, else the platform's state folder)::
 
     twin/       the embedded cluster: twin.json, kubeconfig, ca.crt, token, state.db, twin.log, relay.sock
-    bin/        the bundled kubectl, helm, cilium, hubble
+    kind/       what was made for a kind cluster: made.json, kubeconfig, outside/
+    tools/      installed real tools and their lock
+    bin/        kubectl, helm, cilium, hubble as the cluster in use wants them
     cluster.json  which backend is in use
     progress.db   the learner's progress
 
@@ -37,8 +39,18 @@ class Home:
         return self.path / "twin"
 
     @property
+    def kind(self) -> Path:
+        """What was made for a kind cluster."""
+        return self.path / "kind"
+
+    @property
+    def tools(self) -> Path:
+        """Installed real tools."""
+        return self.path / "tools"
+
+    @property
     def bin(self) -> Path:
-        """The bundled tools."""
+        """The tools on PATH of shells and notebooks."""
         return self.path / "bin"
 
     @property

@@ -2,6 +2,10 @@
 
 Everything in the twin that waits, expires or stamps uses a :class:`Clock`, so "it works for an hour, then breaks" takes
 a second. ``now()`` is wall-clock UTC, ``monotonic()`` never goes back; both include what ``advance`` skipped.
+
+A jump plays every timer at its own moment, in order, and lets everything that follows from it happen before the next
+one. Only what repeats itself and has nothing new to tell (a probe that passes, a lease renewed by its holder) asks
+``pace`` when to come again, and comes about a dozen times in a long jump instead of thousands of times.
 """
 
 from __future__ import annotations
@@ -10,10 +14,16 @@ import asyncio
 import heapq
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 __all__ = ["Clock", "ManualClock", "Timer", "timestamp"]
+
+REPEATS: Final = 12
+"""How often a jump plays what repeats itself and has nothing new to tell."""
+_TURNS: Final = 500
+"""Turns of the event loop after which what still runs at one moment is taken to run for ever."""
 
 
 def timestamp(moment: datetime) -> str:
@@ -44,6 +54,9 @@ class Clock:
         self._heap: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
         self._wakeup: asyncio.TimerHandle | None = None
+        self._armed = 0.0
+        self._target: float | None = None
+        self._stride = 0.0
 
     @property
     def offset(self) -> float:
@@ -66,8 +79,18 @@ class Clock:
         """Call ``callback()`` in the event loop once ``delay`` seconds of this clock have passed."""
         timer = Timer(self.monotonic() + max(delay, 0.0), callback)
         heapq.heappush(self._heap, (timer.due, next(self._order), timer))
-        self._arm()
+        if self._target is None and (self._wakeup is None or timer.due < self._armed):
+            self._arm()
         return timer
+
+    def pace(self, period: float) -> float:
+        """Seconds until something that repeats every ``period`` seconds, and has nothing new to tell, should come
+        again: ``period``, or in a long jump a multiple of it that does not pass the jump's end.
+        """
+        if self._target is None or period <= 0:
+            return period
+        left = self._target - self.monotonic()
+        return period * max(1, min(int(self._stride / period), int(left / period)))
 
     async def sleep(self, delay: float) -> None:
         """Wait ``delay`` seconds of this clock."""
@@ -79,19 +102,25 @@ class Clock:
             timer.cancel()
 
     async def advance(self, seconds: float) -> None:
-        """Move forward by ``seconds``; every timer that falls due on the way fires at its own moment, in order."""
+        """Move forward by ``seconds``; every timer that falls due on the way fires at its own moment, in order. One
+        jump at a time.
+        """
         if seconds < 0:
             raise ValueError(f"the clock only moves forward, not by {seconds} s")
         target = self.monotonic() + seconds
-        while True:
-            await _settle()
-            due = self._next_due()
-            if due is None or due > target:
-                break
-            self._offset += max(due - self.monotonic(), 0.0)
-            self._fire()
-        self._offset += max(target - self.monotonic(), 0.0)
-        self._arm()
+        self._target, self._stride = target, seconds / REPEATS
+        try:
+            while True:
+                await _settle()
+                due = self._next_due()
+                if due is None or due > target:
+                    break
+                self._offset += max(due - self.monotonic(), 0.0)
+                self._fire()
+            self._offset += max(target - self.monotonic(), 0.0)
+        finally:
+            self._target = None
+            self._arm()
         await _settle()
 
     def _next_due(self) -> float | None:
@@ -105,7 +134,8 @@ class Clock:
         while (due := self._next_due()) is not None and due <= now:
             timer = heapq.heappop(self._heap)[2]
             timer.callback()
-        self._arm()
+        if self._target is None:
+            self._arm()
 
     def _arm(self) -> None:
         if self._wakeup is not None:
@@ -113,6 +143,7 @@ class Clock:
             self._wakeup = None
         due = self._next_due()
         if due is not None:
+            self._armed = due
             self._wakeup = asyncio.get_running_loop().call_later(max(due - self.monotonic(), 0.0), self._fire)
 
 
@@ -136,6 +167,11 @@ class ManualClock(Clock):
 
 
 async def _settle() -> None:
-    """Let everything that is ready to run, run (a bounded number of loop turns)."""
-    for _ in range(20):
+    """Let everything that is ready to run, run, and what follows from it, until only time is waited for."""
+    ready: Sized | None = getattr(asyncio.get_running_loop(), "_ready", None)
+    idle = 0
+    for _ in range(_TURNS if ready is not None else 20):
         await asyncio.sleep(0)
+        idle = idle + 1 if ready is not None and not ready else 0
+        if idle == 2:  # a turn in between has asked the sockets, too
+            break

@@ -28,6 +28,8 @@ REQUIRED_KINDS: Final = (NODES, ENDPOINTS, IDENTITIES, *VALIDATED, "ciliumcidrgr
 IDENTITY_GC: Final = 900.0
 IDENTITY_LIFETIME: Final = 1800.0
 ENDPOINT_GC: Final = 300.0
+RENEWAL: Final = 2.0
+"""Seconds between two renewals of the leader's lease (``leader-election-retry-period``)."""
 _LEASE: Final = "cilium-operator-resource-lock"
 
 
@@ -71,6 +73,7 @@ class Operator:
             self._create_crds(version)
             self._leading = True
             timers = [
+                self._every(RENEWAL, lambda: self._renew_lease(holder), steady=True),
                 self._every(IDENTITY_GC, self._collect_identities),
                 self._every(ENDPOINT_GC, self._collect_endpoints),
             ]
@@ -85,13 +88,13 @@ class Operator:
                 for timer in timers:
                     timer[0].cancel()
 
-    def _every(self, interval: float, work: Any) -> list[Timer]:
+    def _every(self, interval: float, work: Any, *, steady: bool = False) -> list[Timer]:
         timer: list[Timer] = []
 
         def run() -> None:
             if self._leading:
+                timer[0] = self._clock.call_later(self._clock.pace(interval) if steady else interval, run)
                 work()
-                timer[0] = self._clock.call_later(interval, run)
 
         timer.append(self._clock.call_later(interval, run))
         return timer
@@ -115,6 +118,15 @@ class Operator:
         draft = copy.deepcopy(present)
         moves = int((draft.get("spec") or {}).get("leaseTransitions") or 0)
         draft["spec"] = {**spec, "leaseTransitions": moves + 1}
+        self._registry.update("leases.coordination.k8s.io", draft)
+
+    def _renew_lease(self, holder: str) -> None:
+        present = self._registry.find("leases.coordination.k8s.io", _LEASE, "kube-system")
+        if present is None or (present.get("spec") or {}).get("holderIdentity") != holder:
+            self._take_lease(holder)
+            return
+        draft = copy.deepcopy(present)
+        draft["spec"]["renewTime"] = self._clock.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         self._registry.update("leases.coordination.k8s.io", draft)
 
     def _create_crds(self, version: str) -> None:

@@ -108,7 +108,7 @@ class Kubelet:
             renew_lease(self._registry, node, self._clock)
             self._renewed = self._clock.monotonic()
             self._static_pods.mirror(self._registry, self.node)
-        return HEARTBEAT
+        return self._clock.pace(HEARTBEAT)
 
     # --- one pod ---
 

@@ -57,7 +57,7 @@ class _Worker:
 
 @dataclass(slots=True)
 class Prober:
-    """All probes of one node. ``on_outcome`` is called in the loop after each answer."""
+    """All probes of one node. ``on_outcome`` is called in the loop after each answer that is a failure or a change."""
 
     clock: Clock
     workloads: Workloads
@@ -172,16 +172,19 @@ class Prober:
         worker.failed = not success
         threshold = worker.probe.get("successThreshold", 1) if success else worker.probe.get("failureThreshold", 3)
         reached = worker.streak >= threshold
+        before = worker.passing
         if reached:
             worker.passing = success
         exhausted = reached and not success and worker.kind != "readiness"
         metadata = worker.pod["metadata"]
         key = PodKey(metadata["namespace"], metadata["name"], metadata["uid"])
         if not (worker.kind == "startup" and worker.passing) and not exhausted:
-            self._arm(worker, float(worker.probe.get("periodSeconds", 10)))
+            period = float(worker.probe.get("periodSeconds", 10))
+            self._arm(worker, self.clock.pace(period) if success and worker.passing else period)
         if worker.kind == "startup" and worker.passing:
             for kind in ("readiness", "liveness"):
                 follower = self._workers.get((metadata["uid"], worker.container, kind))
                 if follower is not None and follower.task is None:
                     self._arm(follower, 0.0)
-        self.on_outcome(Outcome(key, worker.container, worker.kind, success, message, exhausted))
+        if not success or worker.passing != before:
+            self.on_outcome(Outcome(key, worker.container, worker.kind, success, message, exhausted))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab_helpers.clusters.errors import ClusterError, NotRunning
+from lab_helpers.clusters.errors import ClusterError
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
@@ -27,7 +27,7 @@ __all__ = ["Cluster"]
 class Cluster:
     """``backend`` is "twin", "kind" or "existing".
 
-    ``hubble_address`` is empty where Relay must be reached by port-forward.
+    ``hubble_address`` is empty where Relay is reached by a port-forward through the API server.
     """
 
     backend: str
@@ -56,6 +56,9 @@ class Cluster:
             variables["PATH"] = os.pathsep.join(folders)
         if self.hubble_address:
             variables["HUBBLE_SERVER"] = self.hubble_address
+        else:
+            # the hubble command forwards a port by itself, any that is free
+            variables |= {"HUBBLE_PORT_FORWARD": "true", "HUBBLE_PORT_FORWARD_PORT": "0"}
         return variables
 
     def api(self) -> ApiClient:
@@ -71,15 +74,23 @@ class Cluster:
 
     @contextlib.contextmanager
     def hubble(self) -> Iterator[HubbleClient]:
-        """A client of Hubble Relay, closed at the end. Raises NotRunning when Relay cannot be reached."""
+        """A client of Hubble Relay, closed at the end. Where Relay has no address, the API server forwards.
+
+        Raises NotRunning when Relay cannot be reached.
+        """
+        from lab_helpers.hubble.calling import Channel
         from lab_helpers.hubble.client import HubbleClient
 
-        if not self.hubble_address:
-            raise NotRunning(
-                "Hubble Relay has no address on this cluster", where=self.name, try_="cilium hubble port-forward"
-            )
-        with HubbleClient(self.hubble_address) as client:
-            yield client
+        if self.hubble_address:
+            with HubbleClient(self.hubble_address) as client:
+                yield client
+            return
+        from lab_helpers.clusters.relaying import dial_relay
+
+        with self.api() as api:
+            tunnel = dial_relay(api)
+            with HubbleClient(channel=Channel("hubble-relay:80", connect=lambda: tunnel)) as client:
+                yield client
 
     def versions(self) -> Mapping[str, str]:
         """``kubernetes`` and, where it is installed, ``cilium``."""

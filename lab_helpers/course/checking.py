@@ -120,7 +120,7 @@ def evaluate(
 ) -> tuple[Evidence, ...]:
     """The evidence of each check, in order. Probes without flows run side by side."""
     prober = Prober(api, flows)
-    probes = [check for check in checks if isinstance(check, ProbeCheck)]
+    probes = [check for check in checks if isinstance(check, ProbeCheck) and not check.everywhere]
     done = prober.run_all([check.probe for check in probes])
     attempts = {check.key: attempt for check, attempt in zip(probes, done, strict=True)}
     return tuple(_evidence(api, prober, check, attempts, flows, output) for check in checks)
@@ -135,7 +135,9 @@ def _evidence(
     output: str | None,
 ) -> Evidence:
     try:
-        if isinstance(check, ProbeCheck):
+        if isinstance(check, ProbeCheck) and check.everywhere:
+            passed, found = _judge_everywhere(check, prober.run_everywhere(check.probe))
+        elif isinstance(check, ProbeCheck):
             passed, found = _judge_probe(check, attempts[check.key])
         elif isinstance(check, FlowCheck):
             passed, found = _judge_flows(check, prober.run(check.probe))
@@ -159,6 +161,13 @@ def _judge_probe(check: ProbeCheck, attempt: Attempt) -> tuple[bool, str]:
     if said and len(said) <= 40 and attempt.outcome in (Outcome.ANSWERED, Outcome.FORBIDDEN):
         found += f" ({said})"
     return passed, found
+
+
+def _judge_everywhere(check: ProbeCheck, attempts: Sequence[Attempt]) -> tuple[bool, str]:
+    judged = [_judge_probe(check, attempt) for attempt in attempts]
+    wrong = next((found for passed, found in judged if not passed), "")
+    right = sum(passed for passed, _ in judged)
+    return not wrong, f"{right} of {len(judged)} pods" + (f"; {wrong}" if wrong else "")
 
 
 def _judge_flows(check: FlowCheck, attempt: Attempt) -> tuple[bool, str]:

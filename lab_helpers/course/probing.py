@@ -6,6 +6,7 @@ Hubble saw at the pod between the last flow before the probe and now, so clocks 
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shlex
 import threading
@@ -17,7 +18,7 @@ from typing import Final
 from lab_helpers.course.api import Api, Executed
 from lab_helpers.course.errors import ProbeError
 from lab_helpers.course.observing import FlowSource, Observation
-from lab_helpers.course.workloads import PodRef, Workload, running_pod
+from lab_helpers.course.workloads import PodRef, Workload, is_ready, pods_of, running_pod
 from lab_helpers.views.attempts import Attempt
 from lab_helpers.views.verdicts import Outcome
 
@@ -75,6 +76,12 @@ class Prober:
             return [self.run(probe, explain=False) for probe in probes]
         with ThreadPoolExecutor(min(_PARALLEL, len(probes))) as pool:
             return list(pool.map(lambda probe: self.run(probe, explain=False), probes))
+
+    def run_everywhere(self, probe: Probe) -> list[Attempt]:
+        """Run one probe in every ready pod of its workload, side by side, without flows."""
+        pods = [item["metadata"] for item in pods_of(self._api, probe.source) if is_ready(item)]
+        each = [dataclasses.replace(probe, source=Workload(one["namespace"], one["name"])) for one in pods]
+        return self.run_all(each) or [self.run(probe, explain=False)]
 
     def _run(self, probe: Probe, *, explain: bool) -> Attempt:
         pod = self._pod(probe.source)

@@ -247,16 +247,19 @@ def _output(node: _Node, key: str, says: str, hint: str) -> tasks.OutputCheck:
 
 def _probe_check(node: _Node, key: str, says: str, hint: str) -> tasks.ProbeCheck:
     probe, output = _probe(node), node.text("output", "")
+    everywhere = node.take("everywhere", bool, False)
     wanted = node.take("expect", (str, int, list))
     if isinstance(wanted, int):
-        return node.done(tasks.ProbeCheck(key, says, hint, probe, (Outcome.ANSWERED, Outcome.FORBIDDEN), str(wanted)))
+        return node.done(
+            tasks.ProbeCheck(key, says, hint, probe, (Outcome.ANSWERED, Outcome.FORBIDDEN), str(wanted), everywhere)
+        )
     values = wanted if isinstance(wanted, list) else [wanted]
     try:
         expect = tuple(Outcome(str(value)) for value in values)
     except ValueError:
         known = ", ".join(item.value for item in Outcome)
         raise node.error("expect", f"{values} has a word that is none of {known}") from None
-    return node.done(tasks.ProbeCheck(key, says, hint, probe, expect, output))
+    return node.done(tasks.ProbeCheck(key, says, hint, probe, expect, output, everywhere))
 
 
 def _probe(node: _Node) -> Probe:

@@ -7,17 +7,21 @@ work in the lab that the cluster was last prepared for is kept until ``lab.reset
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab_helpers.course import notebooks, shopping
 from lab_helpers.course.answering import Answer, Answers
 from lab_helpers.course.api import Api
+from lab_helpers.course.betting import Bets, ShownBoard
 from lab_helpers.course.catalogue import find_lab
 from lab_helpers.course.checking import SETTLING, CheckResult, check_task
 from lab_helpers.course.errors import StageError, UnknownTask
+from lab_helpers.course.limitations import limitations
 from lab_helpers.course.observing import FlowSource, HubbleFlows
 from lab_helpers.course.predicting import Predictions, Question
 from lab_helpers.course.probing import Probe, Prober
@@ -30,6 +34,7 @@ from lab_helpers.course.tasks import Stage, Task
 from lab_helpers.course.tooling import Tools
 from lab_helpers.course.workloads import Workload
 from lab_helpers.views.attempts import Attempt
+from lab_helpers.views.bets.boards import Board, Pair
 from lab_helpers.views.cards import LabCard
 from lab_helpers.views.display import Tones, View
 from lab_helpers.views.flows import FlowTable
@@ -40,6 +45,7 @@ from lab_helpers.views.verdicts import Outcome
 
 if TYPE_CHECKING:
     from lab_helpers.clusters import Cluster
+    from lab_helpers.views.bets.widget import BetsWidget
 
 __all__ = ["Lab"]
 
@@ -56,6 +62,7 @@ class Lab(View):
         self._use(cluster if cluster is not None else _connect())
         self.records = Records(_progress_file(self.cluster))
         self._predictions = Predictions(self.outline, self.records)
+        self._bets = Bets(self.outline.name, self.records, lambda: reachability(self.api), self._bets_widget())
         self._last_task = next(iter(self.outline.tasks), "")
         self._applied_at = float("-inf")
         self._outputs: dict[str, str] = {}
@@ -72,8 +79,6 @@ class Lab(View):
         """
         attempt = Prober(self.api, self._flows).run(Probe(Workload.parse(source), command))
         if settles and attempt.outcome is not Outcome.NOT_RUN:
-            import dataclasses
-
             line = self._predictions.verdict(settles, attempt.outcome.value)
             attempt = dataclasses.replace(attempt, settled=line)
         return attempt
@@ -153,6 +158,22 @@ class Lab(View):
         """Let the cluster prove the answer to a prediction, and explain it."""
         return self._predictions.reveal(name, self.api, self._flows)
 
+    # --- bets -------------------------------------------------------------------------------------------------------
+
+    def bets(
+        self, name: str, question: str = "", *, outcomes: Sequence[str] = (), bets: Mapping[str, str] | None = None
+    ) -> ShownBoard:
+        """Measure who reaches whom, and let the learner bet on every connection before a policy changes it.
+
+        ``outcomes`` are what can be bet on ("answered" and "timeout" unless told); ``bets`` commits by typing:
+        ``{"shop/frontend -> backend:8080": "timeout"}``.
+        """
+        return self._bets.open(name, question or "who reaches whom then?", tuple(outcomes), bets)
+
+    def settle(self, name: str) -> Board:
+        """Measure again: connections before and after, the bets, and the score."""
+        return self._bets.settle(name)
+
     # --- the lab as a whole -----------------------------------------------------------------------------------------
 
     def reset(self) -> LabCard:
@@ -187,6 +208,8 @@ class Lab(View):
         if outline.start is Stage.SHOP:
             pods = sum(len(self.api.list("Pod", namespace)) for namespace in shopping.NAMESPACES)
             facts.append(("shop", f"{pods} pods in {' and '.join(shopping.NAMESPACES)}"))
+        for limit in limitations(outline.number, self.cluster.backend):
+            facts.append(("not decided on this cluster", str(limit)))
         kept = self.records.applied(self._incarnation, outline.name)
         if kept:
             facts.append(("kept from last time", ", ".join(item.name for item in kept) + " (lab.reset() starts over)"))
@@ -224,6 +247,14 @@ class Lab(View):
         names = ", ".join(f"{item.kind} {item.name}" for item in given.objects)
         return given.panel(names or "kubectl apply")
 
+    def stage(self, task: str) -> Panel:
+        """Apply what a task begins with, and show it."""
+        manifest = self._task(task).begins_with
+        given = self._answers.apply(manifest)
+        self._remember(given)
+        panel = given.panel(", ".join(f"{item.kind} {item.name}" for item in given.objects))
+        return dataclasses.replace(panel, details=(*panel.details, Detail("What was applied", manifest, folded=True)))
+
     # --- inside -----------------------------------------------------------------------------------------------------
 
     def _use(self, cluster: Cluster) -> None:
@@ -237,6 +268,19 @@ class Lab(View):
         self._stager = Stager(self.api, self.tools, own=cluster.backend != "existing", say=self._say)
         self._answers = Answers(self.api, self.tools)
         self._incarnation = self._stager.identity()
+
+    def _bets_widget(self) -> Callable[[Board, Callable[[Mapping[Pair, Outcome]], Board]], BetsWidget] | None:
+        """Boards as widgets, in a notebook that somebody sits at."""
+        if not notebooks.interactive():
+            return None
+
+        def make(board: Board, commit: Callable[[Mapping[Pair, Outcome]], Board]) -> BetsWidget:
+            from lab_helpers.views.bets.widget import BetsWidget
+            from lab_helpers.views.live.following import follower_of
+
+            return BetsWidget(board, commit, follower_of(self.cluster))
+
+        return make
 
     def _renew(self) -> None:
         """A cluster that had Cilium is never bare again, so a fresh one takes its place."""

@@ -49,7 +49,10 @@ class Stage(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ProbeCheck:
-    """``probe`` must end in one of ``expect``, and print ``output`` somewhere when that is given."""
+    """``probe`` must end in one of ``expect``, and print ``output`` somewhere when that is given.
+
+    ``everywhere``: it is run in every ready pod of the workload, and must do so in each.
+    """
 
     key: str
     says: str
@@ -57,6 +60,7 @@ class ProbeCheck:
     probe: Probe
     expect: tuple[Outcome, ...]
     output: str = ""
+    everywhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)

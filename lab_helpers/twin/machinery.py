@@ -16,9 +16,12 @@ from lab_helpers.twin.bootstrap.nodes import NODES
 from lab_helpers.twin.bootstrap.static_pods import static_pods
 from lab_helpers.twin.clock import Clock
 from lab_helpers.twin.containers.catalogue import course_images
+from lab_helpers.twin.containers.programs.iptables import iptables_programs
+from lab_helpers.twin.containers.programs.kube_proxy import kube_proxy
 from lab_helpers.twin.containers.runtime import Runtime
 from lab_helpers.twin.controllers.control_plane import Manager
 from lab_helpers.twin.datapath.datapaths import Datapath
+from lab_helpers.twin.interfaces import Image
 from lab_helpers.twin.objects.registry import Registry
 from lab_helpers.twin.outside.hosts import Outside
 from lab_helpers.twin.relay.relays import Relay
@@ -35,8 +38,13 @@ class Machinery:
         self.relay = Relay(self.agents, clock, socket)
         self.outside = Outside(clock, self.datapath, registry=registry)
         images = course_images(registry)
+        tables = self.datapath.plane.tables
+        iptables = iptables_programs(lambda node: tables[node].netfilter)
         for image in cilium_images(self.agents, self.relay):
-            images.add(image)
+            own = iptables if image.name == "quay.io/cilium/cilium" else {}
+            images.add(image._replace(programs={**own, **image.programs}))
+        proxy = kube_proxy(registry, lambda node: tables[node].netfilter)
+        images.add(Image("registry.k8s.io/kube-proxy", {**iptables, "kube-proxy": proxy}, command=("kube-proxy",)))
         self.runtime = Runtime(registry, clock, self.datapath, images)
         self.manager = Manager(
             registry, clock, self.runtime, self.agents, static_pods=static_pods(NODES[0]), root_ca=root_ca

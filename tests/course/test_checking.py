@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from lab_helpers.course import observing
@@ -71,6 +73,17 @@ def test_a_missing_pod_is_evidence_not_an_exception() -> None:
     result = check_task(FakeApi(), None, TASK)
     assert not result
     assert "there is no pod of shop/frontend" in result.evidence[0].found
+
+
+def test_a_probe_everywhere_must_succeed_in_each_pod() -> None:
+    everywhere = dataclasses.replace(ALLOW, everywhere=True)
+    pods = deployment_pods("shop", "frontend", 3)
+    api = FakeApi(lambda pod, _command: SILENT if pod.endswith("-1") else ANSWERED).put(*pods)
+    (evidence,) = evaluate(api, None, [everywhere])
+    assert not evidence.passed
+    assert evidence.found.startswith("2 of 3 pods; shop/frontend-1a2b-1 got:")
+    assert evaluate(FakeApi().put(*pods), None, [everywhere])[0].found == "3 of 3 pods"
+    assert "there is no pod" in evaluate(FakeApi(), None, [everywhere])[0].found
 
 
 def test_a_failed_check_is_tried_again_while_the_answer_settles() -> None:

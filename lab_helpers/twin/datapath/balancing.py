@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from lab_helpers.policy.protocols import Protocol
 from lab_helpers.twin.datapath.namespaces import Kind, Namespace
+from lab_helpers.twin.datapath.netfilter import Hook
+from lab_helpers.twin.datapath.netfilter import Packet as FirstPacket
 from lab_helpers.twin.datapath.packets import SYN, Packet
 from lab_helpers.twin.datapath.plane import Plane
 from lab_helpers.twin.datapath.points import SockPoint
@@ -38,8 +40,30 @@ class Translation(NamedTuple):
 
 def translate(plane: Plane, source: Namespace, ip: str, port: int, protocol: Protocol) -> Translation:
     """Translate the destination of a new connection. Raises ConnectionFailed(EHOSTUNREACH) when the socket load
-    balancer has no backend.
+    balancer has no backend, and ConnectionFailed(ECONNREFUSED) when a node's iptables reject it.
     """
+    by_cilium = _by_cilium(plane, source, ip, port, protocol)
+    return by_cilium if by_cilium.via else _by_iptables(plane, source, by_cilium, protocol)
+
+
+def _by_iptables(plane: Plane, source: Namespace, to: Translation, protocol: Protocol) -> Translation:
+    """What the iptables of the sender's node, then of the node that has the address, make of the first packet."""
+    for name in dict.fromkeys((source.node, getattr(plane.node_of(to.ip), "name", ""))):
+        tables = plane.tables.get(name)
+        if tables is None or tables.netfilter.empty:
+            continue
+        hook = Hook.OUTPUT if source.kind is Kind.NODE and source.node == name else Hook.PREROUTING
+        packet = FirstPacket(protocol.name.lower(), source.ip, to.ip, to.port, to.ip in (tables.ip, tables.router_ip))
+        verdict = tables.netfilter.judge(hook, packet)
+        if verdict.rejected:
+            raise ConnectionFailed("ECONNREFUSED", "Connection refused")
+        if (verdict.ip, verdict.port) != (to.ip, to.port):
+            via = name if source.kind is Kind.OUTSIDE else ""
+            return Translation(verdict.ip, verdict.port, via=via)
+    return to
+
+
+def _by_cilium(plane: Plane, source: Namespace, ip: str, port: int, protocol: Protocol) -> Translation:
     if source.kind is Kind.OUTSIDE:
         return _from_outside(plane, source, ip, port, protocol)
     tables = plane.tables[source.node]

@@ -14,6 +14,7 @@ from lab_helpers.policy.decisions import Decision
 from lab_helpers.policy.identities import ReservedIdentity
 from lab_helpers.policy.rules import Direction
 from lab_helpers.twin.datapath.conntrack import Conntrack
+from lab_helpers.twin.datapath.netfilter import Netfilter
 from lab_helpers.twin.datapath.packets import Packet
 from lab_helpers.twin.datapath.settings import Settings
 
@@ -196,6 +197,8 @@ class NodeTables:
     forwards: dict[str, tuple[int, int]] = field(default_factory=dict)
     proxied: dict[ProxyKey, tuple[int, ...]] = field(default_factory=dict)
     """What proxies did with requests and responses: received, forwarded, denied, failed."""
+    netfilter: Netfilter = field(default_factory=Netfilter)
+    """The node's iptables: empty unless somebody like kube-proxy fills them."""
 
     def add(self, endpoint: Endpoint) -> None:
         """Attach a local endpoint."""

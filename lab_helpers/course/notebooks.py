@@ -10,7 +10,7 @@ from typing import Any
 
 from lab_helpers.views.display import View
 
-__all__ = ["Parameters", "Place", "parameters", "place", "register_magic", "watch_shell_cells"]
+__all__ = ["Parameters", "Place", "attended", "parameters", "place", "register_magic", "watch_shell_cells"]
 
 
 class Parameters:
@@ -46,6 +46,11 @@ def parameters() -> Parameters:
         bool(solved) if isinstance(solved, (bool, int)) else None,
         {str(k): str(v) for k, v in predictions.items()} if isinstance(predictions, dict) else {},
     )
+
+
+def attended() -> bool:
+    """Does somebody sit at a notebook?"""
+    return _shell() is not None and not parameters().unattended
 
 
 class Place:

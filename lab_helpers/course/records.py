@@ -17,7 +17,10 @@ from typing import Any, Final, NamedTuple
 
 from lab_helpers.course.errors import CourseError
 
-__all__ = ["Applied", "PredictionRecord", "Records", "TaskRecord"]
+__all__ = ["Applied", "BetRecord", "Cells", "PredictionRecord", "Records", "TaskRecord"]
+
+Cells = tuple[tuple[str, str, str], ...]
+"""A matrix laid flat: (source, target, outcome)."""
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS tasks (lab TEXT, task TEXT, passed INTEGER NOT NULL DEFAULT 0,
@@ -30,8 +33,14 @@ CREATE TABLE IF NOT EXISTS predictions (lab TEXT, name TEXT, choice TEXT NOT NUL
 CREATE TABLE IF NOT EXISTS applied (cluster TEXT, lab TEXT, kind TEXT, namespace TEXT, name TEXT,
     PRIMARY KEY (cluster, kind, namespace, name));
 CREATE TABLE IF NOT EXISTS current (cluster TEXT PRIMARY KEY, lab TEXT);
+CREATE TABLE IF NOT EXISTS bets (lab TEXT, name TEXT, before TEXT NOT NULL, bets TEXT NOT NULL DEFAULT '[]',
+    after TEXT NOT NULL DEFAULT '[]', at TEXT, PRIMARY KEY (lab, name));
 CREATE TABLE IF NOT EXISTS shells (lab TEXT, cell INTEGER, code INTEGER, line TEXT);
 """
+
+_VERSION: Final = 2
+"""Of the schema, which only ever gains tables."""
+_BETS: Final = "SELECT lab, name, before, bets, after FROM bets"
 
 
 class TaskRecord(NamedTuple):
@@ -60,6 +69,21 @@ class PredictionRecord(NamedTuple):
     def right(self) -> bool | None:
         """Was the learner right? None when there was no prediction, or it is not settled."""
         return self.choice == self.truth if self.choice and self.truth else None
+
+
+class BetRecord(NamedTuple):
+    """What was measured before, what was bet, what was measured after; empty as long as it did not happen."""
+
+    lab: str
+    name: str
+    before: Cells
+    bets: Cells
+    after: Cells
+
+    @property
+    def right(self) -> int | None:
+        """How many bets were right; None without bets, or before they are settled."""
+        return len(set(self.bets) & set(self.after)) if self.bets and self.after else None
 
 
 class Applied(NamedTuple):
@@ -145,6 +169,40 @@ class Records:
             )
         return self.prediction(lab, name)
 
+    def bets(self, lab: str, name: str) -> BetRecord:
+        """One board of bets; empty fields when nothing happened yet."""
+        with self._open() as db:
+            row = db.execute(f"{_BETS} WHERE lab=? AND name=?", (lab, name)).fetchone()
+        return _bet(row) if row else BetRecord(lab, name, (), (), ())
+
+    def boards(self, lab: str = "") -> list[BetRecord]:
+        """All boards of a lab, or of all labs."""
+        with self._open() as db:
+            rows = db.execute(f"{_BETS} WHERE lab=? OR ?='' ORDER BY lab, name", (lab, lab)).fetchall()
+        return [_bet(row) for row in rows]
+
+    def open_bets(self, lab: str, name: str, before: Cells) -> None:
+        """What is the case before; a later measurement replaces it as long as nothing was bet."""
+        with self._open() as db:
+            db.execute(
+                "INSERT INTO bets (lab, name, before) VALUES (?, ?, ?) ON CONFLICT (lab, name) DO UPDATE"
+                " SET before=excluded.before WHERE bets='[]' AND after='[]'",
+                (lab, name, json.dumps(before)),
+            )
+
+    def commit_bets(self, lab: str, name: str, bets: Cells) -> None:
+        """Commit; the first time counts, and only before the cluster has answered."""
+        with self._open() as db:
+            db.execute(
+                "UPDATE bets SET bets=?, at=? WHERE lab=? AND name=? AND bets='[]' AND after='[]'",
+                (json.dumps(bets), self.now().isoformat(timespec="seconds"), lab, name),
+            )
+
+    def settle_bets(self, lab: str, name: str, after: Cells) -> None:
+        """The cluster has answered."""
+        with self._open() as db:
+            db.execute("UPDATE bets SET after=? WHERE lab=? AND name=?", (json.dumps(after), lab, name))
+
     def applied(self, cluster: str, lab: str = "") -> list[Applied]:
         """What was applied from cells in this cluster and not cleaned up yet."""
         with self._open() as db:
@@ -191,6 +249,7 @@ class Records:
         document: dict[str, Any] = {
             "tasks": [record._asdict() for record in self.tasks()],
             "predictions": [{**record._asdict(), "right": record.right} for record in self.predictions()],
+            "bets": [{**record._asdict(), "right": record.right} for record in self.boards()],
         }
         return json.dumps(document, indent=2) + "\n"
 
@@ -207,8 +266,8 @@ class Records:
             db = sqlite3.connect(self.file, timeout=10)
             try:
                 with db:
-                    if db.execute("PRAGMA user_version").fetchone()[0] == 0:
-                        db.executescript(_SCHEMA + "PRAGMA user_version=1;")
+                    if db.execute("PRAGMA user_version").fetchone()[0] < _VERSION:
+                        db.executescript(f"{_SCHEMA}PRAGMA user_version={_VERSION};")
                     yield db
             finally:
                 db.close()
@@ -216,6 +275,12 @@ class Records:
             raise CourseError(
                 f"progress cannot be stored: {error}", where=str(self.file), try_="free space, or move the file away"
             ) from error
+
+
+def _bet(row: tuple[Any, ...]) -> BetRecord:
+    lab, name, *cells = row
+    before, bets, after = (tuple((s, t, o) for s, t, o in json.loads(text)) for text in cells)
+    return BetRecord(lab, name, before, bets, after)
 
 
 def _task(row: tuple[Any, ...]) -> TaskRecord:

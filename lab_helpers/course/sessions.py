@@ -46,6 +46,7 @@ from lab_helpers.views.verdicts import Outcome
 if TYPE_CHECKING:
     from lab_helpers.clusters import Cluster
     from lab_helpers.views.bets.widget import BetsWidget
+    from lab_helpers.views.map.widget import MapWidget
 
 __all__ = ["Lab"]
 
@@ -96,6 +97,15 @@ class Lab(View):
     def identities(self, *namespaces: str) -> IdentityTable:
         """Which pods share which security identity."""
         return identity_table(self.api, namespaces or shopping.NAMESPACES)
+
+    def map(self, *namespaces: str, window: float = 60.0) -> MapWidget:
+        """Who speaks to whom, live: workloads, names outside, world and nodes, with verdicts, ports and rates over
+        ``window`` seconds. (Without namespaces: those of the shop.)
+        """
+        from lab_helpers.views.live.following import follower_of
+        from lab_helpers.views.map.widget import MapWidget
+
+        return MapWidget(follower_of(self.cluster), namespaces or shopping.NAMESPACES, window=window)
 
     def matrix(self, before: Matrix | None = None) -> Matrix:
         """Measure who reaches whom in the shop, by real connections; with ``before``, marks what changed."""
@@ -271,7 +281,7 @@ class Lab(View):
 
     def _bets_widget(self) -> Callable[[Board, Callable[[Mapping[Pair, Outcome]], Board]], BetsWidget] | None:
         """Boards as widgets, in a notebook that somebody sits at."""
-        if not notebooks.interactive():
+        if not notebooks.attended():
             return None
 
         def make(board: Board, commit: Callable[[Mapping[Pair, Outcome]], Board]) -> BetsWidget:

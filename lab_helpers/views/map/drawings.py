@@ -114,7 +114,12 @@ def draw(found: ServiceMap, layout: Layout) -> Drawing:
 
 def drawing_json(drawing: Drawing) -> dict[str, Any]:
     """The drawing as plain data, for the widget."""
-    return asdict(drawing)
+    found = asdict(drawing)
+    for item in (*found["bands"], *found["nodes"]):
+        item["box"] = Box(*item["box"])._asdict()
+    for edge in found["edges"]:
+        edge["at"] = Point(*edge["at"])._asdict()
+    return found
 
 
 def _node(node: Node, box: Box, found: ServiceMap) -> DrawnNode:

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from lab_helpers.views.map.maps import Edge, Node, ServiceMap, Use
-from lab_helpers.views.map.places import Place
+from lab_helpers.views.map.places import Place, PlaceKind
 from lab_helpers.views.map.sightings import Asked, Connection, Line, Sighting, dns_names, sighting
 
 if TYPE_CHECKING:
     from lab_helpers.hubble.protos.flow_pb2 import Flow
+    from lab_helpers.hubble.records import Record
 
 __all__ = ["Tally", "service_map"]
 
@@ -25,6 +25,7 @@ _K = TypeVar("_K")
 _V = TypeVar("_V")
 
 _SECOND: Final = 1_000_000_000
+_TRACE: Final = 4
 _REMEMBERED_CONNECTIONS: Final = 20_000
 _REMEMBERED_NAMES: Final = 4_000
 _USES: Final = 40
@@ -102,6 +103,7 @@ class Tally:
         self._members: dict[Place, _Members] = {}
         self._connections: OrderedDict[tuple[Connection, str], None] = OrderedDict()
         self._refused: OrderedDict[Connection, Line] = OrderedDict()
+        self._packets: OrderedDict[Connection, _Count] = OrderedDict()
         self._names: OrderedDict[str, str] = OrderedDict()
 
     def add(self, flows: Iterable[Flow]) -> None:
@@ -113,6 +115,21 @@ class Tally:
             seen = sighting(flow, self._names)
             if seen is not None:
                 self._count(seen, flow)
+
+    def repeats(self, record: Record) -> bool:
+        """Count a further packet of a connection that is known, without reading all of it; False for all else."""
+        if record.event_type != _TRACE or record.is_reply is not False:
+            return False
+        key = Connection(
+            record.source_ip, record.source_port, record.destination_ip, record.destination_port, record.protocol
+        )
+        count = self._packets.get(key)
+        if count is None:
+            return False
+        self.flows += 1
+        self.until = max(self.until, record.time)
+        count.last = max(count.last, record.time)
+        return True
 
     def _count(self, seen: Sighting, flow: Flow) -> None:
         line = seen.line
@@ -138,11 +155,17 @@ class Tally:
             key = (seen.connection, line.verdict)
             fresh = int(key not in self._connections)
             _remember(self._connections, key, None, _REMEMBERED_CONNECTIONS)
+            if flow.event_type.type == _TRACE:
+                _remember(self._packets, seen.connection, count, _REMEMBERED_CONNECTIONS)
         request = int(seen.asked is not None and not seen.asked.answer)
         if seen.asked is not None:
             count.ask(seen.asked)
         if fresh or request:
             count.beat(seen.time, fresh, request)
+
+    def namespaces(self) -> tuple[str, ...]:
+        """Those of the workloads that were met, by name."""
+        return tuple(sorted({place.group for place in self._members if place.kind is PlaceKind.WORKLOAD}))
 
     def recent(self, line: Line) -> tuple[Flow, ...]:
         """The last flows of a line, oldest first."""
@@ -201,5 +224,5 @@ def _uses(uses: dict[tuple[str, str], dict[str, int]]) -> tuple[Use, ...]:
 def _remember(known: OrderedDict[_K, _V], key: _K, value: _V, most: int) -> None:
     known[key] = value
     known.move_to_end(key)
-    for oldest in list(islice(known, max(0, len(known) - most))):
-        del known[oldest]
+    if len(known) > most:
+        known.popitem(last=False)

@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from lab_helpers.hubble.protos import flow_pb2
+from lab_helpers.hubble.records import Record
 from lab_helpers.views.map.details import details_of, hubble_command
 from lab_helpers.views.map.drawings import draw, svg
 from lab_helpers.views.map.layouts import arrange
@@ -47,6 +48,17 @@ def edge_of(found: ServiceMap, source: str, verdict: str = "FORWARDED"):  # type
 )
 def test_packets_of_a_connection_count_once(source: str, verdict: str, connections: int) -> None:
     assert edge_of(FOUND, source, verdict).connections == connections
+
+
+def test_further_packets_of_a_connection_need_not_be_read() -> None:
+    tally = Tally()
+    first, later = FLOWS[0], flow(pod("frontend"), pod("backend"), from_port=1, at=150)
+    assert not tally.repeats(Record(first))
+    tally.add([first])
+    assert tally.repeats(Record(later))
+    assert not tally.repeats(Record(FLOWS[2]))
+    edge = edge_of(tally.map(), "frontend")
+    assert (edge.connections, edge.last, tally.map().flows) == (1, 150 * SECOND, 2)
 
 
 def test_groups_end_with_nodes_and_the_outside() -> None:

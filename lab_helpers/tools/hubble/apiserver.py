@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import h11
+
 from lab_helpers.hubble.calling.dialing import connect, parse_target
 from lab_helpers.hubble.errors import CallError
 from lab_helpers.tools.hubble.kubeconfigs import Cluster
@@ -33,13 +35,11 @@ class ApiServer:
 
     def get(self, path: str) -> dict[str, Any]:
         """The JSON document at `path`."""
-        sock = self._connect("Get", path)
-        with sock:
-            sock.sendall(self._request("GET", path, {"Accept": "application/json", "Connection": "close"}))
-            status, _, body = _read_response(sock, to_end=True)
-        document = _parse(body)
-        if status >= 300:
-            raise ApiError(str(document.get("message") or f"the server answered with status {status}"))
+        with self._connect("Get", path) as sock:
+            exchange = _Exchange(sock, self._request("GET", path, {"Accept": "application/json"}))
+            document = _parse(exchange.body())
+        if exchange.status >= 300:
+            raise ApiError(str(document.get("message") or f"the server answered with status {exchange.status}"))
         return document
 
     def upgrade(self, path: str) -> tuple[socket.socket, bytes]:
@@ -51,25 +51,26 @@ class ApiServer:
             "X-Stream-Protocol-Version": _PROTOCOL,
             "Content-Length": "0",
         }
-        sock.sendall(self._request("POST", path, headers))
-        status, answered, rest = _read_response(sock, to_end=False)
-        if status != 101:
-            rest += _drain(sock, answered, len(rest))
+        exchange = _Exchange(sock, self._request("POST", path, headers))
+        if exchange.status != 101:
+            body = exchange.body()
             sock.close()
-            message = _parse(rest).get("message") or rest.decode("utf-8", "replace").strip() or f"status {status}"
-            raise ApiError(f"error upgrading connection: {message}")
-        if answered.get("x-stream-protocol-version", _PROTOCOL) != _PROTOCOL:
+            message = _parse(body).get("message") or body.decode("utf-8", "replace").strip()
+            raise ApiError(f"error upgrading connection: {message or f'status {exchange.status}'}")
+        if exchange.headers.get(b"x-stream-protocol-version", _PROTOCOL.encode()) != _PROTOCOL.encode():
             sock.close()
             raise ApiError("error upgrading connection: the server chose another protocol")
-        return sock, rest
+        return sock, exchange.rest
 
-    def _request(self, method: str, path: str, headers: dict[str, str]) -> bytes:
+    def _request(self, method: str, path: str, headers: dict[str, str]) -> h11.Request:
         host = f"[{self._host}]" if ":" in self._host else self._host
-        lines = [f"{method} {self._base}{path} HTTP/1.1", f"Host: {host}:{self._port}", "User-Agent: hubble"]
+        fields = {"Host": f"{host}:{self._port}", "User-Agent": "hubble", **headers}
         if self._cluster.authorization:
-            lines.append(f"Authorization: {self._cluster.authorization}")
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        return ("\r\n".join(lines) + "\r\n\r\n").encode()
+            fields["Authorization"] = self._cluster.authorization
+        try:
+            return h11.Request(method=method, target=self._base + path, headers=list(fields.items()))
+        except h11.LocalProtocolError:  # its text would show the credentials
+            raise ApiError(f'{method.capitalize()} "{self._cluster.server}{path}": invalid header field') from None
 
     def _connect(self, verb: str, path: str) -> socket.socket:
         host = f"[{self._host}]" if ":" in self._host else self._host
@@ -111,50 +112,40 @@ def _parse(body: bytes) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def _read_response(sock: socket.socket, *, to_end: bool) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers (lower-case names) and what followed them; with `to_end` the whole body."""
-    data = b""
-    while b"\r\n\r\n" not in data:
-        more = sock.recv(65536)
-        if not more:
+class _Exchange:
+    """A request sent and its answer: `status`, `headers`, then its body or what follows a switch of protocols."""
+
+    def __init__(self, sock: socket.socket, request: h11.Request) -> None:
+        self._socket = sock
+        self._http = h11.Connection(h11.CLIENT)
+        sock.sendall((self._http.send(request) or b"") + (self._http.send(h11.EndOfMessage()) or b""))
+        answer = self._next()
+        while not isinstance(answer, h11.Response) and getattr(answer, "status_code", 101) != 101:
+            answer = self._next()
+        self.status = int(getattr(answer, "status_code", 0))
+        self.headers = dict(getattr(answer, "headers", ()))
+
+    @property
+    def rest(self) -> bytes:
+        """Bytes that came after the answer."""
+        return self._http.trailing_data[0]
+
+    def body(self) -> bytes:
+        """The whole body."""
+        out = bytearray()
+        while isinstance(event := self._next(), h11.Data):
+            out += event.data
+        return bytes(out)
+
+    def _next(self) -> Any:
+        try:
+            while (event := self._http.next_event()) is h11.NEED_DATA:
+                self._http.receive_data(self._socket.recv(65536))
+        except h11.RemoteProtocolError as error:
+            ended = self._http.trailing_data[1]
+            raise ApiError("EOF" if ended else f"net/http: HTTP/1.x transport connection broken: {error}") from None
+        except OSError as error:
+            raise ApiError(str(error.strerror or error).lower()) from None
+        if isinstance(event, h11.ConnectionClosed):
             raise ApiError("EOF")
-        data += more
-    head, _, rest = data.partition(b"\r\n\r\n")
-    first, *lines = head.decode("latin-1").split("\r\n")
-    headers = {}
-    for line in lines:
-        name, _, value = line.partition(":")
-        headers[name.strip().lower()] = value.strip()
-    status = int(first.split(" ")[1])
-    if to_end:
-        rest += _drain(sock, headers, len(rest))
-        if headers.get("transfer-encoding", "").lower() == "chunked":
-            rest = _unchunked(rest)
-    return status, headers, rest
-
-
-def _drain(sock: socket.socket, headers: dict[str, str], have: int) -> bytes:
-    """The rest of a body: as much as announced, else until the end of the connection."""
-    length = int(headers["content-length"]) if headers.get("content-length", "").isdigit() else None
-    chunked = headers.get("transfer-encoding", "").lower() == "chunked"
-    out = b""
-    while length is None or have + len(out) < length:
-        more = sock.recv(65536)
-        if not more:
-            break
-        out += more
-        if chunked and out.endswith(b"0\r\n\r\n"):
-            break
-    return out
-
-
-def _unchunked(data: bytes) -> bytes:
-    out = bytearray()
-    while data:
-        line, _, data = data.partition(b"\r\n")
-        size = int(line.split(b";")[0] or b"0", 16)
-        if not size:
-            break
-        out += data[:size]
-        data = data[size + 2 :]
-    return bytes(out)
+        return event

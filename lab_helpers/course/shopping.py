@@ -1,4 +1,4 @@
-"""The story's application as manifests: the files in ``shop/``, and the ConfigMap that carries the backend's code."""
+"""The story's application as manifests: the files in ``shop/``, and the ConfigMaps that carry our own programs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ NAMESPACES: Final = ("shop", "dev")
 CLIENTS: Final = ("shop/frontend", "shop/payments", "dev/intruder")
 """Workloads with curl and the like inside."""
 
+_PROGRAMS: Final = (("backend", "server.py"), ("caller", "caller.py"))
+"""Whose code it is, and its file: they reach pods as ConfigMaps."""
+
 
 @functools.cache
 def _manifests() -> tuple[dict[str, Any], ...]:
@@ -23,15 +26,18 @@ def _manifests() -> tuple[dict[str, Any], ...]:
     found: list[dict[str, Any]] = []
     for file in files:
         found += [item for item in yaml.safe_load_all(file.read_text(encoding="utf-8")) if item]
-    code = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": "backend-code", "namespace": "shop", "labels": {"app": "backend"}},
-        "data": {"server.py": folder.joinpath("server.py").read_text(encoding="utf-8")},
-    }
+    code = [
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": f"{name}-code", "namespace": "shop", "labels": {"app": name}},
+            "data": {file: folder.joinpath(file).read_text(encoding="utf-8")},
+        }
+        for name, file in _PROGRAMS
+    ]
     namespaces = [item for item in found if item["kind"] == "Namespace"]
     rest = [item for item in found if item["kind"] != "Namespace"]
-    return (*namespaces, code, *rest)
+    return (*namespaces, *code, *rest)
 
 
 def manifests() -> list[dict[str, Any]]:

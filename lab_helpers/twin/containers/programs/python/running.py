@@ -1,24 +1,44 @@
 """``python3 script.py``: a script whose text contains ``# simulated-as: <name>/<version>`` is played by the program of
-that name.
+that name, if it is that script: a changed one would do something else.
 
 The twin has no interpreter for containers, by design: nothing of theirs may run on the host.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from lab_helpers.twin.containers.processes import SimulatedProcess, program
+from lab_helpers.twin.containers.programs.python.calling import shop_caller
 from lab_helpers.twin.containers.programs.python.shop import shop_backend
 from lab_helpers.twin.interfaces import Program
 
-__all__ = ["PLAYERS", "PYTHON_VERSION", "python3"]
+__all__ = ["PLAYERS", "PYTHON_VERSION", "Player", "digest", "python3"]
 
 PYTHON_VERSION = "3.13.9"
-PLAYERS: Mapping[str, Program] = {"shop-backend/1": shop_backend}
+
+
+class Player(NamedTuple):
+    """A program that plays a script, and the ``digest`` of that script."""
+
+    program: Program
+    digest: str
+
+
+PLAYERS: Mapping[str, Player] = {
+    "shop-backend/1": Player(shop_backend, "cd4e073b52822b41"),
+    "shop-caller/1": Player(shop_caller, "d6b971cba6a9fa9d"),
+}
 
 _MARKER = re.compile(r"^#\s*simulated-as:\s*(\S+)", re.MULTILINE)
+
+
+def digest(script: str) -> str:
+    """What tells scripts apart, blanks at the ends and line ends aside."""
+    return hashlib.sha256("\n".join(script.strip().splitlines()).encode()).hexdigest()[:16]
 
 
 @program
@@ -45,7 +65,9 @@ async def python3(process: SimulatedProcess) -> int:
     player = PLAYERS.get(found.group(1)) if found else None
     if player is None:
         return await _refuse(process, name if found is None else f"{name} (simulated-as: {found.group(1)})", known)
-    return await player(process)
+    if player.digest != digest(text):
+        return await _refuse(process, f"{name}: it was changed, and only the course's own script can be played", known)
+    return await player.program(process)
 
 
 async def _refuse(process: SimulatedProcess, what: str, known: str) -> int:

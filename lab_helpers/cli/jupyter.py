@@ -53,7 +53,7 @@ def lab(port: int, no_browser: bool, keep: bool, labs: Path | None) -> None:
         f"labs:    {folder}\ncluster: {cluster.backend} {cluster.name}\nCtrl-C ends JupyterLab"
         + (" and the twin." if ours and not keep else ".")
     )
-    process = subprocess.Popen(command, env={**os.environ, **cluster.environment()})
+    process = subprocess.Popen(command, env={**os.environ, **cluster.environment(), **_quiet_desk()})
     try:
         code = _wait(process)
     finally:
@@ -76,6 +76,12 @@ def labs_folder() -> Path:
             try_="run from a clone of the repository, or name a folder: cilium-labs lab FOLDER",
         )
     return folder
+
+
+def _quiet_desk() -> dict[str, str]:
+    """JupyterLab's defaults for a course: it asks neither for news nor for updates. The learner's own settings win."""
+    paths = [os.environ.get("JUPYTER_CONFIG_PATH", ""), str(Path(__file__).resolve().parent / "desk")]
+    return {"JUPYTER_CONFIG_PATH": os.pathsep.join(path for path in paths if path)}
 
 
 def _ensure_cluster(home: Home) -> bool:

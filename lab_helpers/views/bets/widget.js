@@ -39,6 +39,7 @@ function clBoard(frame) {
     fill(button, cell);
     frame.say(label(cell));
     root.querySelector(".cl-commit").disabled = bets.size === 0;
+    stand();
   }
 
   function next(index) {
@@ -98,9 +99,15 @@ function clBoard(frame) {
           onclick: () => frame.send("commit", { bets: Object.fromEntries(bets) }),
         }, "Commit these bets")),
       ] : []),
-      clNode("p", { class: "cl-standing" }, ...clText(board.state)),
+      clNode("p", { class: "cl-standing" }),
     );
+    stand();
     if (focused) go(at);
+  }
+
+  function stand() {
+    const chosen = `${bets.size} of ${board.cells.length} connections bet on, not committed yet.`;
+    root.querySelector(".cl-standing").replaceChildren(...clText(open() && bets.size ? chosen : board.state));
   }
 
   return (content) => {

@@ -28,6 +28,40 @@ spec:
   - fromEndpoints: [{matchLabels: {app: frontend}}]
     toPorts: [{ports: [{port: "8080", protocol: TCP}]}]
 """
+_HTTP = """
+apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: backend-in, namespace: shop}
+spec:
+  endpointSelector: {matchLabels: {app: backend}}
+  ingress:
+  - fromEndpoints: [{matchLabels: {app: frontend}}]
+    toPorts: [{ports: [{port: "8080", protocol: TCP}], rules: {http: [{method: GET, path: "/api/.*"}]}}]
+"""
+_VISIBLE = """
+apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: backend-in, namespace: shop}
+spec:
+  endpointSelector: {matchLabels: {app: backend}}
+  enableDefaultDeny: {ingress: false}
+  ingress:
+  - toPorts: [{ports: [{port: "8080", protocol: TCP}], rules: {http: [{}]}}]
+"""
+_NAMES = """
+apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: payments-out, namespace: shop}
+spec:
+  endpointSelector: {matchLabels: {app: payments}}
+  egress:
+  - toEndpoints: [{matchLabels: {k8s:io.kubernetes.pod.namespace: kube-system, k8s-app: kube-dns}}]
+    toPorts:
+    - ports: [{port: "53", protocol: ANY}]
+      rules: {dns: [{matchName: api.stripe.com}, {matchName: cdn.example.com}]}
+  - toFQDNs: [{matchName: api.stripe.com}]
+    toPorts: [{ports: [{port: "443", protocol: TCP}]}]
+"""
 _INSTALL = (
     "helm install cilium cilium/cilium -n kube-system --set kubeProxyReplacement=true --set hubble.relay.enabled=true "
     "--set k8sServiceHost=cilium-labs-control-plane --set k8sServicePort=6443 --wait"
@@ -63,6 +97,13 @@ class Lab:
         assert not check or done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
         return done.stdout
 
+    def apply(self, policy: str) -> None:
+        """Apply a policy, and wait until the agents have it."""
+        agent = "kubectl -n kube-system exec ds/cilium -c cilium-agent -- cilium-dbg policy"
+        revision = int(self.run(f"{agent} get").rpartition("Revision:")[2])
+        if "unchanged" not in self.run("kubectl apply -f -", stdin=policy):
+            self.run(f"{agent} wait {revision + 1}")
+
     def find(self, app: str, *, node: str = "", but: str = "") -> tuple[str, str]:
         """Node and address of a pod of an app."""
         for pod in self.pods:
@@ -88,9 +129,10 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 
 def observed(lab: Lab, client: str, address: str, last: str, *flags: str) -> list[str]:
-    """The lines between a client and an address, once `last` is among them; n1 is the client's node."""
+    """The lines between a client and an address (or of one :port), once `last` is there; n1 is the client's node."""
     near, _ = lab.find(client.partition("/")[2])
-    line = " ".join((f"hubble observe --all --print-node-name --ip {address} --protocol tcp", *flags))
+    where = f"--port {address[1:]}" if address.startswith(":") else f"--ip {address}"
+    line = " ".join((f"hubble observe --all --print-node-name {where} --protocol tcp", *flags))
     deadline = time.monotonic() + 10
     while True:
         shown = [normal(row, near) for row in lab.run(line).splitlines() if client in row]
@@ -154,3 +196,136 @@ def test_a_denied_request(lab: Lab, far: bool) -> None:
     assert lines == ([sent] if far else []) + [verdict, dropped]
     masked = observed(lab, "dev/intruder", address, dropped)
     assert masked[-2:] == [verdict.replace("INGRESS", "TRAFFIC_DIRECTION_UNKNOWN"), dropped]
+
+
+def through_proxy(far: bool, match: str, request: str, answer: str, *, allowed: bool) -> set[str]:
+    """The lines of a request that the proxy of the server's node answers or hands on (facts f, g, p)."""
+    here = "[n2]" if far else "[n1]"
+    lines = {f"{here} {_TO} {match} ALLOWED BY backend-in (CiliumNetworkPolicy) (TCP Flags: SYN)"}
+    for way, flags in _STEPS:
+        if way == _TO:
+            lines |= {f"[n1] {way} to-overlay FORWARDED (TCP Flags: {flags})"} if far else set()
+            lines.add(f"{here} {way} to-proxy FORWARDED (TCP Flags: {flags})")
+        else:
+            proxied = "shop/backend:8080 <> shop/frontend:*"
+            lines |= {f"{here} {proxied} to-overlay FORWARDED (TCP Flags: {flags})"} if far else set()
+            lines.add(f"[n1] {way} to-endpoint FORWARDED (TCP Flags: {flags})")
+    lines.add(f"{here} {_TO} http-request {'FORWARDED' if allowed else 'DROPPED'} (HTTP/1.1 {request})")
+    lines.add(f"{here} {_FROM} http-response FORWARDED (HTTP/1.1 {answer} Nms ({request}))")
+    return lines
+
+
+@pytest.mark.parametrize("far", [False, True], ids=["one node", "two nodes"])
+@pytest.mark.parametrize(
+    ("policy", "match", "method", "path", "code", "allowed"),
+    [
+        (_HTTP, "policy-verdict:L3-L4 INGRESS", "GET", "/api/v1/orders", 200, True),
+        (_HTTP, "policy-verdict:L3-L4 INGRESS", "PUT", "/api/v1/refused", 403, False),
+        (_VISIBLE, "policy-verdict:L4-Only INGRESS", "GET", "/api/v1/seen", 404, True),
+    ],
+    ids=["allowed", "denied", "only looked at"],
+)
+def test_http(lab: Lab, policy: str, match: str, method: str, path: str, code: int, allowed: bool, far: bool) -> None:
+    near, _ = lab.find("frontend")
+    _, address = lab.find("backend", but=near) if far else lab.find("backend", node=near)
+    try:
+        lab.apply(policy)
+        lab.run(
+            "kubectl exec -n shop deploy/frontend -- "
+            f"curl -sS -m 5 -o /dev/null -X {method} http://{address}:8080{path}"
+        )
+        record = json.loads(lab.run(f"hubble observe --last 1 --http-url {path} -o json").splitlines()[-1])["flow"]
+        port = record["l4"]["TCP"]["destination_port" if record["is_reply"] else "source_port"]
+        last = f"[n1] {_FROM} to-endpoint FORWARDED (TCP Flags: ACK, FIN)"
+        flags = "--use-default-field-masks=false --print-policy-names"
+        lines = observed(lab, "shop/frontend", f":{port}", last, flags)
+    finally:
+        lab.apply(_POLICY)
+    shown = {re.sub(r" \d+ms ", " Nms ", line) for line in lines}
+    request = f"{method} http://{address}:8080{path}"
+    assert shown == through_proxy(far, match, request, str(code), allowed=allowed)
+    records = [json.loads(line)["flow"] for line in lab.run(f"hubble observe --all --port {port} -o json").splitlines()]
+    verdicts = [flow["verdict"] for flow in records if flow["event_type"]["type"] == 5]
+    assert verdicts == ["REDIRECTED"]
+    assert all(flow["proxy_port"] for flow in records if flow.get("trace_observation_point") == "TO_PROXY")
+    assert not any("drop_reason" in flow for flow in records)
+
+
+@pytest.fixture
+def names(lab: Lab) -> Iterator[Lab]:
+    """A policy for two DNS names, one of which may be connected to."""
+    lab.apply(_NAMES)
+    yield lab
+    lab.run("kubectl delete -n shop ciliumnetworkpolicy payments-out")
+
+
+def asked(lab: Lab, name: str, last: str) -> list[str]:
+    """The lines of one query for an address of `name` and of what it led to, once `last` is among them."""
+    near, _ = lab.find("payments")
+    deadline = time.monotonic() + 10
+    while True:
+        flags = "--all --print-node-name --pod shop/payments --use-default-field-masks=false"
+        rows = lab.run(f"hubble observe {flags}").splitlines()
+        ports = {found[1] for row in rows if (found := re.search(rf":(\d+) .*Query {re.escape(name)}\. A\)", row))}
+        mine = [row for row in rows if any(f"payments-{pod}:{port} " in row for pod in pods(rows) for port in ports)]
+        mine += [row for row in rows if ":443 " in row and name in row]
+        shown = [re.sub(r":\d{5} ", ":* ", normal(row, near)) for row in mine]
+        if any(row.endswith(last) for row in shown) or time.monotonic() > deadline:
+            return shown
+
+
+def pods(rows: list[str]) -> set[str]:
+    """The random parts of the names of pods of payments."""
+    return set(re.findall(r"shop/payments-([0-9a-f]+-[a-z0-9]+)", "\n".join(rows)))
+
+
+_CLIENT, _DNS = "[n1] shop/payments:*", "kube-system/coredns:53"
+_ASKING = [
+    f"{_CLIENT} -> {_DNS} policy-verdict:L3-L4 EGRESS ALLOWED (UDP)",
+    f"{_CLIENT} -> {_DNS} to-proxy FORWARDED (UDP)",
+]
+
+
+def test_a_name_that_may_be_asked_for_and_connected_to(names: Lab) -> None:
+    names.run("kubectl exec -n shop deploy/payments -- curl -sSk -m 5 -o /dev/null https://api.stripe.com/")
+    last = f"{_CLIENT} <- api.stripe.com:443 to-endpoint FORWARDED (TCP Flags: ACK, FIN)"
+    lines = [re.sub(r'"[0-9.,]+" TTL: \d+', '"…" TTL: N', line) for line in asked(names, "api.stripe.com", last)]
+    answer = 'DNS Answer "…" TTL: N (Proxy api.stripe.com. A)'
+    wire = [
+        (f"{_CLIENT} {'->' if way == _TO else '<-'} api.stripe.com:443", way == _TO, flags) for way, flags in _STEPS
+    ]
+    assert sorted(lines) == sorted(
+        [
+            *_ASKING,
+            f"{_CLIENT} -> {_DNS} dns-request proxy FORWARDED (DNS Query api.stripe.com. A)",
+            f"{_CLIENT} <- {_DNS} dns-response proxy FORWARDED ({answer})",
+            f"{_CLIENT} <- {_DNS} to-endpoint FORWARDED (UDP)",
+            f"{_CLIENT} -> api.stripe.com:443 policy-verdict:L3-L4 EGRESS ALLOWED (TCP Flags: SYN)",
+            *(
+                f"{ends} {'to-stack' if to else 'to-endpoint'} FORWARDED (TCP Flags: {flags})"
+                for ends, to, flags in wire
+            ),
+        ]
+    )
+
+
+def test_a_name_that_may_not_be_asked_for(names: Lab) -> None:
+    begun = time.monotonic()
+    names.run("kubectl exec -n shop deploy/payments -- curl -sS -m 9 https://forbidden.example/", check=False)
+    assert time.monotonic() - begun < 9, "a refusal is an answer, not silence"
+    refused = f"{_CLIENT} -> {_DNS} dns-request proxy DROPPED (DNS Query forbidden.example. A)"
+    lines = asked(names, "forbidden.example", refused)
+    assert sorted(lines) == sorted([*_ASKING, refused, f"{_CLIENT} <- {_DNS} to-endpoint FORWARDED (UDP)"])
+
+
+def test_a_name_that_may_only_be_asked_for(names: Lab) -> None:
+    names.run("kubectl exec -n shop deploy/payments -- curl -sS -m 0.9 https://cdn.example.com/", check=False)
+    dropped = f"{_CLIENT} <> cdn.example.com:443 Policy denied DROPPED (TCP Flags: SYN)"
+    lines = [line for line in asked(names, "cdn.example.com", dropped) if ":443 " in line]
+    # the line's "(world)" stands for the identity, which no policy has given this name
+    lines = [line.replace(" (world)", "") for line in lines]
+    verdict = dropped.replace("Policy denied DROPPED", "policy-verdict:none EGRESS DENIED")
+    assert lines == [verdict, dropped]
+    flow = json.loads(names.run("hubble observe --last 1 --to-port 443 --verdict DROPPED -o json").splitlines()[-1])
+    assert flow["flow"]["destination_names"] == ["cdn.example.com"]
+    assert flow["flow"]["destination"]["labels"] == ["reserved:world"]

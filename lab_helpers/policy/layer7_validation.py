@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from lab_helpers.policy.errors import PolicyError, RegexError
 from lab_helpers.policy.matchpatterns import NAME_CHARACTERS, PATTERN_CHARACTERS
 from lab_helpers.policy.paths import Path, render
 from lab_helpers.policy.regexes import compile_pattern
+from lab_helpers.policy.requests import KAFKA_KEYS, KAFKA_ROLES
 
 __all__ = ["check_fqdn", "check_l7", "rules_count"]
 
@@ -16,6 +18,9 @@ _Node = Mapping[str, Any]
 _KINDS = {"http": "HTTP", "dns": "DNS", "kafka": "Kafka"}
 _MISMATCHES = ("", "LOG", "ADD", "DELETE", "REPLACE")
 _LONGEST_NAME = 255
+_TOPIC = re.compile(r"[a-zA-Z0-9\\._-]+")
+_NUMBER = re.compile(r"[+-]?[0-9]+", re.ASCII)
+_LARGEST_VERSION = 32767
 
 
 def rules_count(rules: _Node | None) -> dict[str, int]:
@@ -33,6 +38,8 @@ def check_l7(rules: _Node, has_ports: bool, path: Path) -> None:
             raise _fail("port 53 must be specified for DNS rules", "dns-without-port", (*path, "dns"))
         for number, item in enumerate(rules["dns"]):
             check_fqdn(item or {}, (*path, "dns", number), dns_rule=True)
+    for number, item in enumerate(rules.get("kafka") or ()):
+        _check_kafka(item or {}, (*path, "kafka", number))
     given = [kind for kind in (*_KINDS, "l7proto") if rules.get(kind) is not None]
     if rules.get("l7") is not None and not rules.get("l7proto"):
         raise _fail("'l7' may only be specified when a 'l7proto' is also specified", "l7-proto", (*path, "l7"))
@@ -56,6 +63,24 @@ def _check_http(rule: _Node, path: Path) -> None:
             raise _fail("header name missing", "header-name", (*place, "name"))
         if match.get("secret") is not None and not match["secret"].get("name"):
             raise _fail("secret name missing", "header-secret", (*place, "secret"))
+
+
+def _check_kafka(rule: _Node, path: Path) -> None:
+    """Follows Cilium pkg/policy/api/kafka."""
+    role, key = rule.get("role", ""), rule.get("apiKey", "")
+    version, topic = rule.get("apiVersion", ""), rule.get("topic", "")
+    if role and key:
+        raise _fail(f'cannot set both Role "{role}" and APIKey "{key}" together', "kafka-role-and-key", path)
+    if key and key.lower() not in KAFKA_KEYS:
+        raise _fail(f'invalid Kafka APIKey "{key}"', "kafka-key", (*path, "apiKey"))
+    if role and role.lower() not in KAFKA_ROLES:
+        raise _fail(f'invalid Kafka Role "{role}"', "kafka-role", (*path, "role"))
+    if version and not (_NUMBER.fullmatch(version) and 0 <= int(version) <= _LARGEST_VERSION):
+        raise _fail(f'invalid Kafka APIVersion "{version}"', "kafka-version", (*path, "apiVersion"))
+    if len(topic) > _LONGEST_NAME:
+        raise _fail(f"kafka topic exceeds maximum len of {_LONGEST_NAME}", "kafka-topic", (*path, "topic"))
+    if topic and not _TOPIC.fullmatch(topic):
+        raise _fail(f'invalid Kafka Topic name "{topic}"', "kafka-topic", (*path, "topic"))
 
 
 def check_fqdn(item: _Node, path: Path, *, dns_rule: bool = False) -> None:

@@ -8,14 +8,17 @@ rule is enough.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from lab_helpers.policy.matchpatterns import FQDNSelector
 from lab_helpers.policy.regexes import compile_pattern
 
 __all__ = [
+    "KAFKA_KEYS",
+    "KAFKA_ROLES",
     "DNSRule",
     "HTTPRequest",
     "HTTPRule",
@@ -97,7 +100,7 @@ def _header_fits(wanted: HeaderMatch, request: HTTPRequest) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class KafkaRule:
-    """One element of ``rules.kafka`` (Cilium 1.19 and earlier). ``role`` expands to api keys as Cilium did."""
+    """One element of ``rules.kafka`` (Cilium 1.19 and earlier). ``role`` stands for the API keys in ``KAFKA_ROLES``."""
 
     role: str = ""
     api_key: str = ""
@@ -116,23 +119,87 @@ class KafkaRequest:
     topics: tuple[str, ...] = ()
 
 
-_PRODUCE = frozenset({"produce", "metadata", "apiversions"})
-_CONSUME = frozenset(
+KAFKA_KEYS: Final[Mapping[str, int]] = {
+    "produce": 0,
+    "fetch": 1,
+    "offsets": 2,
+    "metadata": 3,
+    "leaderandisr": 4,
+    "stopreplica": 5,
+    "updatemetadata": 6,
+    "controlledshutdown": 7,
+    "offsetcommit": 8,
+    "offsetfetch": 9,
+    "findcoordinator": 10,
+    "joingroup": 11,
+    "heartbeat": 12,
+    "leavegroup": 13,
+    "syncgroup": 14,
+    "describegroups": 15,
+    "listgroups": 16,
+    "saslhandshake": 17,
+    "apiversions": 18,
+    "createtopics": 19,
+    "deletetopics": 20,
+    "deleterecords": 21,
+    "initproducerid": 22,
+    "offsetforleaderepoch": 23,
+    "addpartitionstotxn": 24,
+    "addoffsetstotxn": 25,
+    "endtxn": 26,
+    "writetxnmarkers": 27,
+    "txnoffsetcommit": 28,
+    "describeacls": 29,
+    "createacls": 30,
+    "deleteacls": 31,
+    "describeconfigs": 32,
+    "alterconfigs": 33,
+}
+"""Names of API keys that a rule may use (Cilium pkg/policy/api/kafka, up to 1.19), with Kafka's numbers."""
+
+KAFKA_ROLES: Final[Mapping[str, frozenset[str]]] = {
+    "produce": frozenset({"produce", "metadata", "apiversions"}),
+    "consume": frozenset(
+        {
+            "fetch",
+            "offsets",
+            "metadata",
+            "offsetcommit",
+            "offsetfetch",
+            "findcoordinator",
+            "joingroup",
+            "heartbeat",
+            "leavegroup",
+            "syncgroup",
+            "apiversions",
+        }
+    ),
+}
+"""What ``role`` expands to."""
+
+_KEYS_WITH_TOPIC: Final = frozenset(
     {
+        "produce",
         "fetch",
         "offsets",
         "metadata",
+        "leaderandisr",
+        "stopreplica",
+        "updatemetadata",
         "offsetcommit",
         "offsetfetch",
-        "findcoordinator",
-        "joingroup",
-        "heartbeat",
-        "leavegroup",
-        "syncgroup",
-        "apiversions",
+        "createtopics",
+        "deletetopics",
+        "deleterecords",
+        "offsetforleaderepoch",
+        "addpartitionstotxn",
+        "writetxnmarkers",
+        "txnoffsetcommit",
+        "34",  # AlterReplicaLogDirs, which has no name in a rule
+        "35",  # DescribeLogDirs
+        "37",  # CreatePartitions
     }
 )
-_KEYS_WITH_TOPIC = frozenset({"produce", "fetch", "offsets", "metadata", "offsetcommit", "offsetfetch"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,22 +244,26 @@ def server_name_allows(patterns: Sequence[str], name: str) -> bool:
 
 
 def kafka_allows(rules: Iterable[KafkaRule], request: KafkaRequest) -> bool:
-    """May the Kafka request pass? Each of its topics needs a rule that fits; an empty list restricts nothing."""
+    """May the Kafka request pass? An empty list restricts nothing.
+
+    Each of its topics needs a rule that fits. A rule with a topic lets requests pass that are of a kind without
+    topics; one of a kind with topics that names none (metadata of all topics, say) needs a rule without a topic.
+    Follows Cilium pkg/kafka/policy.go.
+    """
     listed = tuple(rules)
     if not listed:
         return True
     fitting = [rule for rule in listed if _kafka_fits(rule, request)]
     if any(not rule.topic for rule in fitting):
         return True
-    if request.api_key.lower() not in _KEYS_WITH_TOPIC or not request.topics:
+    if request.api_key.lower() not in _KEYS_WITH_TOPIC:
         return bool(fitting)
-    allowed = {rule.topic for rule in fitting}
-    return all(topic in allowed for topic in request.topics)
+    return bool(request.topics) and {rule.topic for rule in fitting} >= set(request.topics)
 
 
 def _kafka_fits(rule: KafkaRule, request: KafkaRequest) -> bool:
     key = request.api_key.lower()
-    if rule.role and key not in (_PRODUCE if rule.role.lower() == "produce" else _CONSUME):
+    if rule.role and key not in KAFKA_ROLES.get(rule.role.lower(), ()):
         return False
     if rule.api_key and rule.api_key.lower() != key:
         return False

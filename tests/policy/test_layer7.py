@@ -141,7 +141,18 @@ def test_dns_rules_and_the_labels_of_names() -> None:
         (KafkaRule(role="produce", topic="orders"), KafkaRequest("apiversions"), True),
         (KafkaRule(api_key="fetch"), KafkaRequest("fetch", topics=("any",)), True),
         (KafkaRule(client_id="shop"), KafkaRequest("fetch", client_id="other"), False),
+        (KafkaRule(topic="orders"), KafkaRequest("metadata"), False),
+        (KafkaRule(topic="orders"), KafkaRequest("37"), False),
+        (KafkaRule(), KafkaRequest("metadata"), True),
+        (KafkaRule(role="Produce"), KafkaRequest("createtopics", topics=("orders",)), False),
+        (KafkaRule(api_version="2"), KafkaRequest("fetch", "3"), False),
     ],
 )
 def test_kafka(rule: KafkaRule, asked: KafkaRequest, fits: bool) -> None:
     assert kafka_allows([rule], asked) is fits
+
+
+def test_each_topic_of_a_kafka_request_may_be_allowed_by_another_rule() -> None:
+    rules = [KafkaRule(role="produce", topic="orders"), KafkaRule(api_key="produce", topic="bills")]
+    assert kafka_allows(rules, KafkaRequest("produce", topics=("orders", "bills")))
+    assert not kafka_allows(rules, KafkaRequest("metadata", topics=("orders", "bills")))

@@ -48,7 +48,12 @@ class Agents:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._scheduled = False
         registry.listen(self._notice)
-        for parser, make in (("dns", self._dns_proxy), ("http", self._http_proxy), ("tls", self._tls_proxy)):
+        for parser, make in (
+            ("dns", self._dns_proxy),
+            ("http", self._http_proxy),
+            ("kafka", self._kafka_proxy),
+            ("tls", self._tls_proxy),
+        ):
             datapath.offer_proxy(parser, make)
 
     async def start(self) -> None:
@@ -138,6 +143,11 @@ class Agents:
         from lab_helpers.twin.agent.httpproxy import HttpProxy
 
         return HttpProxy(self.agent(tables.name), self.envoys) if self.envoys.listening(tables.name) else None
+
+    def _kafka_proxy(self, tables: NodeTables) -> Proxy | None:
+        from lab_helpers.twin.agent.kafkaproxy import KafkaProxy
+
+        return KafkaProxy(self.agent(tables.name), self.envoys) if self.envoys.listening(tables.name) else None
 
     def _tls_proxy(self, tables: NodeTables) -> Proxy | None:
         from lab_helpers.twin.agent.tlsproxy import TlsProxy

@@ -169,6 +169,17 @@ def course_images(registry: Registry) -> ImageCatalogue:
 
     alpine_curl = {**BUSYBOX, "curl": _program("curl:curl")}
     redis_programs = {"redis-server": _program("redis:redis_server"), "redis-cli": _program("redis:redis_cli")}
+    kafka_programs = {
+        **BUSYBOX,
+        "bash": _program("sh:bash"),
+        "run": _program("kafka.serving:kafka_server"),
+        "kafka-console-consumer.sh": _program("kafka.consuming:console_consumer"),
+        "kafka-console-producer.sh": _program("kafka.producing:console_producer"),
+        "kafka-topics.sh": _program("kafka.topics:topics_program"),
+        **_refusing(
+            "java kafka-acls.sh kafka-configs.sh kafka-consumer-groups.sh kafka-server-start.sh kafka-storage.sh"
+        ),
+    }
     catalogue = ImageCatalogue()
     for image in (
         Image("busybox", BUSYBOX, command=("sh",)),
@@ -201,6 +212,7 @@ def course_images(registry: Registry) -> ImageCatalogue:
             files=ALPINE_FILES,
             env={"REDIS_VERSION": "7.4.6"},
         ),
+        Image("apache/kafka", kafka_programs, command=("/etc/kafka/docker/run",), files=ALPINE_FILES),
         Image("hashicorp/http-echo", {"http-echo": _program("servers:http_echo")}, entrypoint=("/http-echo",)),
         Image(
             "quay.io/cilium/json-mock",

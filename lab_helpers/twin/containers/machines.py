@@ -24,6 +24,8 @@ PATH_DIRECTORIES = (
     "/bin",
     "/",
     "/app",
+    "/opt/kafka/bin",
+    "/etc/kafka/docker",
     "/opt/bin",
 )
 

@@ -30,6 +30,7 @@ _TYPES = {
 _POINTS = {0: "-> endpoint", 1: "-> proxy", 2: "-> host from", 3: "-> stack", 4: "-> overlay", 11: "-> network"}
 _STATES = {0: "unknown", 1: "new", 2: "established", 3: "reply", 4: "related", 5: "reopened"}
 _MATCHES = ("none", "L3-Only", "L3-L4", "L4-Only", "all", "L3-Proto", "Proto-Only")
+_TOPIC_DENIED = 29
 _SOCK = {1: "pre-xlate-fwd", 2: "post-xlate-fwd", 3: "pre-xlate-rev", 4: "post-xlate-rev"}
 
 
@@ -112,6 +113,11 @@ def _l7_verdict(flow: Any) -> str:
     return {flow_pb2.DROPPED: "Denied", flow_pb2.ERROR: "Error"}.get(flow.verdict, "Forwarded")
 
 
+def _kafka_code(flow: Any) -> int:
+    """The error code of the access log: a denied request's is the one that its client is told."""
+    return _TOPIC_DENIED if flow.verdict == flow_pb2.DROPPED else int(flow.l7.kafka.error_code)
+
+
 def _layer7(flow: Any) -> str:
     response = flow.l7.type == flow_pb2.RESPONSE
     arrow = {flow_pb2.INGRESS: "<-", flow_pb2.EGRESS: "->"}.get(flow.traffic_direction, "??")
@@ -124,6 +130,8 @@ def _layer7(flow: Any) -> str:
     )
     if record == "http":
         return f"{head} {flow.l7.http.method} {flow.l7.http.url} => {flow.l7.http.code}"
+    if record == "kafka":
+        return f"{head} {flow.l7.kafka.api_key} topic {flow.l7.kafka.topic} => {_kafka_code(flow)}"
     dns = flow.l7.dns
     asked = f"{head} DNS {dns.observation_source}: {dns.query} {','.join(dns.qtypes)}"
     if not response:
@@ -205,6 +213,15 @@ def _layer7_model(flow: Any) -> dict[str, Any]:
     if record == "http":
         http = flow.l7.http
         model["http"] = {"Code": http.code, "Method": http.method, "URL": http.url, "Protocol": http.protocol}
+    elif record == "kafka":
+        kafka = flow.l7.kafka
+        model["kafka"] = {
+            "ErrorCode": _kafka_code(flow),
+            "APIVersion": kafka.api_version,
+            "APIKey": kafka.api_key,
+            "CorrelationID": kafka.correlation_id,
+            "Topic": {"Topic": kafka.topic} if kafka.topic else {},
+        }
     elif record == "dns":
         dns = flow.l7.dns
         model["dns"] = {"Query": dns.query, "IPs": list(dns.ips), "TTL": dns.ttl, "QTypes": list(dns.qtypes)}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["agent_metrics"]
 
-_PROXIES: Final = {"http": "envoy", "dns": "fqdn"}
+_PROXIES: Final = {"http": "envoy", "kafka": "envoy", "dns": "fqdn"}
 _OUTCOMES: Final = ("received", "forwarded", "denied", "parse_errors")
 
 

@@ -46,6 +46,7 @@ from lab_helpers.views.verdicts import Outcome
 if TYPE_CHECKING:
     from lab_helpers.clusters import Cluster
     from lab_helpers.views.bets.widget import BetsWidget
+    from lab_helpers.views.explorer.widget import FlowExplorer
     from lab_helpers.views.map.widget import MapWidget
 
 __all__ = ["Lab"]
@@ -97,6 +98,13 @@ class Lab(View):
     def identities(self, *namespaces: str) -> IdentityTable:
         """Which pods share which security identity."""
         return identity_table(self.api, namespaces or shopping.NAMESPACES)
+
+    def explorer(self, command: str = "") -> FlowExplorer:
+        """Flows as they happen, filtered in the words of ``hubble observe``; ``command`` may be such a command."""
+        from lab_helpers.views.explorer.widget import FlowExplorer
+        from lab_helpers.views.live.following import follower_of
+
+        return FlowExplorer(follower_of(self.cluster), command)
 
     def map(self, *namespaces: str, window: float = 60.0) -> MapWidget:
         """Who speaks to whom, live: workloads, names outside, world and nodes, with verdicts, ports and rates over

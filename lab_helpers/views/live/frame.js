@@ -73,9 +73,10 @@ function clFrame({ model, el, label }) {
   const root = clNode("section", { class: "cl-view cl-live", "aria-label": label }, state, problem, body, spoken);
   el.append(root);
   for (const name of ["keydown", "keyup", "keypress", "copy", "paste", "cut", "contextmenu"]) {
-    root.addEventListener(name, (event) => event.stopPropagation());  // JupyterLab's own shortcuts stay out of it
+    root.addEventListener(name, (event) => event.stopPropagation());  // the notebook's own shortcuts stay out of it
   }
   root.setAttribute("data-jp-suppress-context-menu", "");
+  root.setAttribute("data-lm-suppress-shortcuts", "true");
 
   const frame = {
     root,

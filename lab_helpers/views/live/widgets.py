@@ -31,9 +31,9 @@ _ABSENT: Final = 180.0
 """Seconds without a beat after which nobody looks. Browsers let pages in the background run once a minute."""
 
 
-def module(name: str) -> str:
-    """The ES module of the widget in the folder ``name``: the shared frame, then its own."""
-    return asset("live/frame.js") + asset(f"{name}/widget.js")
+def module(name: str, *parts: str) -> str:
+    """The ES module of the widget in the folder ``name``: the shared frame, other ``parts`` if need be, then its own."""
+    return "".join(map(asset, ("live/frame.js", *parts, f"{name}/widget.js")))
 
 
 def stylesheet(name: str) -> str:

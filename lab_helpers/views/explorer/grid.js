@@ -1,0 +1,264 @@
+// A table of flows that draws only what is in sight. Rows live in typed columns, at most `capacity` of them, so neither
+// the page's memory nor the work of drawing grows with time.
+
+const CL_ROW = 24;
+const CL_ARROWS = ["→", "←", "↔"];
+const CL_ARROW_WORDS = ["to", "replies to", "and"];
+const CL_COLUMNS = ["time (UTC)", "from", "", "to", "verdict", "seen at", "details"];
+
+/** The newest `capacity` rows as columns. Row numbers count from the first ever added: base ≤ n < end. */
+class ClRows {
+  constructor(capacity) {
+    this.capacity = capacity;
+    this.times = new Float64Array(capacity);
+    this.numbers = new Float64Array(capacity);
+    this.columns = new Uint32Array(capacity * 8);
+    this.clear();
+  }
+
+  clear() {
+    this.base = 0;
+    this.end = 0;
+    this.strings = [];
+  }
+
+  get length() { return this.end - this.base; }
+
+  /** Adds what Python's packing made; `most` rows are kept. */
+  add(content, [times, numbers, columns], most) {
+    for (const [index, text] of content.strings.entries()) this.strings[content.base + index] = text;
+    const count = content.count;
+    for (let index = 0; index < count; index++) {
+      const slot = this.end % this.capacity;
+      this.times[slot] = times.getFloat64(index * 8, true);
+      this.numbers[slot] = numbers.getFloat64(index * 8, true);
+      for (let column = 0; column < 8; column++) {
+        this.columns[slot * 8 + column] = columns.getUint32((column * count + index) * 4, true);
+      }
+      this.end += 1;
+    }
+    this.base = Math.max(this.base, this.end - Math.min(most, this.capacity));
+  }
+
+  time(row) { return this.times[row % this.capacity]; }
+
+  number(row) { return this.numbers[row % this.capacity]; }
+
+  /** left, left_port, arrow, right, right_port, verdict, seen, details */
+  value(row, column) { return this.columns[(row % this.capacity) * 8 + column]; }
+
+  text(row, column) { return this.strings[this.value(row, column)] || ""; }
+
+  peer(row, column) {
+    const port = this.value(row, column + 1);
+    return port ? `${this.text(row, column)}:${port}` : this.text(row, column);
+  }
+
+  /** The first row later than a moment. */
+  after(moment) {
+    let low = this.base, high = this.end;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.time(middle) > moment) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+}
+
+/**
+ * The grid over `rows`. `marks` maps a verdict to its icon, word and colour; `open(row)` is called for Enter and click.
+ *   grid.limit     rows from here on are not shown (replay); Infinity shows all
+ *   grid.draw()    after rows or limit have changed (drawn with the next frame)
+ *   grid.reset()   after rows were cleared
+ */
+function clGrid({ rows, marks, open, label, listen }) {
+  const spacer = clNode("div", { role: "presentation", class: "cl-spacer" });
+  const viewport = clNode("div", { class: "cl-viewport", role: "rowgroup" }, spacer);
+  const empty = clNode("p", { class: "cl-empty" });
+  const head = clNode("div", { role: "rowgroup", class: "cl-head-group" }, clNode(
+    "div", { role: "row", class: "cl-row cl-head", "aria-rowindex": 1 },
+    ...CL_COLUMNS.map((name) => clNode(
+      "div", { role: "columnheader", "aria-label": name || "direction of the flow" }, name)),
+  ));
+  const table = clNode(
+    "div", { role: "grid", "aria-label": label, "aria-colcount": CL_COLUMNS.length, "aria-readonly": "true" },
+    head, viewport);
+  const root = clNode("div", { class: "cl-flows" }, table, empty);
+  const pool = [];
+  let active = -1, opened = -1, following = true, wanted = false, base = 0, height = 0;
+
+  const grid = { root, limit: Infinity, draw, reset, focus, get active() { return active; }, show, follow };
+
+  const end = () => Math.min(rows.end, Math.max(rows.base, grid.limit));
+
+  function reset() {
+    active = opened = -1;
+    following = true;
+    base = rows.base;
+    draw();
+  }
+
+  function follow() {
+    following = true;
+    active = -1;
+    draw();
+  }
+
+  function draw() {
+    if (wanted) return;
+    wanted = true;
+    requestAnimationFrame(() => {
+      wanted = false;
+      render();
+    });
+  }
+
+  function element(row) {
+    const size = Math.ceil((viewport.clientHeight || 360) / CL_ROW) + 6;
+    while (pool.length < size) {
+      const cells = CL_COLUMNS.map(() => clNode("div", { role: "gridcell" }));
+      const node = clNode("div", { role: "row", class: "cl-row", tabindex: -1 }, ...cells);
+      node.clCells = cells;
+      node.clRow = -1;
+      pool.push(node);
+      spacer.append(node);
+    }
+    return pool[row % pool.length];
+  }
+
+  function fill(node, row) {
+    const verdict = rows.text(row, 5);
+    const mark = marks(verdict);
+    const arrow = rows.value(row, 2);
+    const texts = [
+      clClock(rows.time(row)), rows.peer(row, 0), CL_ARROWS[arrow], rows.peer(row, 3), "", rows.text(row, 6),
+      rows.text(row, 7),
+    ];
+    for (const [index, text] of texts.entries()) {
+      const cell = node.clCells[index];
+      if (index === 4) {
+        if (cell.dataset.verdict !== verdict) {
+          cell.dataset.verdict = verdict;
+          cell.replaceChildren(clMark(mark));
+        }
+      } else if (cell.textContent !== text) cell.textContent = text;
+    }
+    node.clCells[2].setAttribute("aria-label", CL_ARROW_WORDS[arrow]);
+    node.clRow = row;
+  }
+
+  function render() {
+    const first = rows.base, last = end(), count = last - first;
+    if (active >= 0) active = Math.min(Math.max(active, first), last - 1);
+    if (spacer.clCount !== count) {
+      spacer.clCount = count;
+      spacer.style.height = `${count * CL_ROW}px`;
+      table.setAttribute("aria-rowcount", count + 1);
+    }
+    empty.hidden = count > 0;
+    table.hidden = count === 0;
+    height = viewport.clientHeight;
+    if (following) viewport.scrollTop = count * CL_ROW;
+    else if (first > base) viewport.scrollTop -= (first - base) * CL_ROW;
+    base = first;
+    const top = first + Math.max(0, Math.floor(viewport.scrollTop / CL_ROW) - 2);
+    element(0);
+    const bottom = Math.min(last, top + pool.length);
+    const focused = root.contains(document.activeElement) && pool.includes(document.activeElement);
+    const used = new Set();
+    let tabbable = false;
+    for (let row = top; row < bottom; row++) {
+      const node = element(row);
+      used.add(node);
+      if (node.clRow !== row || node.clEpoch !== rows.strings) {
+        fill(node, row);
+        node.clEpoch = rows.strings;
+      }
+      node.hidden = false;
+      node.style.transform = `translateY(${(row - first) * CL_ROW}px)`;
+      node.setAttribute("aria-rowindex", row - first + 2);
+      const current = row === active || (active < 0 && row === bottom - 1);
+      node.tabIndex = current ? 0 : -1;
+      tabbable ||= current;
+      node.setAttribute("aria-selected", row === opened);
+    }
+    for (const node of pool) {
+      if (!used.has(node)) {
+        node.hidden = true;
+        node.clRow = -1;
+      }
+    }
+    viewport.tabIndex = tabbable || count === 0 ? -1 : 0;
+    if (focused && active >= top && active < bottom) element(active).focus({ preventScroll: true });
+  }
+
+  function show(row, { focus: wantsFocus = true } = {}) {
+    const first = rows.base, last = end();
+    active = Math.min(Math.max(row, first), last - 1);
+    following = active === last - 1;
+    const y = (active - first) * CL_ROW;
+    if (y < viewport.scrollTop) viewport.scrollTop = y;
+    else if (y + CL_ROW > viewport.scrollTop + viewport.clientHeight) {
+      viewport.scrollTop = y + CL_ROW - viewport.clientHeight;
+    }
+    render();
+    if (wantsFocus) element(active).focus({ preventScroll: true });
+  }
+
+  function focus() {
+    if (rows.length) show(active < 0 ? end() - 1 : active);
+  }
+
+  function choose(row) {
+    opened = row;
+    active = row;
+    following = false;
+    render();
+    open(row);
+  }
+
+  listen(viewport, "scroll", () => {
+    const bottom = spacer.clCount * CL_ROW - viewport.clientHeight;
+    following = viewport.scrollTop >= bottom - CL_ROW / 2 && (active < 0 || active >= end() - 1);
+    draw();
+  });
+  listen(viewport, "click", (event) => {
+    const node = event.target.closest(".cl-row");
+    if (node && node.clRow >= 0) {
+      node.focus({ preventScroll: true });
+      choose(node.clRow);
+    }
+  });
+  listen(viewport, "keydown", (event) => {
+    const page = Math.max(1, Math.floor(viewport.clientHeight / CL_ROW) - 1);
+    const from = active < 0 ? end() - 1 : active;
+    const moves = {
+      ArrowUp: from - 1, ArrowDown: from + 1, PageUp: from - page, PageDown: from + page, Home: rows.base,
+      End: end() - 1,
+    };
+    if (event.ctrlKey || event.metaKey || event.altKey || !rows.length) return;
+    if (event.key in moves) {
+      event.preventDefault();
+      show(moves[event.key]);
+    } else if (event.key === "Enter" || event.key === " ") {
+      event.preventDefault();
+      choose(from);
+    }
+  });
+  const watcher = new ResizeObserver(() => draw());
+  watcher.observe(viewport);
+  grid.end = () => watcher.disconnect();
+  grid.close = () => {
+    opened = -1;
+    render();
+  };
+  grid.say = (text) => { empty.textContent = text; };
+  return grid;
+}
+
+/** 12:34:56.789 */
+function clClock(milliseconds) {
+  return Number.isFinite(milliseconds) ? new Date(milliseconds).toISOString().slice(11, 23) : "";
+}
+

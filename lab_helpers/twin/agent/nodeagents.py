@@ -153,6 +153,8 @@ class NodeAgent(EndpointKeeper):
 
     def _start_hubble(self) -> None:
         self.tables.observers.clear()
+        self.tables.agent_version = self.version
+        self.tables.version += 1
         self.hubble = self.flow_metrics = None
         if self.settings.hubble:
             from lab_helpers.hubble.serving.nodelogs import NodeLog

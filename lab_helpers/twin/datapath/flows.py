@@ -27,6 +27,7 @@ TRACE, DROP, VERDICT, SOCK, ACCESS_LOG = 4, 1, 5, 7, 129
 _SOURCE_FILES = {Direction.EGRESS: ("bpf_lxc.c", 1352), Direction.INGRESS: ("bpf_lxc.c", 2107)}
 _HOST_FILE = ("bpf_host.c", 571)
 _CACHE = 4096
+_EMITTER = "Hubble"
 
 
 class FlowMaker:
@@ -160,6 +161,7 @@ class FlowMaker:
         flow.destination.CopyFrom(self._endpoint(ip, self._tables.ipcache.lookup(ip).identity))
         self._service(flow.destination_service, ip, port, protocol)
         flow.Type = flow_pb2.SOCK
+        flow.emitter.name, flow.emitter.version = _EMITTER, self._tables.agent_version
         flow.event_type.type, flow.event_type.sub_type = SOCK, point
         flow.sock_xlate_point = point  # type: ignore[assignment]
         flow.socket_cookie = cookie
@@ -235,6 +237,7 @@ class FlowMaker:
             if local is None:
                 flow.source_names.extend(tables.names(target.id, packet.src))
         flow.Type = flow_pb2.L3_L4
+        flow.emitter.name, flow.emitter.version = _EMITTER, tables.agent_version
         flow.node_name = self.node_name
         flow.node_labels.extend(tables.labels)
         self._service(flow.source_service, packet.src, packet.sport, packet.protocol)

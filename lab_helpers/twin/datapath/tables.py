@@ -197,6 +197,8 @@ class NodeTables:
     forwards: dict[str, tuple[int, int]] = field(default_factory=dict)
     proxied: dict[ProxyKey, tuple[int, ...]] = field(default_factory=dict)
     """What proxies did with requests and responses: received, forwarded, denied, failed."""
+    agent_version: str = ""
+    """The version of the agent that watches this datapath, as flows name their emitter."""
     netfilter: Netfilter = field(default_factory=Netfilter)
     """The node's iptables: empty unless somebody like kube-proxy fills them."""
 

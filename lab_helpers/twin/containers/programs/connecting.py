@@ -299,9 +299,14 @@ class _Ping:
         if not self._quiet:
             size = int(self._numbers["s"]) + 8
             await self._process.out(
-                f"{size} bytes from {self._address}: icmp_seq={sequence} ttl=62 "
+                f"{size} bytes from {self._address}: icmp_seq={sequence} ttl={self._ttl()} "
                 f"time={_milliseconds(seconds * 1000)} ms\n"
             )
+
+    def _ttl(self) -> int:
+        """Hops left of 64: a pod's own address is no hop; Cilium's delivery to a pod, from near or a tunnel, is one."""
+        own = self._address == self._process.network.ip or self._address.startswith("127.")
+        return 64 if own else 63
 
     async def _statistics(self) -> None:
         received = len(self._times)

@@ -13,10 +13,9 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from lab_helpers.course.results import LabResult, summary
-from lab_helpers.views.display import Tones
-from lab_helpers.views.panels import Panel
+from lab_helpers.course.stamps import meta_tags, stamp_facts, stamp_panel
 
-__all__ = ["junit", "stamp_panel", "write_page", "write_reports"]
+__all__ = ["junit", "write_page", "write_reports"]
 
 _PREFERRED = (
     "text/html",
@@ -30,17 +29,8 @@ _PREFERRED = (
 )
 
 
-def stamp_panel(result: LabResult) -> Panel:
-    """What the page was executed on, and whether it passed."""
-    facts = ", ".join(f"{name} {value}" for name, value in result.facts.items())
-    kind = "with solutions" if result.solved else "as learners find it"
-    line = f"Executed {kind} on {facts or 'no cluster'}, {result.started}, in {result.seconds:.0f} s."
-    tone, word = (Tones.GOOD, "passed") if result.passed else (Tones.BAD, "failed")
-    return Panel(result.title, tone.value, word, (line,), tuple(map(str, result.failures)))
-
-
 def write_page(notebook: Path, page: Path, result: LabResult) -> None:
-    """Write an executed notebook as one HTML file with its stamp on top."""
+    """Write an executed notebook as one HTML file with its stamp on top, and in its head for machines."""
     import nbformat
     from nbconvert import HTMLExporter
     from traitlets.config import Config
@@ -60,7 +50,7 @@ def write_page(notebook: Path, page: Path, result: LabResult) -> None:
         config=config, mathjax_url="", require_js_url="", jquery_url="", mermaid_js_url="", embed_images=True
     )
     html, _ = exporter.from_notebook_node(document)
-    page.write_text(html, encoding="utf-8")
+    page.write_text(html.replace("<title>", meta_tags(result) + "<title>", 1), encoding="utf-8")
 
 
 def write_reports(folder: Path, results: Sequence[LabResult]) -> tuple[Path, Path]:
@@ -73,12 +63,15 @@ def write_reports(folder: Path, results: Sequence[LabResult]) -> tuple[Path, Pat
 
 
 def junit(results: Sequence[LabResult]) -> ET.Element:
-    """One suite per lab: a case per cell that ran, and one per failure that belongs to no cell."""
+    """One suite per lab: its stamp, a case per cell that ran, and one per failure that belongs to no cell."""
     root = ET.Element("testsuites", name="cilium-labs")
     for result in results:
         suite = ET.SubElement(
             root, "testsuite", name=result.lab, timestamp=result.started, time=f"{result.seconds:.3f}"
         )
+        properties = ET.SubElement(suite, "properties")
+        for name, value in stamp_facts(result).items():
+            ET.SubElement(properties, "property", name=name, value=_printable(value))
         loose = [failure for failure in result.failures if not failure.cell]
         by_source = {failure.source: failure for failure in result.failures if failure.cell}
         for cell in result.cells:
@@ -90,7 +83,7 @@ def junit(results: Sequence[LabResult]) -> ET.Element:
         for failure in (*by_source.values(), *loose):
             case = ET.SubElement(suite, "testcase", classname=result.lab, name=str(failure.what), time="0")
             _failed(case, failure.what, str(failure))
-        suite.set("tests", str(len(suite)))
+        suite.set("tests", str(len(suite.findall("testcase"))))
         suite.set("failures", str(len(result.failures)))
     root.set("tests", str(sum(int(suite.get("tests", "0")) for suite in root)))
     root.set("failures", str(sum(int(suite.get("failures", "0")) for suite in root)))

@@ -44,7 +44,7 @@ class CellTime:
 
 @dataclass(frozen=True, slots=True)
 class LabResult:
-    """One lab. ``facts`` are backend and versions; ``started`` is ISO 8601 UTC."""
+    """One lab. ``facts`` are backend, versions and the course's revision; ``started`` is ISO 8601 UTC."""
 
     lab: str
     title: str

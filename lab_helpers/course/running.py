@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,6 +28,7 @@ from lab_helpers.course.exporting import write_page, write_reports
 from lab_helpers.course.reading import read_lab
 from lab_helpers.course.records import Records
 from lab_helpers.course.results import CellTime, Failure, LabResult, first_line, judge
+from lab_helpers.course.stamps import revision
 
 if TYPE_CHECKING:
     from lab_helpers.clusters import Cluster
@@ -107,17 +108,18 @@ class Runner:
         output = self.settings.report / f"{folder.name}.ipynb"
         cells: list[CellTime] = []
         failures: list[Failure] = []
-        facts: Mapping[str, str] = {}
+        facts: dict[str, str] = {"revision": revision(folder)}
         cluster: Cluster | None = None
         try:
             cluster = self._cluster(scratch / "home")
-            failures = self._execute(folder, scratch, output, cluster, cells)
-            facts = {"backend": cluster.backend, **cluster.versions()}
+            facts["backend"] = cluster.backend
+            failures += self._execute(folder, scratch, output, cluster, cells)
             failures += self._judge(outline, scratch, output)
+            facts |= cluster.versions()
         except CourseError as error:
-            failures = [Failure("the lab could not be run", str(error))]
+            failures.append(Failure("the lab could not be run", str(error)))
         except Exception as error:  # noqa: BLE001 - one lab's trouble (its cluster, for example) is that lab's result
-            failures = [Failure("the lab could not be run", f"{type(error).__name__}: {error}")]
+            failures.append(Failure("the lab could not be run", f"{type(error).__name__}: {error}"))
         finally:
             if cluster is not None and not self.settings.here:
                 cluster.down()

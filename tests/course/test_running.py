@@ -123,7 +123,8 @@ def test_labs_are_run_and_reported(tmp_path: Path, clusters: list[FakeCluster]) 
     assert "first view" not in said
 
     page = (tmp_path / "reports" / "01-good.html").read_text(encoding="utf-8")
-    assert "Executed with solutions on backend twin, kubernetes v1.34.2, cilium 1.20.2" in page
+    assert "Executed with solutions on the twin, Cilium 1.20.2, Kubernetes v1.34.2." in page
+    assert '<meta name="cilium-labs:cilium" content="1.20.2">' in page.partition("</head>")[0]
     assert not re.search(r'(?:src|href)="https?://', page)
     assert "solved = True" not in page
     suites = ET.parse(tmp_path / "reports" / "junit.xml").getroot()

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from lab_helpers.views.bets.widget import BetsWidget
     from lab_helpers.views.explorer.widget import FlowExplorer
     from lab_helpers.views.map.widget import MapWidget
+    from lab_helpers.views.plots.widget import LivePlot
 
 __all__ = ["Lab"]
 
@@ -119,6 +120,15 @@ class Lab(View):
         """Measure who reaches whom in the shop, by real connections; with ``before``, marks what changed."""
         measured = reachability(self.api)
         return measured.since(before) if before is not None else measured
+
+    def plot(self, kind: str = "verdicts", command: str = "") -> LivePlot:
+        """A figure of live flows: "verdicts" over time, "drops" by reason, HTTP "latency"; ``command`` filters in the
+        words of ``hubble observe``.
+        """
+        from lab_helpers.views.live.following import follower_of
+        from lab_helpers.views.plots.widget import LivePlot
+
+        return LivePlot(follower_of(self.cluster), kind, command)
 
     def wait(self, seconds: float, reason: str = "") -> Panel:
         """Let ``seconds`` of the cluster's time pass: the twin's clock jumps, on a real cluster this waits and says how

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lab_helpers.views.display import View
-from lab_helpers.views.figures import BarChart
+from lab_helpers.views.plots.bars import BarChart
 from lab_helpers.views.tables import Marked, Table
 from lab_helpers.views.verdicts import flow_tone
 

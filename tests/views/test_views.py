@@ -12,7 +12,7 @@ from lab_helpers.views.attempts import Attempt, explaining
 from lab_helpers.views.cards import LabCard
 from lab_helpers.views.choices import Choice, ChoiceWidget
 from lab_helpers.views.display import STYLE, Tones, View
-from lab_helpers.views.figures import BarChart
+from lab_helpers.views.plots.bars import BarChart
 from lab_helpers.views.flows import FlowRow, FlowTable, Peer, row
 from lab_helpers.views.identities import IdentityRow, IdentityTable
 from lab_helpers.views.matrices import Matrix

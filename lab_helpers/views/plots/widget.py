@@ -1,0 +1,145 @@
+"""A plot of live flows that draws itself anew, at most once a second, beside the kernel's own work.
+
+::
+
+    plot = lab.plot("verdicts", "--namespace shop")
+    plot.kind = "latency"      # the page follows
+    plot.view()                # the plot of now, as a value
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from lab_helpers.views.display import View
+from lab_helpers.views.explorer.commands import everything, read_command
+from lab_helpers.views.live.following import Batch, Follower
+from lab_helpers.views.live.widgets import LiveWidget, module, stylesheet
+from lab_helpers.views.plots.counting import drops_by_reason, http_latency, verdicts_over_time
+from lab_helpers.views.plots.styles import Plot
+
+if TYPE_CHECKING:
+    from lab_helpers.hubble.protos.flow_pb2 import Flow
+
+__all__ = ["KINDS", "LivePlot"]
+
+_PACE: Final = 1.0
+"""Seconds between two drawings."""
+_SETTLING: Final = 5.0
+
+
+class Kind(NamedTuple):
+    """What can be plotted: the words of the choice, and how."""
+
+    words: str
+    make: Callable[[Iterable[Flow]], Plot]
+
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "verdicts": Kind("verdicts over time", verdicts_over_time),
+    "drops": Kind("drops by reason", drops_by_reason),
+    "latency": Kind("HTTP latency", http_latency),
+}
+
+
+class LivePlot(LiveWidget):
+    """See the module. ``command`` filters as ``hubble observe`` does."""
+
+    _esm = module("plots")
+    _css = stylesheet("plots")
+    _timer: threading.Timer | None = None
+
+    def __init__(
+        self, follower: Follower, kind: str = "verdicts", command: str = "", *, settling: float = _SETTLING
+    ) -> None:
+        self._kind = _known(kind)
+        self._command = read_command(command) if command else everything()
+        if self._command.fault is not None:
+            raise ValueError(self._command.fault.what)
+        self._passes = self._command.predicate()
+        self._paused: Plot | None = None
+        self._planning = threading.Lock()
+        self._drawn = float("-inf")
+        super().__init__(follower)
+        follower.settle(settling)
+
+    @property
+    def kind(self) -> str:
+        """What is plotted: one of ``KINDS``."""
+        return self._kind
+
+    @kind.setter
+    def kind(self, kind: str) -> None:
+        self._kind = _known(kind)
+        self._paused = None
+        self._plan()
+
+    def view(self) -> Plot:
+        """The plot of now."""
+        _, records = self.follower.ring.window(0)
+        return KINDS[self._kind].make(record.flow for record in records if self._passes(record))
+
+    def static(self) -> View:
+        """The plot, or why there is none."""
+        status = self.follower.status
+        return self.view() if status.live or self.follower.ring.end else status
+
+    def close(self) -> None:
+        """Stop drawing."""
+        if self._timer is not None:
+            self._timer.cancel()
+        super().close()
+
+    # --- the page ---------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> None:
+        """The choices, then the picture."""
+        self._plan()
+
+    def on_flows(self, batch: Batch) -> None:
+        """Something to draw, unless it is paused."""
+        del batch
+        if self._paused is None:
+            self._plan()
+
+    def on_kind(self, content: Mapping[str, Any]) -> None:
+        """The page chose another plot."""
+        self.kind = str(content.get("name", ""))
+
+    def on_pause(self, content: Mapping[str, Any]) -> None:
+        """The page holds the picture, or lets it go on."""
+        self._paused = self.view() if content.get("on") else None
+        self._plan()
+
+    def _plan(self) -> None:
+        """Draw soon, in a thread of its own, but only one drawing at a time."""
+        with self._planning:
+            if self._timer is None:
+                wait = max(0.0, self._drawn + _PACE - time.monotonic())
+                self._timer = threading.Timer(wait, self._draw)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _draw(self) -> None:
+        with self._planning:
+            self._timer = None
+            self._drawn = time.monotonic()
+        plot = self._paused or self.view()
+        self.tell(
+            "plot",
+            chosen=self._kind,
+            kinds=[[name, kind.words] for name, kind in KINDS.items()],
+            command=self._command.shell,
+            paused=self._paused is not None,
+            picture=plot.body(),
+            numbers=plot.text(),
+        )
+
+
+def _known(kind: str) -> str:
+    if kind not in KINDS:
+        raise ValueError(f'there is no plot "{kind}"; one of: {", ".join(KINDS)}')
+    return kind

@@ -33,6 +33,7 @@ __all__ = [
     "cluster_objects",
     "flow_record",
     "flows_of_text",
+    "get_document",
     "read_cluster",
     "read_flows",
 ]
@@ -56,8 +57,9 @@ _PATIENCE: Final = 15.0
 """Seconds for one list."""
 
 
-def _get(api: ApiClient, path: str) -> dict[str, Any] | None:
-    """A JSON document from the API server, None when it does not have it. Raises ClusterError.
+def get_document(api: ApiClient, path: str) -> dict[str, Any] | None:
+    """A JSON document from the API server, None when it does not have it. Raises ClusterError ("the cluster
+    refused" or "does not answer").
 
     By the connection pool of the official client: its own calls are one class per kind, and none for cilium.io.
     """
@@ -89,7 +91,7 @@ def cluster_objects(cluster: Cluster) -> Iterator[Object]:
     """Every object that matters to policies. Raises ClusterError when the cluster does not answer."""
     with cluster.api() as api:
         for path in _LISTS:
-            listed = _get(api, path)
+            listed = get_document(api, path)
             if listed is None:
                 continue
             kind = str(listed.get("kind", "")).removesuffix("List")
@@ -100,7 +102,7 @@ def cluster_objects(cluster: Cluster) -> Iterator[Object]:
 def cilium_version(cluster: Cluster) -> str:
     """Of the agents' image, such as ``1.20.2``; empty where Cilium is not installed."""
     with cluster.api() as api:
-        agents = _get(api, "/apis/apps/v1/namespaces/kube-system/daemonsets/cilium")
+        agents = get_document(api, "/apis/apps/v1/namespaces/kube-system/daemonsets/cilium")
     if agents is None:
         return ""
     image = str(agents["spec"]["template"]["spec"]["containers"][0]["image"])
@@ -111,9 +113,9 @@ def cluster_config(cluster: Cluster) -> PolicyConfig:
     """The agents' configuration, from ``cilium-config`` and the version of the image. Raises ClusterError on a
     value nobody takes.
     """
-    version = Version.V1_19 if cilium_version(cluster).startswith("1.19") else Version.V1_20
+    version = Version.of(cilium_version(cluster))
     with cluster.api() as api:
-        found = _get(api, "/api/v1/namespaces/kube-system/configmaps/cilium-config")
+        found = get_document(api, "/api/v1/namespaces/kube-system/configmaps/cilium-config")
     try:
         return PolicyConfig.from_config_map((found or {}).get("data") or {}, version=version)
     except ValueError as error:

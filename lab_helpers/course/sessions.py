@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from lab_helpers.clusters import Cluster
     from lab_helpers.views.bets.widget import BetsWidget
     from lab_helpers.views.explorer.widget import FlowExplorer
+    from lab_helpers.views.identities.widget import IdentityWidget
     from lab_helpers.views.map.widget import MapWidget
     from lab_helpers.views.plots.widget import LivePlot
 
@@ -106,6 +107,15 @@ class Lab(View):
         from lab_helpers.views.live.following import follower_of
 
         return FlowExplorer(follower_of(self.cluster), command)
+
+    def identity_browser(self, *namespaces: str) -> IdentityWidget:
+        """Identities, live: labels, pods, addresses, the rules about them, what a change of labels would do, and who
+        held which address. (Without namespaces: those of the shop.)
+        """
+        from lab_helpers.views.identities.following import endpoints_of
+        from lab_helpers.views.identities.widget import IdentityWidget
+
+        return IdentityWidget(endpoints_of(self.cluster), namespaces or shopping.NAMESPACES)
 
     def map(self, *namespaces: str, window: float = 60.0) -> MapWidget:
         """Who speaks to whom, live: workloads, names outside, world and nodes, with verdicts, ports and rates over

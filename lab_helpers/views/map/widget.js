@@ -292,20 +292,18 @@ export default {
       }
     }
 
+    let several = null;  // the namespaces the map began with, when they are several
+
     function choices() {
       const options = [["", "all"], ...map.namespaces.map((name) => [name, name])];
-      const shown = map.shown.join(",");
-      if (map.shown.length > 1) options.push([shown, map.shown.join(" and ")]);
+      if (map.shown.length > 1) several = map.shown;
+      if (several) options.push([several.join(","), several.join(" and ")]);
       const wanted = JSON.stringify(options);
       if (chooser.dataset.options !== wanted) {
-        if (chooser.dataset.options && map.shown.length < 2 && chooser.dataset.several) {
-          options.push(JSON.parse(chooser.dataset.several));
-        }
-        if (map.shown.length > 1) chooser.dataset.several = JSON.stringify([shown, map.shown.join(" and ")]);
         chooser.dataset.options = wanted;
         chooser.replaceChildren(...options.map(([value, word]) => clNode("option", { value }, word)));
       }
-      if (document.activeElement !== chooser) chooser.value = shown;
+      chooser.value = map.shown.join(",");
     }
 
     frame.on("map", (told) => {

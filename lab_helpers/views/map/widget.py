@@ -15,7 +15,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from lab_helpers.clusters import Cluster
 from lab_helpers.clusters.policy_inputs import read_cluster
@@ -33,6 +33,9 @@ from lab_helpers.views.map.tallies import Tally
 from lab_helpers.views.panels import Panel
 from lab_helpers.views.style import asset
 from lab_helpers.views.verdicts import flow_tone
+
+if TYPE_CHECKING:
+    from lab_helpers.views.explorer.widget import FlowExplorer
 
 __all__ = ["MapWidget"]
 
@@ -72,6 +75,7 @@ class MapWidget(LiveWidget):
         self._opened = ""
         self._details: EdgeDetails | None = None
         self._read = read
+        self._explorer: FlowExplorer | None = None
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -147,10 +151,23 @@ class MapWidget(LiveWidget):
         with self._work:
             self._opened, self._details = "", None
 
+    def on_explore(self, content: Mapping[str, Any]) -> None:
+        """The flows of an edge in the flow explorer, inside this widget."""
+        from lab_helpers.views.explorer.widget import FlowExplorer
+
+        command = str(content["command"])
+        if self._explorer is None:
+            self._explorer = FlowExplorer(self.follower, command, settling=0.0)
+        else:
+            self._explorer.command = command
+        self.tell("explorer", model=self._explorer.model_id)
+
     def close(self) -> None:
         """End the thread, too."""
         self._closed = True
         self._wake.set()
+        if self._explorer is not None:
+            self._explorer.close()
         super().close()
 
     # --- the thread -------------------------------------------------------------------------------------------------

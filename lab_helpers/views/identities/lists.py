@@ -1,4 +1,4 @@
-"""Security identities and the pods that share them."""
+"""Security identities and the pods that share them, as a short list."""
 
 from __future__ import annotations
 

@@ -1,0 +1,266 @@
+"""The identity browser as a widget, and as the value of a cell.
+
+::
+
+    ids = lab.identity_browser()
+    ids.find("shop/frontend")                 # everything about one identity
+    ids.what_if("shop/frontend", "app=web")   # before it is done
+    ids.history()                             # who held which address
+
+It needs no Hubble. Endpoints are watched; objects and policies are read again when an endpoint changed, and every ten
+seconds while somebody looks, in a thread of the widget's own.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from lab_helpers.clusters import Cluster
+from lab_helpers.views.display import Tones, View
+from lab_helpers.views.identities.browsing import IdentityPage, entry_lines, marks_of
+from lab_helpers.views.identities.catalogues import Catalogue, Entry, catalogue
+from lab_helpers.views.identities.consequences import Consequence, consequence
+from lab_helpers.views.identities.edits import EditError, read_edit
+from lab_helpers.views.identities.following import EndpointFollower
+from lab_helpers.views.identities.histories import Line
+from lab_helpers.views.identities.reading import read_snapshot
+from lab_helpers.views.identities.snapshots import Snapshot
+from lab_helpers.views.live.following import Batch
+from lab_helpers.views.live.widgets import LiveWidget, module, stylesheet
+from lab_helpers.views.panels import Panel
+from lab_helpers.views.style import asset
+
+__all__ = ["IdentityWidget"]
+
+_SETTLING: Final = 5.0
+_ROUND: Final = 10.0
+"""Seconds after which objects are read again although no endpoint changed."""
+_PAUSE: Final = 0.5
+
+
+class IdentityWidget(LiveWidget):
+    """See the module. ``namespaces``: only identities of pods there (none: all)."""
+
+    _esm = module("identities")
+    _css = stylesheet("identities") + asset("identities/timeline.css")
+
+    def __init__(
+        self,
+        follower: EndpointFollower,
+        namespaces: tuple[str, ...] = (),
+        *,
+        settling: float = _SETTLING,
+        read: Callable[[Cluster], Snapshot] = read_snapshot,
+    ) -> None:
+        self._endpoints = follower
+        self._namespaces = namespaces
+        self._read = read
+        self._work = threading.RLock()
+        self._snapshot: Snapshot | None = None
+        self._catalogue = Catalogue()
+        self._problem = ""
+        self._sent: dict[str, Any] = {}
+        self._jobs: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+        self._wake = threading.Event()
+        self._stale = True
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        super().__init__(follower)
+        follower.settle(settling)
+
+    # --- for cells --------------------------------------------------------------------------------------------------
+
+    def find(self, name: str | int) -> View:
+        """Everything about an identity: by number, pod ("shop/frontend-…"), workload or address."""
+        self._refresh()
+        text = str(name)
+        entry = self._catalogue.find(text) or self._carried_by(text)
+        if entry is None:
+            known = ", ".join(str(entry.numeric) for entry in self._page().entries)
+            return Panel(f'No identity belongs to "{text}"', Tones.NOTE.value, "none", (f"There are: {known}",))
+        title, *lines = entry_lines(entry)
+        return Panel(title, Tones.PLAIN.value, "", (), tuple(line.strip() for line in lines))
+
+    def what_if(self, target: str, change: str) -> View:
+        """What a change of labels would do: ``what_if("shop/frontend", "app=web tier-")``. Nothing is done."""
+        self._refresh()
+        try:
+            return self._consequence(target, change)
+        except EditError as error:
+            return Panel(str(error), Tones.NOTE.value, "not a change")
+
+    def history(self) -> IdentityPage:
+        """The page of now; its timeline shows who held which address."""
+        return self.static()
+
+    def static(self) -> IdentityPage:
+        """Text and HTML of now."""
+        self._refresh()
+        return self._page()
+
+    # --- the page ---------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> None:
+        """All of it, by the widget's thread."""
+        self._sent = {}
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._work_on, name="cilium-labs-identities", daemon=True)
+            self._thread.start()
+        self._wake.set()
+
+    def on_flows(self, batch: Batch) -> None:  # noqa: ARG002 - the history has it
+        """An endpoint changed."""
+        self._stale = True
+        self._wake.set()
+
+    def on_refresh(self, _content: Mapping[str, Any]) -> None:
+        """Read again now."""
+        self._stale = True
+        self._wake.set()
+
+    def on_show(self, content: Mapping[str, Any]) -> None:
+        """Only these namespaces."""
+        self._namespaces = tuple(map(str, content["namespaces"]))
+        self._sent = {}
+        self._wake.set()
+
+    def on_preview(self, content: Mapping[str, Any]) -> None:
+        """What would this change do?"""
+        self._jobs.put((str(content["target"]), str(content["change"])))
+        self._wake.set()
+
+    def close(self) -> None:
+        """End the thread, too."""
+        self._closed = True
+        self._wake.set()
+        super().close()
+
+    # --- inside -----------------------------------------------------------------------------------------------------
+
+    def _work_on(self) -> None:
+        due = 0.0
+        while self.watched and not self._closed:
+            self._wake.wait(2.0)
+            self._wake.clear()
+            if self._stale or time.monotonic() > due:
+                self._stale = False
+                self._refresh()
+                due = time.monotonic() + _ROUND
+            try:
+                self._publish()
+                while not self._jobs.empty():
+                    self._preview(*self._jobs.get())
+            except Exception as error:  # noqa: BLE001 - shown in the widget, where else it would be lost
+                self.tell("problem", what=f"{type(error).__name__}: {error}")
+            time.sleep(_PAUSE)
+
+    def _refresh(self) -> None:
+        """Read the cluster; what it says instead is kept for the page."""
+        try:
+            found = self._read(self.follower.find())
+            made = catalogue(found)
+        except Exception as error:  # noqa: BLE001 - whatever keeps the cluster from answering; what is known stays
+            self._problem = (str(error).splitlines() or [type(error).__name__])[0]
+            return
+        with self._work:
+            self._snapshot, self._catalogue, self._problem = found, made, ""
+
+    def _page(self) -> IdentityPage:
+        status = self.follower.status
+        note = "" if status.live and not self._problem else status.text() if not status.live else self._problem
+        with self._work:
+            return IdentityPage(self._catalogue, self._endpoints.history, time.time(), note, self._namespaces)
+
+    def _carried_by(self, workload: str) -> Entry | None:
+        if self._snapshot is None:
+            return None
+        for member in self._snapshot.inventory().members:
+            if f"{member.namespace}/{member.workload}" == workload:
+                return self._catalogue.find(str(member.endpoint.identity.numeric))
+        return None
+
+    def _consequence(self, target: str, change: str) -> Consequence:
+        with self._work:
+            found = self._snapshot
+        if found is None:
+            raise EditError(f"the cluster could not be read: {self._problem or self.follower.status.text()}")
+        return consequence(found, read_edit(target, change))
+
+    def _preview(self, target: str, change: str) -> None:
+        try:
+            found = self._consequence(target, change)
+        except EditError as error:
+            self.tell("consequence", error=str(error))
+            return
+        table = found.table()
+        self.tell(
+            "consequence",
+            command=found.command,
+            lines=list(found.lines()),
+            rules=list(found.rules()),
+            warnings=list(found.warnings),
+            header=table.header,
+            rows=[list(map(str, row)) for row in table.rows],
+        )
+
+    def _publish(self) -> None:
+        page = self._page()
+        told = {
+            "entries": [_entry(entry) for entry in page.entries],
+            "notes": [*page.catalogue.notes, *([self._problem] if self._problem else [])],
+            "namespaces": self._known_namespaces(),
+            "shown": list(self._namespaces),
+        }
+        if told != self._sent.get("catalogue"):
+            self._sent["catalogue"] = told
+            self.tell("catalogue", (), **told)
+        now = time.time()
+        lines = [_line(line) for line in page.history.lines(now, *self._namespaces)]
+        self.tell("history", lines=lines)
+
+    def _known_namespaces(self) -> list[str]:
+        pods = (seat.pod for entry in self._catalogue.entries for seat in entry.seats)
+        return sorted({pod.partition("/")[0] for pod in pods} | set(self._namespaces))
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    return {
+        "key": entry.key,
+        "numeric": entry.numeric,
+        "kind": entry.kind.value,
+        "name": entry.name,
+        "labels": list(entry.labels),
+        "nodes": list(entry.nodes),
+        "seats": [[seat.pod, ", ".join(seat.addresses), seat.node] for seat in entry.seats],
+        "uses": [
+            [use.policy, use.path, _role(use.subject, str(use.direction), str(use.action)), use.selector, use.says]
+            for use in entry.uses
+        ],
+    }
+
+
+def _role(subject: bool, direction: str, action: str) -> str:
+    if subject:
+        return f"holds for it ({direction})"
+    return f"{action}s it as {'source' if direction == 'ingress' else 'destination'}"
+
+
+def _line(line: Line) -> dict[str, Any]:
+    return {
+        "address": line.address,
+        "mark": marks_of(line),
+        "spans": [
+            {
+                "text": f"{span.tenure.numeric} {span.tenure.pod}",
+                "said": span.tenure.sentence(),
+                "left": span.left,
+                "width": span.width,
+                "ended": span.tenure.end is not None,
+            }
+            for span in line.spans
+        ],
+    }

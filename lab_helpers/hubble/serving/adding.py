@@ -43,10 +43,14 @@ def add_relay(
     clock: Clock,
     version: str = "",
     serving: Callable[[], bool] = _ready,
-) -> None:
-    """Serve all nodes as the relay does: Observer, Health, reflection. `name` is the relay pod's."""
+) -> RelayObserver:
+    """Serve all nodes as the relay does: Observer, Health, reflection. `name` is the relay pod's.
+
+    Returns the Observer service, to `leave` before the server stops.
+    """
     observer = RelayObserver(nodes, name=name, clock=clock, version=version)
     _observer_stubs.add_ObserverServicer_to_server(observer, server)
     services = ("observer.Observer",)
     server.add_generic_rpc_handlers((health_handler(serving), *reflection_handler(services)))
     server.add_generic_rpc_handlers((refusing_handler(*services),))
+    return observer

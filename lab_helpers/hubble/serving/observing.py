@@ -1,5 +1,6 @@
 """The Observer service: of one node (agent) and of all nodes (relay)."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
@@ -140,9 +141,33 @@ class RelayObserver(observer_pb2_grpc.ObserverServicer):
         self._name = name
         self._clock = clock
         self._version = version
+        self._calls: set[asyncio.Task[Any]] = set()
+        self._left = False
+
+    async def leave(self) -> None:
+        """End the streams as a relay's exit does: their clients find the connection closed."""
+        self._left = True
+        calls = list(self._calls)
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
 
     async def GetFlows(self, request: Any, context: Context) -> AsyncIterator[Any]:  # noqa: N802 - named by the schema
         """First which nodes answer and which do not, then their flows merged in time."""
+        call = asyncio.current_task()
+        assert call is not None
+        self._calls.add(call)
+        try:
+            async for response in self._flows(request, context):
+                yield response
+        except asyncio.CancelledError:
+            if not self._left:
+                raise
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "error reading from server: EOF")
+        finally:
+            self._calls.discard(call)
+
+    async def _flows(self, request: Any, context: Context) -> AsyncIterator[Any]:
         selection, matches, masked = await _checked(request, context)
         nodes = list(self._nodes())
         for state, available in ((relay_pb2.NODE_CONNECTED, True), (relay_pb2.NODE_UNAVAILABLE, False)):

@@ -34,6 +34,7 @@ class Relay:
         self._path = path if path is not None and sys.platform != "win32" else None
         self._port = 0
         self._server: Any = None
+        self._observer: Any = None
         self._members: list[str] = []
         self._changing = asyncio.Lock()
         self._logs: dict[str, NodeLog] = {}
@@ -122,7 +123,7 @@ class Relay:
         if self._path is not None:
             self._path.unlink(missing_ok=True)
         server = grpc.aio.server(options=SERVER_OPTIONS)
-        add_relay(server, self._nodes, name=name, clock=self._now, version=self._version())
+        self._observer = add_relay(server, self._nodes, name=name, clock=self._now, version=self._version())
         server.add_insecure_port(self.target)
         await server.start()
         if self._path is not None:
@@ -133,6 +134,7 @@ class Relay:
         if self._server is None:
             return
         server, self._server = self._server, None
+        await self._observer.leave()
         await server.stop(0)
         if self._path is not None:
             self._path.unlink(missing_ok=True)

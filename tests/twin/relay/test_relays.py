@@ -94,3 +94,40 @@ async def test_a_node_without_agent_is_unavailable(tmp_path: Path) -> None:
         status = await stub.ServerStatus(observer_pb2.ServerStatusRequest())
     assert list(status.unavailable_nodes) == [CONTROL]
     await leave()
+
+
+async def test_a_follower_of_a_relay_that_goes_reads_the_end_of_the_connection(tmp_path: Path) -> None:
+    cluster = await Cluster().start()
+    relay = Relay(cluster.agents, cluster.clock, tmp_path / "r.sock")
+    await relay.start()
+    leave = await relay.join("hubble-relay-1")
+    async with grpc.aio.insecure_channel(relay.target) as channel:
+        call = observer_pb2_grpc.ObserverStub(channel).GetFlows(observer_pb2.GetFlowsRequest(follow=True))
+        assert (await call.read()).node_status.state_change
+        await leave()
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await call.read()
+    assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert raised.value.details() == "error reading from server: EOF"
+
+
+async def test_each_agent_has_its_own_flows_and_the_relay_has_all(tmp_path: Path) -> None:
+    cluster = await Cluster().start()
+    client, server = cluster.pod("client", N1), cluster.pod("server", N2)
+    server.listen(80, echo)
+    await cluster.settle()
+    relay = Relay(cluster.agents, cluster.clock, tmp_path / "r.sock")
+    await relay.start()
+    leave = await relay.join("hubble-relay-1")
+    await request(client, server.ip, 80)
+    async with grpc.aio.insecure_channel(relay.target) as channel:
+        merged = [item.flow for item in await flows(channel)]
+    await leave()
+    for node in (N1, N2):
+        log = cluster.agents.nodes[node].hubble
+        assert log is not None
+        own = [entry.event.flow for entry in log.flows.window(0)]
+        assert {flow.node_name for flow in own} == {node}
+        seen = [flow.uuid for flow in merged if flow.node_name == node]
+        assert seen
+        assert seen == [flow.uuid for flow in own][: len(seen)]

@@ -30,6 +30,9 @@ CHART_VALUES: Final = (
 )
 """What labs after the installation expect; the API server's address comes from the cluster."""
 
+_NAME_OPTIONS: Final = {"tofqdns-min-ttl": "0", "tofqdns-endpoint-max-ip-per-hostname": "1000"}
+"""Options that a lab changes in the ConfigMap itself, past the chart, and what stands there (or nothing) at a start."""
+
 _CLEANED: Final = (
     "CiliumNetworkPolicy",
     "NetworkPolicy",
@@ -127,6 +130,8 @@ class Stager:
             words += ["--set", f"{name}={value}"]
         self._helm(*words)
         if not first:
+            left = {"data": dict.fromkeys(_NAME_OPTIONS)}
+            self._api.patch("ConfigMap", "cilium-config", "kube-system", left)
             self._helm_values_take_effect()
 
     def _helm_values_take_effect(self) -> None:
@@ -145,6 +150,7 @@ class Stager:
             data.get("kube-proxy-replacement") == "true"
             and data.get("policy-audit-mode", "false") == "false"
             and data.get("enable-policy", "default") == "default"
+            and all(data.get(name, usual) == usual for name, usual in _NAME_OPTIONS.items())
             and agents is not None
             and not _unavailable("DaemonSet", agents)
         )

@@ -8,15 +8,15 @@ import click
 
 from lab_helpers.clusters import Cluster, NotRunning, Unsupported, default_home
 from lab_helpers.clusters import up as bring_up
-from lab_helpers.clusters.twins import DEFAULT_CILIUM_VERSION, describe, stop, wipe
+from lab_helpers.clusters.twins import DEFAULT_CILIUM_VERSION, describe, playable, stop, wipe
 
 __all__ = ["down", "reset", "up"]
 
 _VERSION = click.option(
     "--cilium-version",
-    default=DEFAULT_CILIUM_VERSION,
-    show_default=True,
-    help="Cilium the twin plays (1.19.x or 1.20.x).",
+    default="",
+    help="Cilium that is installed when none is named: 1.19.x or 1.20.x "
+    f"(default: as before, at first {DEFAULT_CILIUM_VERSION}).",
 )
 _PORT = click.option(
     "--port",
@@ -54,8 +54,11 @@ def up(backend: str, context: str, port: int, cilium_version: str) -> None:
         raise Unsupported(what, try_="kind create cluster, then: cilium-labs up --backend existing --context kind-kind")
     started = time.monotonic()
     home = default_home()
+    known = (home.twin / "state.db").exists()
     cluster = bring_up(home, backend, port=port, context=context, cilium_version=cilium_version)
     _announce(cluster, time.monotonic() - started)
+    if backend == "twin" and cilium_version and known:
+        _tell_installed(cluster)
 
 
 @click.command()
@@ -105,9 +108,23 @@ def reset(yes: bool, port: int, cilium_version: str) -> None:
     if not yes and describe(home) is not None:
         click.confirm("Everything in the embedded cluster will be forgotten. Go on?", abort=True)
     started = time.monotonic()
+    version = playable(cilium_version) if cilium_version else str((describe(home) or {}).get("cilium_version", ""))
     stop(home)
     wipe(home)
-    _announce(bring_up(home, "twin", port=port, cilium_version=cilium_version), time.monotonic() - started)
+    _announce(bring_up(home, "twin", port=port, cilium_version=version), time.monotonic() - started)
+
+
+def _tell_installed(cluster: Cluster) -> None:
+    """The version is a default for tools; what is installed stays until somebody upgrades it."""
+    from lab_helpers.clusters.policy_inputs import cilium_version
+
+    installed, wanted = cilium_version(cluster), cluster.facts["cilium_version"]
+    if installed and installed != wanted:
+        click.echo(
+            f"note:       Cilium {installed} is installed in this cluster and stays. To change it: helm upgrade cilium "
+            f"cilium/cilium -n kube-system --version {wanted} …, or cilium-labs reset for a fresh cluster",
+            err=True,
+        )
 
 
 def _announce(cluster: Cluster, seconds: float) -> None:

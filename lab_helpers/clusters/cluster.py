@@ -48,6 +48,8 @@ class Cluster:
             # shell cells fork the kernel while gRPC's threads run in it
             "GRPC_ENABLE_FORK_SUPPORT": "false",
         }
+        if self.facts.get("cilium_version"):
+            variables["CILIUM_LABS_CILIUM_VERSION"] = str(self.facts["cilium_version"])
         if self.bin_dir is not None:
             folders = [
                 str(self.bin_dir),

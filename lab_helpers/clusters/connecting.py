@@ -31,7 +31,7 @@ def connect(home: Home | None = None) -> Cluster:
     return adopt(home, context=str(chosen.get("context", "")), kubeconfig=str(chosen.get("kubeconfig", "")))
 
 
-def start_twin(home: Path | Home, *, port: int = 0, cilium_version: str = twins.DEFAULT_CILIUM_VERSION) -> Cluster:
+def start_twin(home: Path | Home, *, port: int = 0, cilium_version: str = "") -> Cluster:
     """Start a twin whose files are under ``home``, choose it there, and connect."""
     place = (home if isinstance(home, Home) else Home(Path(home))).prepare()
     write_tools(place)
@@ -44,9 +44,7 @@ def start_twin(home: Path | Home, *, port: int = 0, cilium_version: str = twins.
     return _twin(place)
 
 
-def up(
-    home: Home, backend: str, *, port: int = 0, context: str = "", cilium_version: str = twins.DEFAULT_CILIUM_VERSION
-) -> Cluster:
+def up(home: Home, backend: str, *, port: int = 0, context: str = "", cilium_version: str = "") -> Cluster:
     """Bring up the chosen backend. Raises ClusterError."""
     if backend == "twin":
         return start_twin(home, port=port, cilium_version=cilium_version)

@@ -17,13 +17,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lab_helpers.clusters.errors import AlreadyRunning, StartFailed
+from lab_helpers.clusters.errors import AlreadyRunning, StartFailed, Unsupported
 from lab_helpers.clusters.homes import Home, read_json
 from lab_helpers.twin.locking import held
 
-__all__ = ["DEFAULT_CILIUM_VERSION", "describe", "start", "stop", "wipe"]
+__all__ = ["DEFAULT_CILIUM_VERSION", "describe", "playable", "start", "stop", "wipe"]
 
 DEFAULT_CILIUM_VERSION = "1.20.2"
+OLDEST = (1, 19)
+"""The oldest minor release whose behaviour the twin plays; helm knows older charts."""
 _LOG_LINES = 12
 
 
@@ -33,10 +35,11 @@ def describe(home: Home) -> Mapping[str, Any] | None:
     return facts if facts and held(home.twin) else None
 
 
-def start(
-    home: Home, *, port: int = 0, cilium_version: str = DEFAULT_CILIUM_VERSION, timeout: float = 30.0
-) -> Mapping[str, Any]:
-    """Start the twin and wait until its API answers. Raises AlreadyRunning, StartFailed."""
+def start(home: Home, *, port: int = 0, cilium_version: str = "", timeout: float = 30.0) -> Mapping[str, Any]:
+    """Start the twin and wait until its API answers. ``cilium_version`` is what tools install when none is named
+    ("": as before). Raises AlreadyRunning, StartFailed, Unsupported.
+    """
+    chosen = playable(cilium_version) if cilium_version else ""
     home.prepare()
     running = describe(home)
     if running:
@@ -55,7 +58,7 @@ def start(
         "--port",
         str(port),
         "--cilium-version",
-        cilium_version,
+        chosen,
     ]
     try:
         with log.open("wb") as stream:
@@ -72,6 +75,17 @@ def start(
         if process.poll() is None:
             process.terminate()
         raise
+
+
+def playable(text: str) -> str:
+    """The Cilium meant by ``1.19.8``, ``v1.19.8`` or ``1.19``. Raises Unsupported for one the twin does not play."""
+    from lab_helpers.tools.charts.cilium import VERSIONS, resolve_version
+
+    found = resolve_version(text)
+    if found is None or found.series < OLDEST:
+        known = ", ".join(version.text for version in VERSIONS if version.series >= OLDEST)
+        raise Unsupported(f'the twin does not play Cilium "{text}"', try_=f"--cilium-version with one of {known}")
+    return found.text
 
 
 def stop(home: Home, *, timeout: float = 10.0) -> bool:

@@ -20,6 +20,17 @@ class Version(StrEnum):
     V1_19 = "1.19"
     V1_20 = "1.20"
 
+    @classmethod
+    def of(cls, text: str) -> Version:
+        """The release whose behaviour ``1.19.8`` or ``v1.20.2`` has: older ones count as the oldest known here, newer
+        ones, and what is no version, as the newest.
+        """
+        numbers = [int(part) for part in text.removeprefix("v").split(".")[:2] if part.isdigit()]
+        known = [(version, [int(part) for part in version.value.split(".")]) for version in cls]
+        if len(numbers) < 2:
+            return known[-1][0]
+        return next((version for version, minor in reversed(known) if numbers >= minor), known[0][0])
+
 
 class EnforcementMode(StrEnum):
     """``enable-policy``."""

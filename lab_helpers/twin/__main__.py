@@ -30,7 +30,9 @@ def main() -> int:
     parser.add_argument(
         "--port", type=int, default=0, help="port of the API server on 127.0.0.1 (default: as before, or a free one)"
     )
-    parser.add_argument("--cilium-version", default="1.20.2", help="the Cilium this cluster is meant for")
+    parser.add_argument(
+        "--cilium-version", default="", help="the Cilium this cluster is meant for (default: as before)"
+    )
     arguments = parser.parse_args()
     logging.basicConfig(
         level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr

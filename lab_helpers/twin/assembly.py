@@ -44,18 +44,18 @@ __all__ = ["Twin"]
 
 _LONGEST_SOCKET_PATH = 100
 _PORT_FACT = "api/port"
+_VERSION_FACT = "cilium/version"
+_DEFAULT_VERSION = "1.20.2"
 
 
 class Twin:
     """One embedded cluster. ``home`` holds its files; the same home brings the same cluster back."""
 
-    def __init__(
-        self, home: Path, *, port: int = 0, cilium_version: str = "1.20.2", clock: Clock | None = None
-    ) -> None:
+    def __init__(self, home: Path, *, port: int = 0, cilium_version: str = "", clock: Clock | None = None) -> None:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.home = home
-        self.cilium_version = cilium_version
         self.storage = Storage(home / "state.db")
+        self.cilium_version = self._kept_version(cilium_version)
         self.clock = clock or Clock(offset=kept_offset(self.storage))
         self.registry = Registry(self.storage, Kinds(), self.clock)
         install_admissions(self.registry)
@@ -127,6 +127,14 @@ class Twin:
         if server.port != before:
             self.storage.set_fact(_PORT_FACT, str(server.port))
         return server
+
+    def _kept_version(self, wanted: str) -> str:
+        """The Cilium that tools install here when none is named: as wanted, else as before."""
+        before = self.storage.fact(_VERSION_FACT)
+        version = wanted or before or _DEFAULT_VERSION
+        if version != before:
+            self.storage.set_fact(_VERSION_FACT, version)
+        return version
 
     def _own_token(self) -> str:
         path = self.home / "token"

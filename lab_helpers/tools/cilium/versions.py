@@ -8,12 +8,10 @@ CLI_VERSION = "v0.19.7"
 
 
 def default_version() -> str:
-    """The Cilium that is installed when none is asked for: CILIUM_LABS_CILIUM_VERSION, or the newest bundled chart."""
-    import os
+    """The Cilium that is installed when none is asked for."""
+    from lab_helpers.tools.charts.cilium import offered_version
 
-    from lab_helpers.tools.charts.cilium import DEFAULT
-
-    return os.environ.get("CILIUM_LABS_CILIUM_VERSION") or DEFAULT.text
+    return offered_version().text
 
 
 def build() -> list[Command]:
@@ -46,11 +44,13 @@ def running_version(session: Session) -> str:
 
 
 def _version(call: Invocation) -> int:
+    from lab_helpers.tools.charts.cilium import DEFAULT
+
     session = Session(call)
     version = default_version()
     session.say(f"cilium-cli: {CLI_VERSION} (bundled with cilium-labs)")
     session.say(f"cilium image (default): v{version}")
-    session.say(f"cilium image (stable): v{version}")
+    session.say(f"cilium image (stable): v{DEFAULT.text}")
     if session.flags["client"]:
         return 0
     try:

@@ -64,9 +64,7 @@ class NodeAgent(EndpointKeeper):
 
     def configure(self, data: Mapping[str, str], version: str) -> None:
         """Read ``cilium-config``. Raises ConfigError; nothing is changed then."""
-        minor = ".".join(version.removeprefix("v").split(".")[:2])
-        known = Version(minor) if minor in set(Version) else Version.V1_20
-        settings = Settings.from_config_map(data, version=known)
+        settings = Settings.from_config_map(data, version=Version.of(version))
         self._next_metrics = _flow_metrics(data) if settings.hubble else None
         self.filter = LabelFilter(settings.labels)
         self.settings = settings

@@ -31,6 +31,8 @@ ENDPOINT_GC: Final = 300.0
 RENEWAL: Final = 2.0
 """Seconds between two renewals of the leader's lease (``leader-election-retry-period``)."""
 _LEASE: Final = "cilium-operator-resource-lock"
+_CRDS: Final = "customresourcedefinitions.apiextensions.k8s.io"
+_SCHEMA_LABEL: Final = "io.cilium.k8s.crd.schema.version"
 
 
 def read_config(agents: Agents) -> dict[str, str]:
@@ -60,9 +62,7 @@ class Operator:
 
     async def lead(self, journal: AgentLog, holder: str, version: str) -> None:
         """Wait for the lead, then work. Raises ConfigError or LookupError when the configuration is unusable."""
-        minor = ".".join(version.removeprefix("v").split(".")[:2])
-        known = Version(minor) if minor in set(Version) else Version.V1_20
-        settings = Settings.from_config_map(read_config(self._agents), version=known)
+        settings = Settings.from_config_map(read_config(self._agents), version=Version.of(version))
         journal.info(f"attempting to acquire leader lease kube-system/{_LEASE}...")
         async with self._lock:
             self._log, self._settings = journal, settings
@@ -134,10 +134,19 @@ class Operator:
 
         for crd in cilium_crds(version):
             name = crd["metadata"]["name"]
-            if self._registry.find("customresourcedefinitions.apiextensions.k8s.io", name) is None:
+            present = self._registry.find(_CRDS, name)
+            if present is None:
                 self._log.info("Creating CRD (CustomResourceDefinition)...", name=name)
-                self._registry.create("customresourcedefinitions.apiextensions.k8s.io", crd)
-                self._log.info("CRD (CustomResourceDefinition) is installed and up-to-date", name=name)
+                self._registry.create(_CRDS, crd)
+            elif _schema_version(present) < _schema_version(crd):
+                self._log.info("Updating CRD (CustomResourceDefinition)...", name=name)
+                draft = self._registry.draft(_CRDS, name)
+                draft["metadata"].setdefault("labels", {}).update(crd["metadata"]["labels"])
+                draft["spec"] = {**draft["spec"], **crd["spec"]}
+                self._registry.update(_CRDS, draft)
+            else:
+                continue
+            self._log.info("CRD (CustomResourceDefinition) is installed and up-to-date", name=name)
 
     # --- what changed ---------------------------------------------------------------------------------------
 
@@ -260,6 +269,12 @@ class Operator:
             self._registry.delete(resource, name, namespace)
         except StatusError as error:
             self._log.warning("Unable to delete", resource=resource, name=name, error=error.message)
+
+
+def _schema_version(crd: dict[str, Any]) -> list[int]:
+    """Of a definition's label, for comparison: as in Cilium, only an older definition is replaced."""
+    text = str((crd["metadata"].get("labels") or {}).get(_SCHEMA_LABEL, ""))
+    return [int(part) for part in text.split(".") if part.isdigit()]
 
 
 def _cidrs(node: dict[str, Any]) -> list[str]:

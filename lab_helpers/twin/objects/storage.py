@@ -128,6 +128,17 @@ class Storage:
         self._write(Change(revision, "MODIFIED" if previous else "ADDED", key, body, previous))
         return body
 
+    def reform(self, key: Key, body: Object) -> None:
+        """Give a stored object another form without a change anybody is told of: same revision, no event.
+
+        For what readers of a new schema do not see any more; ``body`` belongs to the storage from now on.
+        """
+        self._execute(
+            "UPDATE objects SET body = ? WHERE resource = ? AND namespace = ? AND name = ?",
+            (json.dumps(body, separators=(",", ":")), key.resource, key.namespace, key.name),
+        )
+        self._objects[key.resource][key.namespace, key.name] = body
+
     def remove(self, key: Key) -> Object | None:
         """Delete; returns the last state with the revision of the deletion, None when there was nothing."""
         previous = self.get(key)

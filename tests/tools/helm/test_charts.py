@@ -90,6 +90,19 @@ def test_versions_differ(version: str, absent: str, present: str) -> None:
     assert present in data
 
 
+@pytest.mark.parametrize(
+    ("dial", "offered"), [("1.19.8", "1.19.8"), ("1.19", "1.19.8"), ("", "1.20.2"), ("9", "1.20.2")]
+)
+def test_the_version_offered_is_the_clusters(dial: str, offered: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CILIUM_LABS_CILIUM_VERSION", dial)
+    chart = find_chart("cilium")
+    assert chart is not None
+    assert chart.version == offered
+    named = find_chart("cilium", "1.20")
+    assert named is not None
+    assert named.version == "1.20.2"
+
+
 def test_mutual_authentication_was_on_until_1_18() -> None:
     assert config(version="1.18.14")["mesh-auth-enabled"] == "true"
     assert config(version="1.19.8")["mesh-auth-enabled"] == "false"

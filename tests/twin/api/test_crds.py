@@ -124,6 +124,16 @@ def test_columns(widgets):
     assert table["rows"][0]["cells"] == ["w", 3, None, "0s"]
 
 
+def test_what_a_new_schema_does_not_know_is_not_read_any_more(widgets):
+    before = widgets("POST", WIDGETS, widget(colour="blue", tags=["a"])).body
+    crd = widgets("GET", f"{CRDS}/widgets.example.com").body
+    del crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["tags"]
+    assert widgets("PUT", f"{CRDS}/widgets.example.com", crd).status == 200
+    after = widgets("GET", f"{WIDGETS}/w").body
+    assert after["spec"] == {"size": 3, "colour": "blue"}
+    assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+
+
 def test_deleting_the_definition_takes_everything_along(widgets):
     widgets("POST", WIDGETS, widget())
     assert widgets("DELETE", f"{CRDS}/widgets.example.com").status == 200

@@ -4,6 +4,6 @@ Names, labels, values and keys are those of install/kubernetes/cilium in github.
 """
 
 from lab_helpers.tools.charts.cilium.charts import CiliumChart
-from lab_helpers.tools.charts.cilium.versions import DEFAULT, VERSIONS, Version, resolve_version
+from lab_helpers.tools.charts.cilium.versions import DEFAULT, VERSIONS, Version, offered_version, resolve_version
 
-__all__ = ["DEFAULT", "VERSIONS", "CiliumChart", "Version", "resolve_version"]
+__all__ = ["DEFAULT", "VERSIONS", "CiliumChart", "Version", "offered_version", "resolve_version"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["DEFAULT", "VERSIONS", "Version", "resolve_version"]
+__all__ = ["DEFAULT", "VERSIONS", "Version", "offered_version", "resolve_version"]
 
 
 class Version(NamedTuple):
@@ -73,14 +73,24 @@ VERSIONS: tuple[Version, ...] = (
 """Newest first."""
 
 DEFAULT = VERSIONS[0]
+_DIAL = "CILIUM_LABS_CILIUM_VERSION"
+
+
+def offered_version() -> Version:
+    """What is installed when nobody names a version: the one that CILIUM_LABS_CILIUM_VERSION names (``cilium-labs up
+    --cilium-version``), else the newest."""
+    import os
+
+    wanted = os.environ.get(_DIAL, "")
+    return (resolve_version(wanted) if wanted else None) or DEFAULT
 
 
 def resolve_version(text: str = "") -> Version | None:
-    """``1.20.2``, ``v1.20.2``, ``1.20`` or ``1.20.x`` (the newest patch), "" (the newest of all); None when not
+    """``1.20.2``, ``v1.20.2``, ``1.20`` or ``1.20.x`` (the newest patch), "" (the one offered); None when not
     offered."""
     wanted = text.removeprefix("v")
     if not wanted:
-        return DEFAULT
+        return offered_version()
     parts = [part for part in wanted.split(".") if part not in ("x", "*")]
     if not all(part.isdigit() for part in parts) or len(parts) > 3:
         return None

@@ -97,7 +97,7 @@ def _update(call: Invocation) -> None:
 
 
 def _search(call: Invocation) -> None:
-    from lab_helpers.tools.charts.cilium import VERSIONS, CiliumChart, resolve_version
+    from lab_helpers.tools.charts.cilium import VERSIONS, CiliumChart, offered_version, resolve_version
 
     found = listed()
     if not found:
@@ -106,7 +106,7 @@ def _search(call: Invocation) -> None:
     if wanted:
         versions = [item for item in VERSIONS if resolve_version(wanted) == item]
     else:
-        versions = list(VERSIONS if call.flags["versions"] else VERSIONS[:1])
+        versions = list(VERSIONS) if call.flags["versions"] else [offered_version()]
     words = " ".join(call.args).lower()
     rows = [
         (f"{item.name}/cilium", chart.version, chart.app_version, chart.description)

@@ -9,6 +9,8 @@ from lab_helpers.twin.api.crds.definitions import CRDS, admit_definition, kind_o
 from lab_helpers.twin.api.crds.expressions import check_rules
 from lab_helpers.twin.api.crds.structural import Finding, apply_defaults, validate
 from lab_helpers.twin.api.schemas.catalog import Catalog
+from lab_helpers.twin.api.schemas.custom import custom_shape
+from lab_helpers.twin.api.schemas.decoding import read
 from lab_helpers.twin.objects.errors import invalid
 from lab_helpers.twin.objects.registry import Operation, Registry
 from lab_helpers.twin.objects.storage import Change, Key, Object
@@ -49,6 +51,8 @@ class CustomResources:
                     self._delete_objects(operation.object)
             elif not operation.subresource:
                 admit_definition(operation, self._registry.clock)
+                if operation.verb == "update" and not operation.dry_run:
+                    self._prune_objects(operation.object)
         elif operation.kind.custom and operation.verb != "delete":
             self._admit_object(operation)
 
@@ -58,6 +62,28 @@ class CustomResources:
                 self._registry.kinds.remove(change.key.name)
             else:
                 self._registry.kinds.add(kind_of(change.object))
+
+    def _prune_objects(self, crd: Object) -> None:
+        """Fields that a new schema does not know are not read from the store any more, whoever asks (the real API
+        server's schemaCoercingDecoder); the objects keep their revision, and no watch tells of it.
+        """
+        kind = kind_of(crd)
+        schema = next(
+            (
+                (entry.get("schema") or {}).get("openAPIV3Schema")
+                for entry in crd["spec"]["versions"]
+                if entry["storage"]
+            ),
+            None,
+        )
+        shape = custom_shape(schema, kind.kind)
+        for item in self._registry.list(kind.resource):
+            found = read(item, shape, custom=True)
+            if found.unknown:
+                metadata = item["metadata"]
+                self._registry.storage.reform(
+                    Key(kind.resource, metadata.get("namespace", ""), metadata["name"]), found.value
+                )
 
     def _delete_objects(self, crd: Object) -> None:
         """A definition takes its objects along."""

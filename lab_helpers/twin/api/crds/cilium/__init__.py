@@ -10,7 +10,12 @@ from __future__ import annotations
 from typing import Any
 
 from lab_helpers.twin.api.crds.cilium.addresses import ADDRESSES
-from lab_helpers.twin.api.crds.cilium.definitions import Definition, render
+from lab_helpers.twin.api.crds.cilium.definitions import (
+    EARLIER_SCHEMA_VERSION,
+    SCHEMA_VERSION,
+    Definition,
+    render,
+)
 from lab_helpers.twin.api.crds.cilium.endpoints import ENDPOINTS
 from lab_helpers.twin.api.crds.cilium.loose import LOOSE
 from lab_helpers.twin.api.crds.cilium.nodes import NODES
@@ -26,5 +31,6 @@ def cilium_crds(version: str) -> list[dict[str, Any]]:
     found: list[Definition] = [*policy_definitions((major, minor)), *ENDPOINTS, *NODES, *ADDRESSES, *REDIRECTS, *LOOSE]
     if (major, minor) < (1, 20):
         found = [definition for definition in found if definition.kind != "CiliumDatapathPlugin"]
-    crds = [render(definition) for definition in found]
+    schema_version = SCHEMA_VERSION if (major, minor) >= (1, 20) else EARLIER_SCHEMA_VERSION
+    crds = [render(definition, schema_version) for definition in found]
     return sorted(crds, key=lambda crd: str(crd["metadata"]["name"]))

@@ -8,6 +8,9 @@ from typing import Any
 
 __all__ = [
     "AGE",
+    "EARLIER_SCHEMA_VERSION",
+    "SCHEMA_LABEL",
+    "SCHEMA_VERSION",
     "Definition",
     "Schema",
     "boolean",
@@ -26,6 +29,9 @@ __all__ = [
 Schema = dict[str, Any]
 
 SCHEMA_VERSION = "1.34.2"
+EARLIER_SCHEMA_VERSION = "1.33.0"
+"""Of Cilium before 1.20; the real number is not known here, only that it is a lower one."""
+SCHEMA_LABEL = "io.cilium.k8s.crd.schema.version"
 _API_VERSION = "Schema version of this object, group/version"
 _KIND = "Kind of this object"
 
@@ -109,7 +115,7 @@ def _described(schema: Schema, about: str) -> Schema:
     return {"description": about, **schema} if about else schema
 
 
-def render(definition: Definition) -> dict[str, Any]:
+def render(definition: Definition, schema_version: str = SCHEMA_VERSION) -> dict[str, Any]:
     """The CustomResourceDefinition object; the first version is stored, all are served."""
     schema: Schema = {
         "type": "object",
@@ -154,7 +160,7 @@ def render(definition: Definition) -> dict[str, Any]:
         "kind": "CustomResourceDefinition",
         "metadata": {
             "name": f"{definition.plural}.cilium.io",
-            "labels": {"io.cilium.k8s.crd.schema.version": SCHEMA_VERSION},
+            "labels": {SCHEMA_LABEL: schema_version},
         },
         "spec": {
             "group": "cilium.io",

@@ -2,8 +2,8 @@
 
 The rules followed here (repo2docker's BuildPack, CondaBuildPack and PythonBuildPack): where a folder ``binder`` exists
 nothing in the root counts, pyproject.toml neither; a kind of project is recognised by files in a fixed order, a
-Dockerfile first; ``requirements.txt`` with a path is installed in the root after the repository was copied; ``postBuild`` runs
-there once; ``start`` gets Jupyter's command as its arguments; all of it as a user who is not root.
+Dockerfile first; ``requirements.txt`` with a path is installed in the root after the repository was copied;
+``postBuild`` runs there once; ``start`` gets Jupyter's command as its arguments; all of it as a user who is not root.
 """
 
 from __future__ import annotations

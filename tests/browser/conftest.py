@@ -201,7 +201,7 @@ def desk(shop: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[De
         yield opened
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def sheet(browser: Any, desk: Desk) -> Callable[[str, list[str]], AbstractContextManager[Sheet]]:
     """``with sheet("name", [cell, …]) as opened:`` opens a notebook; see Sheet."""
     return lambda name, cells: _sheet(browser, desk, f"{name}.ipynb", cells)

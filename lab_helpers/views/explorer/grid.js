@@ -49,9 +49,9 @@ class ClRows {
 
   text(row, column) { return this.strings[this.value(row, column)] || ""; }
 
-  peer(row, column) {
-    const port = this.value(row, column + 1);
-    return port ? `${this.text(row, column)}:${port}` : this.text(row, column);
+  port(row, column) {
+    const port = this.value(row, column);
+    return port ? `:${port}` : "";
   }
 
   /** The first row later than a moment. */
@@ -70,16 +70,17 @@ class ClRows {
  * The grid over `rows`. `marks` maps a verdict to its icon, word and colour; `open(row)` is called for Enter and click.
  *   grid.limit     rows from here on are not shown (replay); Infinity shows all
  *   grid.draw()    after rows or limit have changed (drawn with the next frame)
+ *   `drawn()` is called after each frame that was drawn
  *   grid.reset()   after rows were cleared
  */
-function clGrid({ rows, marks, open, label, listen }) {
+function clGrid({ rows, marks, open, drawn, label, listen }) {
   const spacer = clNode("div", { role: "presentation", class: "cl-spacer" });
   const viewport = clNode("div", { class: "cl-viewport", role: "rowgroup" }, spacer);
   const empty = clNode("p", { class: "cl-empty" });
   const head = clNode("div", { role: "rowgroup", class: "cl-head-group" }, clNode(
     "div", { role: "row", class: "cl-row cl-head", "aria-rowindex": 1 },
     ...CL_COLUMNS.map((name) => clNode(
-      "div", { role: "columnheader", "aria-label": name || "direction of the flow" }, name)),
+      "div", { role: "columnheader" }, name || clNode("span", { class: "cl-hidden" }, "direction"))),
   ));
   const table = clNode(
     "div", { role: "grid", "aria-label": label, "aria-colcount": CL_COLUMNS.length, "aria-readonly": "true" },
@@ -111,6 +112,7 @@ function clGrid({ rows, marks, open, label, listen }) {
     requestAnimationFrame(() => {
       wanted = false;
       render();
+      drawn();
     });
   }
 
@@ -118,6 +120,10 @@ function clGrid({ rows, marks, open, label, listen }) {
     const size = Math.ceil((viewport.clientHeight || 360) / CL_ROW) + 6;
     while (pool.length < size) {
       const cells = CL_COLUMNS.map(() => clNode("div", { role: "gridcell" }));
+      for (const index of [1, 3]) {
+        cells[index].classList.add("cl-peer");
+        cells[index].append(clNode("span", { class: "cl-name" }), clNode("span", {}));
+      }
       const node = clNode("div", { role: "row", class: "cl-row", tabindex: -1 }, ...cells);
       node.clCells = cells;
       node.clRow = -1;
@@ -127,24 +133,29 @@ function clGrid({ rows, marks, open, label, listen }) {
     return pool[row % pool.length];
   }
 
+  const write = (node, text) => {
+    if (node.textContent !== text) node.textContent = text;
+  };
+
   function fill(node, row) {
     const verdict = rows.text(row, 5);
     const mark = marks(verdict);
     const arrow = rows.value(row, 2);
-    const texts = [
-      clClock(rows.time(row)), rows.peer(row, 0), CL_ARROWS[arrow], rows.peer(row, 3), "", rows.text(row, 6),
-      rows.text(row, 7),
-    ];
-    for (const [index, text] of texts.entries()) {
-      const cell = node.clCells[index];
-      if (index === 4) {
-        if (cell.dataset.verdict !== verdict) {
-          cell.dataset.verdict = verdict;
-          cell.replaceChildren(clMark(mark));
-        }
-      } else if (cell.textContent !== text) cell.textContent = text;
+    const [time, left, direction, right, word, seen, details] = node.clCells;
+    write(time, clClock(rows.time(row)));
+    write(left.firstChild, rows.text(row, 0));
+    write(left.lastChild, rows.port(row, 1));
+    write(direction, CL_ARROWS[arrow]);
+    direction.setAttribute("aria-label", CL_ARROW_WORDS[arrow]);
+    write(right.firstChild, rows.text(row, 3));
+    write(right.lastChild, rows.port(row, 4));
+    if (word.clVerdict !== verdict || word.clMark !== mark.icon) {
+      word.clVerdict = verdict;
+      word.clMark = mark.icon;
+      word.replaceChildren(clMark(mark));
     }
-    node.clCells[2].setAttribute("aria-label", CL_ARROW_WORDS[arrow]);
+    write(seen, rows.text(row, 6));
+    write(details, rows.text(row, 7));
     node.clRow = row;
   }
 

@@ -1,6 +1,7 @@
 """Rows for the page: binary columns, and a table of the strings they refer to.
 
-A flow is 48 bytes: time (milliseconds since 1970) and number as 64-bit floats, eight columns as 32-bit integers.
+A flow is 48 bytes: time (milliseconds since 1970) and number as 64-bit floats, eight columns as 32-bit integers
+(the arrow is 0 for a request, 1 for a reply, 2 where that is unknown).
 Strings (names, verdicts, summaries) repeat a lot, so they are sent once each; a table that has grown too large is
 begun anew. Integers and floats are little-endian.
 """
@@ -12,13 +13,13 @@ from array import array
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from lab_helpers.views.flows import FlowRow
+from lab_helpers.hubble.records import Record
+from lab_helpers.views.flows import FlowRow, Peer, row
 from lab_helpers.views.verdicts import flow_tone
 
-__all__ = ["COLUMNS", "Packed", "Strings", "pack"]
+__all__ = ["COLUMNS", "Packed", "Strings", "marks", "pack"]
 
 COLUMNS: Final = ("left", "left_port", "arrow", "right", "right_port", "verdict", "seen", "details")
-_ARROWS: Final = {"->": 0, "<-": 1, "<>": 2}
 _MOST: Final = 50_000
 
 
@@ -27,6 +28,7 @@ class Strings:
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
+        self._by_key: dict[tuple[object, ...], int] = {}
         self.fresh: list[str] = []
 
     def __len__(self) -> int:
@@ -35,7 +37,7 @@ class Strings:
     @property
     def full(self) -> bool:
         """Is it time to begin anew?"""
-        return len(self._numbers) >= _MOST
+        return len(self._numbers) >= _MOST or len(self._by_key) >= _MOST
 
     def number(self, text: str) -> int:
         """The number of a string, a new one if need be."""
@@ -43,6 +45,15 @@ class Strings:
         if found is None:
             found = self._numbers[text] = len(self._numbers)
             self.fresh.append(text)
+        return found
+
+    def known(self, key: tuple[object, ...]) -> int | None:
+        """The number of the string that ``learn`` was told for ``key``."""
+        return self._by_key.get(key)
+
+    def learn(self, key: tuple[object, ...], text: str) -> int:
+        """The string that ``key`` always gives: looked up from then on, not made again."""
+        found = self._by_key[key] = self.number(text)
         return found
 
     def take(self) -> list[str]:
@@ -60,25 +71,46 @@ class Packed(NamedTuple):
     buffers: tuple[bytes, bytes, bytes]
 
 
-def pack(rows: Iterable[tuple[int, FlowRow]], strings: Strings) -> Packed:
-    """Pack (number, row) pairs; adds to ``strings``."""
+def pack(records: Iterable[tuple[int, Record]], strings: Strings) -> Packed:
+    """Pack (number, record) pairs; adds to ``strings``. A row is read in full only for what was not seen before."""
     base = len(strings)
     times, numbers = array("d"), array("d")
     columns = [array("I") for _ in COLUMNS]
     left, left_port, arrow, right, right_port, verdict, seen, details = columns
-    number = strings.number
-    for index, row in rows:
-        times.append(row.time.timestamp() * 1000)
+    for index, record in records:
+        flow = record.flow
+        times.append(record.time / 1e6)
         numbers.append(index)
-        first, second = row.ends
-        left.append(number(_name(first.name, first.reserved)))
-        left_port.append(first.port)
-        arrow.append(_ARROWS[row.arrow])
-        right.append(number(_name(second.name, second.reserved)))
-        right_port.append(second.port)
-        verdict.append(number(row.verdict))
-        seen.append(number(_seen(row)))
-        details.append(number(f"{row.summary} · by {', '.join(row.policies)}" if row.policies else row.summary))
+        source: tuple[object, ...] = (record.source_ip, record.source_identity, record.source_namespace)
+        target: tuple[object, ...] = (record.destination_ip, record.destination_identity, record.destination_namespace)
+        place = (record.event_type, record.sub_type, record.direction, record.node_name)
+        keys: tuple[tuple[object, ...], ...] = (
+            (*source, record.source_pod) if record.source_pod else (*source, *flow.source_names),
+            (*target, record.destination_pod) if record.destination_pod else (*target, *flow.destination_names),
+            (*place, flow.policy_match_type, flow.sock_xlate_point, record.l7, flow.l7.type if record.l7 else 0),
+            (record.verdict,),
+        )
+        found = [strings.known(key) for key in keys]
+        shown: FlowRow | None = None
+        if None in found:
+            shown = row(flow)
+            texts = (_name(shown.source), _name(shown.destination), _seen(shown), shown.verdict)
+            found = [strings.learn(key, text) for key, text in zip(keys, texts, strict=True)]
+        text = flow.Summary
+        if flow.ingress_allowed_by or flow.egress_allowed_by or flow.ingress_denied_by or flow.egress_denied_by:
+            shown = shown or row(flow)
+            text = f"{shown.summary} · by {', '.join(shown.policies)}"
+        ends = [(found[0], max(0, record.source_port)), (found[1], max(0, record.destination_port))]
+        if record.is_reply:
+            ends.reverse()
+        left.append(ends[0][0] or 0)
+        left_port.append(ends[0][1])
+        arrow.append(2 if record.is_reply is None else int(record.is_reply))
+        right.append(ends[1][0] or 0)
+        right_port.append(ends[1][1])
+        seen.append(found[2] or 0)
+        verdict.append(found[3] or 0)
+        details.append(strings.number(text))
     if sys.byteorder == "big":
         times.byteswap()
         numbers.byteswap()
@@ -97,8 +129,8 @@ def marks(verdicts: Iterable[str]) -> dict[str, dict[str, str]]:
     return found
 
 
-def _name(name: str, reserved: str) -> str:
-    return f"{name} ({reserved})" if reserved else name
+def _name(peer: Peer) -> str:
+    return f"{peer.name} ({peer.reserved})" if peer.reserved else peer.name
 
 
 def _seen(row: FlowRow) -> str:

@@ -314,13 +314,21 @@ export default {
   render({ model, el }) {
     const frame = clFrame({ model, el, label: "Flow explorer" });
     const rows = new ClRows(10_000);
-    let marks = {};
+    const began = performance.now();
+    let marks = {}, arrived = 0, sent = 0;
     const plain = (word) => ({ icon: "●", mark: "cl-mark-plain", word });
     const count = clNode("span", { class: "cl-count" });
     const save = clNode("button", { type: "button" }, "Export");
     const grid = clGrid({
       rows, label: "Flows, newest last", listen: frame.listen, marks: (verdict) => marks[verdict] || plain(verdict),
       open: (row) => frame.send("detail", { number: rows.number(row) }),
+      drawn: () => {
+        if (!arrived) return;
+        frame.root.dataset.firstPaint ??= Math.round(performance.now() - began);  // figures for whoever measures
+        frame.root.dataset.update = Math.round(performance.now() - arrived);
+        frame.root.dataset.lag = Math.round(Date.now() - sent);
+        arrived = 0;
+      },
     });
     const counted = () => {
       const shown = Math.min(rows.end, Math.max(rows.base, grid.limit)) - rows.base;
@@ -338,6 +346,8 @@ export default {
     grid.say("No flows yet.");
 
     frame.on("rows", (content, buffers) => {
+      arrived ||= performance.now();
+      sent = content.sent;
       if (content.reset) rows.clear();
       rows.add(content, buffers, content.most);
       if (content.reset) grid.reset();
@@ -345,7 +355,6 @@ export default {
       grid.draw();
       counted();
       replay.changed();
-      frame.root.dispatchEvent(new CustomEvent("cl-rows", { detail: rows.length }));
     });
     frame.on("file", (content, [data]) => {
       clSave(content.name, new TextDecoder().decode(data));

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -218,7 +219,7 @@ class FlowExplorer(LiveWidget):
             found = [(first + offset, record) for offset, record in enumerate(records) if self._passes(record)]
             if not found:
                 return
-        packed = pack(((number, row(record.flow)) for number, record in found[-CAPACITY:]), self._strings)
+        packed = pack(found[-CAPACITY:], self._strings)
         self.tell(
             "rows",
             packed.buffers,
@@ -227,6 +228,7 @@ class FlowExplorer(LiveWidget):
             base=packed.base,
             strings=packed.strings,
             most=self._valid.last or CAPACITY,
+            sent=time.time() * 1000,
         )
 
     def _explain(self, number: int, record: Record) -> None:

@@ -132,6 +132,10 @@ class Follower:
                 self._wanted.clear()
                 self._thread = None
 
+    def feed(self, records: tuple[Record, ...], lost: int = 0) -> None:
+        """Flows from elsewhere (a recording), as if Relay had sent them."""
+        self._hand_out(records, lost)
+
     def settle(self, timeout: float) -> Status:
         """Wait until the flows there were have arrived, or it is known why there are none; the status then."""
         self._settled.wait(timeout)

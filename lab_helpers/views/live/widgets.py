@@ -32,7 +32,7 @@ _ABSENT: Final = 180.0
 
 
 def module(name: str, *parts: str) -> str:
-    """The ES module of the widget in the folder ``name``: the shared frame, other ``parts`` if need be, then its own."""
+    """The ES module of the widget in the folder ``name``: the shared frame, other ``parts``, then its own."""
     return "".join(map(asset, ("live/frame.js", *parts, f"{name}/widget.js")))
 
 
@@ -104,7 +104,9 @@ class LiveWidget(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget has no
 
     def _received(self, _widget: object, content: Mapping[str, Any], _buffers: object) -> None:
         kind = str(content.get("kind", ""))
-        handler = getattr(self, f"on_{kind}", None) if kind.isidentifier() else None
+        name = f"on_{kind}"
+        own = any(name in vars(base) for base in type(self).__mro__ if issubclass(base, LiveWidget))
+        handler = getattr(self, name) if own and kind != "flows" else None
         if handler is None:
             self.tell("problem", what=f'this widget does not understand "{kind}"')
             return

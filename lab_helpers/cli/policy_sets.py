@@ -14,6 +14,7 @@ from lab_helpers.cli.policy_reading import BASE, FILES, OUTPUT, read_inventory, 
 if TYPE_CHECKING:
     from lab_helpers.policy.identities import Endpoint
     from lab_helpers.policy.inventories import Inventory
+    from lab_helpers.policy.protocols import Protocol
     from lab_helpers.policy.reachability import Matrix, Target
 
 __all__ = ["diff", "lint", "matrix"]
@@ -39,9 +40,8 @@ def _everyone(inventory: Inventory, namespaces: Sequence[str]) -> list[tuple[str
     return [*seen.values(), ("world", world, None)]
 
 
-def _matrix(inventory: Inventory, namespaces: Sequence[str], ports: Sequence[str], repository: Any = None) -> Matrix:
-    from lab_helpers.policy.protocols import Protocol, protocol_named
-    from lab_helpers.policy.reachability import Target, reachability
+def _asked_ports(ports: Sequence[str]) -> list[tuple[Protocol, int]]:
+    from lab_helpers.policy.protocols import protocol_named
 
     asked: list[tuple[Protocol, int]] = []
     for text in ports:
@@ -50,6 +50,14 @@ def _matrix(inventory: Inventory, namespaces: Sequence[str], ports: Sequence[str
         if not number.isdigit() or not protocol:
             raise click.BadParameter(f"{text!r} is no port: 8080 or 53/UDP")
         asked.append((protocol, int(number)))
+    return asked
+
+
+def _matrix(inventory: Inventory, namespaces: Sequence[str], ports: Sequence[str], repository: Any = None) -> Matrix:
+    from lab_helpers.policy.protocols import Protocol
+    from lab_helpers.policy.reachability import Target, reachability
+
+    asked = _asked_ports(ports)
     everyone = _everyone(inventory, namespaces)
     targets: list[tuple[Endpoint, Target]] = []
     for name, endpoint, member in everyone:
@@ -92,24 +100,51 @@ def matrix(namespaces: tuple[str, ...], ports: tuple[str, ...], output: str, pat
 
 
 @click.command()
-@click.option(
-    "-f", "--file", "paths", multiple=True, required=True, help="New or changed policies (file, folder or -)."
-)
+@click.option("-f", "--file", "paths", multiple=True, help="New or changed policies (file, folder or -).")
 @BASE
+@click.option(
+    "--versions",
+    nargs=2,
+    metavar="OLD NEW",
+    help="Compare two versions of Cilium (1.19 1.20) on the policies and pods of -f, or of the cluster.",
+)
+@click.option("--cluster", is_flag=True, help="With --versions: the cluster's policies and pods, those of -f on top.")
 @_NAMESPACE
 @_PORTS
 @click.option("-o", "--output", type=OUTPUT, default="text", show_default=True)
 def diff(
-    paths: tuple[str, ...], base: tuple[str, ...], namespaces: tuple[str, ...], ports: tuple[str, ...], output: str
+    paths: tuple[str, ...],
+    base: tuple[str, ...],
+    versions: tuple[str, str] | None,
+    cluster: bool,
+    namespaces: tuple[str, ...],
+    ports: tuple[str, ...],
+    output: str,
 ) -> None:
-    """What would change, in verdicts, if these policies were applied. Exit code 0: nothing, 3: something, 1: a
-    policy is refused.
+    """What would change, in verdicts, if these policies were applied, or with --versions: if Cilium were upgraded.
+    Exit code 0: nothing, 3: something, 1: a policy is refused (with --versions: by both versions, and nothing else
+    changes).
+
+    --versions also lists what one of the versions refuses as a whole, or prunes because it does not know a field.
 
     \b
     Examples:
       cilium-labs policy diff -f new.yaml
       cilium-labs policy diff -b deployed/ -f proposed/
+      cilium-labs policy diff --versions 1.19 1.20 -f manifests/
+      cilium-labs policy diff --versions 1.19 1.20 --cluster
     """
+    if versions is not None:
+        from lab_helpers.cli.policy_versions import compare_versions
+
+        if base:
+            raise click.UsageError("-b does not go with --versions: both sides are the same policies")
+        asked = _asked_ports(ports)
+        sys.exit(compare_versions(versions, paths, cluster=cluster, namespaces=namespaces, ports=asked, output=output))
+    if cluster:
+        raise click.UsageError("--cluster goes with --versions; without it the cluster is compared with anyway")
+    if not paths:
+        raise click.UsageError("Missing option '-f' / '--file'.")
     from lab_helpers.policy.matrix_texts import changes_text
     from lab_helpers.policy.reachability import difference
 

@@ -131,6 +131,57 @@ def test_diff_of_a_refused_policy(tmp_path: Path) -> None:
     assert "rule must have at least one of" in result.stderr
 
 
+def topics(namespace: str = "shop") -> dict[str, Any]:
+    port = {
+        "ports": [{"port": "8080", "protocol": "TCP"}],
+        "rules": {"kafka": [{"role": "produce", "topic": "orders"}]},
+    }
+    peers = [{"matchLabels": {"app": "frontend"}}]
+    return {
+        "endpointSelector": {"matchLabels": {"app": "backend"}},
+        "ingress": [{"fromEndpoints": peers, "toPorts": [port]}],
+    }
+
+
+def test_diff_of_versions_lists_what_is_pruned_and_what_opens(tmp_path: Path) -> None:
+    new = write(tmp_path, policy("cnp", topics()))
+    result = run("diff", "--versions", "1.19", "1.20", "-f", SHOP, "-f", new)
+    assert result.exit_code == 3
+    assert "CiliumNetworkPolicy/shop/p spec.ingress[0].toPorts[0].rules.kafka: pruned by 1.20" in result.stdout
+    assert "shop/frontend → shop/backend:8080/TCP: proxied → allowed" in result.stdout
+    back = run("diff", "--versions", "1.20", "1.19", "-f", SHOP, "-f", new, "-o", "json")
+    assert back.exit_code == 3
+    found = json.loads(back.stdout)
+    assert [(item["version"], item["effect"]) for item in found["objects"]] == [("1.20", "pruned")]
+    assert found["changes"][0]["before"] == "allowed"
+
+
+def test_diff_of_versions_lists_what_one_of_them_refuses(tmp_path: Path) -> None:
+    spec = {"endpointSelector": {"matchLabels": {"app": "backend"}}, "ingress": [{"fromEntities": ["cluster-mesh"]}]}
+    new = write(tmp_path, policy("cnp", spec))
+    result = run("diff", "--versions", "1.19", "1.20", "-f", SHOP, "-f", new)
+    assert result.exit_code == 3
+    assert "refused by 1.19: " in result.stdout
+    assert "unsupported entity: cluster-mesh" in result.stdout
+    assert "world → shop/backend:8080/TCP: allowed → denied" in result.stdout
+
+
+def test_diff_of_versions_without_pods_uses_the_selectors(tmp_path: Path) -> None:
+    new = write(tmp_path, policy("cnp", topics()))
+    result = run("diff", "--versions", "1.19", "v1.20.2", "-f", new)
+    assert result.exit_code == 3
+    assert "shop/frontend → shop/backend:8080/TCP: proxied → allowed" in result.stdout
+    assert "pods as the selectors say: shop/backend, shop/frontend, shop/others" in result.stderr
+
+
+def test_diff_of_versions_that_agree(tmp_path: Path) -> None:
+    assert run("diff", "--versions", "1.19", "1.20", "-f", SHOP).exit_code == 0
+    bad = write(tmp_path, policy("cnp", {"endpointSelector": {}, "ingress": []}))
+    result = run("diff", "--versions", "1.19", "1.20", "-f", SHOP, "-f", bad)
+    assert result.exit_code == 1
+    assert "refused by both" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -139,6 +190,10 @@ def test_diff_of_a_refused_policy(tmp_path: Path) -> None:
         (["why", "-f", SHOP, "--from", "world", "--to", "shop/backend:grpc"], "no port called 'grpc'"),
         (["matrix", "-f", "nowhere.yaml"], "no such file"),
         (["matrix", "-f", SHOP, "-p", "http"], "is no port"),
+        (["diff", "--versions", "1.18", "1.20", "-f", SHOP], "no version known here: 1.19 and 1.20"),
+        (["diff", "--versions", "1.19", "1.20", "-f", SHOP, "-b", SHOP], "-b does not go with --versions"),
+        (["diff", "-f", SHOP, "--cluster"], "--cluster goes with --versions"),
+        (["diff"], "Missing option '-f'"),
         (["learn", "-n", "shop", "--since", "soon", "--flows", "-"], "no flow that got through"),
         (["verdicts", "--input", "nowhere.jsonl"], "No such file"),
     ],

@@ -89,6 +89,7 @@ def _write(authority: Authority, wanted: Wanted, path: Path, now: dt.datetime) -
     from cryptography import x509
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import ExtendedKeyUsageOID
 
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, wanted.names[0])])
@@ -97,7 +98,7 @@ def _write(authority: Authority, wanted: Wanted, path: Path, now: dt.datetime) -
     names = x509.SubjectAlternativeName([x509.DNSName(name) for name in wanted.names])
     builder = builder.add_extension(names, critical=False)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-    builder = builder.add_extension(x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+    builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
     # strict clients (Python 3.13) want to know which key signed
     builder = builder.add_extension(
         x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False

@@ -1,0 +1,68 @@
+"""CoreDNS learns where the outside's names are: stub zones between two marks in its Corefile.
+
+As everywhere in the Corefile kubeadm writes, answers are cached for 30 seconds at most and never longer than their TTL,
+and their order is shuffled: what a pod sees is what it sees on the twin.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from lab_helpers.clusters.kind.errors import KindError
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
+
+__all__ = ["apply_zones", "with_zones"]
+
+_BEGIN: Final = "# cilium-labs outside: begin"
+_END: Final = "# cilium-labs outside: end"
+_BLOCK: Final = re.compile(rf"{re.escape(_BEGIN)}\n.*?{re.escape(_END)}\n", re.DOTALL)
+_ZONE: Final = """{zone}:53 {{
+    errors
+    cache 30
+    loadbalance
+    forward . {address}
+}}
+"""
+
+
+def with_zones(corefile: str, zones: Iterable[str], address: str) -> str:
+    """The Corefile with stub zones for ``address``, in place of those from before; no zones take them away."""
+    rest = _BLOCK.sub("", corefile)
+    blocks = "".join(_ZONE.format(zone=zone, address=address) for zone in zones)
+    if not blocks:
+        return rest
+    return f"{rest.rstrip()}\n{_BEGIN}\n{blocks}{_END}\n"
+
+
+def apply_zones(api: ApiClient, zones: Iterable[str], address: str) -> bool:
+    """Put the zones into the cluster's CoreDNS; False when they were there. Raises KindError.
+
+    Pods that run already are replaced, so that the change holds at once instead of after the reload's minute or two.
+    """
+    from kubernetes import client
+
+    core, apps = client.CoreV1Api(api), client.AppsV1Api(api)
+    try:
+        found = core.read_namespaced_config_map("coredns", "kube-system")
+        before = str((found.data or {}).get("Corefile", ""))
+        after = with_zones(before, zones, address)
+        if before == after:
+            return False
+        core.patch_namespaced_config_map("coredns", "kube-system", {"data": {"Corefile": after}})
+        deployment = apps.read_namespaced_deployment("coredns", "kube-system")
+        if deployment.status.ready_replicas:
+            stamp = {"kubectl.kubernetes.io/restartedAt": dt.datetime.now(dt.UTC).isoformat(timespec="seconds")}
+            change = {"spec": {"template": {"metadata": {"annotations": stamp}}}}
+            apps.patch_namespaced_deployment("coredns", "kube-system", change)
+    except client.ApiException as error:
+        raise KindError(
+            f"CoreDNS cannot be told about the outside: {error.status} {error.reason}",
+            where="ConfigMap kube-system/coredns",
+            try_="cilium-labs up --backend kind goes on from here",
+        ) from error
+    return True

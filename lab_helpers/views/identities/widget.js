@@ -153,13 +153,14 @@ export default {
 
     frame.on("consequence", (told) => {
       if (told.error) {
-        answer.replaceChildren(clNode("p", {}, clMark({ icon: "▲", mark: "cl-mark-note", word: told.error })));
+        answer.replaceChildren(clNode("p", {}, clMark({ icon: "▲", mark: "cl-mark-note", word: "not a change:" }),
+        ` ${told.error}`));
         return;
       }
       put(answer,
         clNode("p", {}, "If: ", clNode("code", {}, told.command)),
         clNode("ul", {}, ...told.lines.map((line) => clNode("li", {}, line)),
-          ...told.warnings.map((line) => clNode("li", {}, clMark({ icon: "▲", mark: "cl-mark-note", word: line })))),
+          ...told.warnings.map((line) => clNode("li", {}, clMark({ icon: "▲", mark: "cl-mark-note", word: "besides:" }), ` ${line}`))),
         told.rules.length ? clNode("h4", {}, "Rules gained and lost") : null,
         told.rules.length ? clNode("ul", {}, ...told.rules.map((line) => clNode("li", {}, line))) : null,
         clNode("h4", {}, "Verdicts that change"),

@@ -23,7 +23,9 @@ _CHARACTER: Final = 6.4
 """Width of a label's character, in the drawing's units: enough for the fonts in use at 11 px."""
 _LABEL_HEIGHT: Final = 16
 _NAME_LENGTH: Final = 23
-_TRIES: Final = (0.8, 0.74, 0.68, 0.62, 0.56, 0.5, 0.44, 0.38, 0.32, 0.26, 0.2)
+_ALONG: Final = (0.8, 0.74, 0.68, 0.62, 0.56, 0.5, 0.44, 0.38, 0.32, 0.26, 0.2)
+_TRIES: Final = tuple((t, aside) for aside in (0, -13, 13) for t in _ALONG)
+"""Where along a curve, and how far above or below it, a label may stand."""
 _HEAD: Final = 9
 _KINDS: Final = {
     PlaceKind.WORKLOAD: "▣",
@@ -210,9 +212,9 @@ def _on(curve: Curve, t: float) -> Point:
 def _label_spot(curve: Curve, width: float, taken: Sequence[Box]) -> tuple[Point, Box]:
     """The first spot on the curve that covers nothing; the one that covers least when there is none."""
     best: tuple[float, Point, Box] | None = None
-    for t in _TRIES:
-        at = _on(curve, t)
-        at = Point(round(at.x), round(at.y))
+    for t, aside in _TRIES:
+        spot = _on(curve, t)
+        at = Point(round(spot.x), round(spot.y) + aside)
         box = Box(int(at.x - width / 2), int(at.y - _LABEL_HEIGHT / 2), int(width), _LABEL_HEIGHT)
         covered = sum(_overlap(box, other) for other in taken)
         if best is None or covered < best[0]:
@@ -275,8 +277,8 @@ def _node_svg(node: DrawnNode) -> str:
     x, y = node.box.x + 10, node.box.y
     return (
         f'<g class="cl-map-node cl-map-{node.kind}"><title>{escape(node.said)}</title><rect {_rect(node.box)} '
-        f'rx="4"/><text x="{x}" y="{y + 19}">{escape(node.label)}</text>'
-        f'<text class="cl-map-below" x="{x}" y="{y + 36}">{escape(node.below)}</text></g>'
+        f'rx="4"/><text x="{x}" y="{y + 22}">{escape(node.label)}</text>'
+        f'<text class="cl-map-below" x="{x}" y="{y + 40}">{escape(node.below)}</text></g>'
     )
 
 

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["BAND_HEAD", "NODE_HEIGHT", "NODE_WIDTH", "Band", "Box", "Layout", "Slot", "arrange"]
 
 NODE_WIDTH: Final = 168
-NODE_HEIGHT: Final = 46
+NODE_HEIGHT: Final = 52
 _COLUMN: Final = 400
-_ROW: Final = 78
+_ROW: Final = 84
 BAND_HEAD: Final = 26
 _BAND_GAP: Final = 14
 _MARGIN: Final = 16

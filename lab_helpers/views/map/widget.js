@@ -81,8 +81,8 @@ export default {
         const [rect, name, below] = group.children;
         const { x, y } = node.box;
         drawn("rect", { ...node.box, rx: 4 }, rect);
-        drawn("text", { x: x + 10, y: y + 19 }, name, node.label);
-        drawn("text", { class: "cl-map-below", x: x + 10, y: y + 36 }, below, node.below);
+        drawn("text", { x: x + 10, y: y + 22 }, name, node.label);
+        drawn("text", { class: "cl-map-below", x: x + 10, y: y + 40 }, below, node.below);
       }
       for (const [key, group] of parts) {
         if (!seen.has(key)) {

@@ -32,6 +32,11 @@ class ArrivingConsole(Console):
         console = await asyncio.shield(self._console)
         return await console.execute(*args, **options)
 
+    async def attach(self, *args: Any, **options: Any) -> ExecResult:
+        """As the console's own."""
+        console = await asyncio.shield(self._console)
+        return await console.attach(*args, **options)
+
     async def port_forward(self, pod: PodKey, port: int) -> ByteStream:
         """As the console's own."""
         console = await asyncio.shield(self._console)

@@ -147,6 +147,18 @@ class Console(Protocol):
     ) -> ExecResult:
         """Run a command in a running container; cancelling the task kills it."""
 
+    async def attach(
+        self,
+        pod: PodKey,
+        container: str,
+        *,
+        stdin: AsyncIterator[bytes] | None,
+        stdout: Callable[[bytes], Awaitable[None]],
+        stderr: Callable[[bytes], Awaitable[None]],
+        resize: AsyncIterator[tuple[int, int]] | None = None,
+    ) -> ExecResult:
+        """Join the main program of a running container until it ends; cancelling the task only leaves it."""
+
     async def port_forward(self, pod: PodKey, port: int) -> ByteStream:
         """Connect to ``port`` inside the pod's network namespace, as the kubelet does. Raises ConnectionFailed."""
 

@@ -121,6 +121,8 @@ class ApiServer:
                 raise bad_request(
                     "Upgrade request required: this server takes WebSocket connections here, not SPDY ones"
                 )
+            case ("pods", "ephemeralcontainers"):
+                return self._object(call, target)
         found = self._subresources.handle(call, target)
         return text_response(_NOT_FOUND, 404) if found is None else json_response(found[1], found[0])
 

@@ -51,8 +51,8 @@ class Subresources:
                     raise method_not_allowed()
                 body = dict(decode_body(call.body, call.content_type))
                 return 200, self._registry.update("namespaces", body, subresource="finalize", dry_run=call.dry_run)
-            case ("pods", "ephemeralcontainers" | "resize"):
-                why = f"{target.subresource}: running containers of a pod cannot be changed in the twin; make a new pod"
+            case ("pods", "resize"):
+                why = "resize: containers have no resources in the twin that could change"
                 raise StatusError(501, "NotImplemented", why)
         return None
 

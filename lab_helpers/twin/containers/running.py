@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lab_helpers.twin.clock import Clock, Timer
+from lab_helpers.twin.containers.attaching import MainStreams
 from lab_helpers.twin.containers.errors import StartFailure
-from lab_helpers.twin.containers.logs import Log, LogOutput
+from lab_helpers.twin.containers.logs import Log
 from lab_helpers.twin.containers.machines import Machine
 from lab_helpers.twin.containers.processes import SIGNALS, Child
-from lab_helpers.twin.containers.streams import BytesInput
 from lab_helpers.twin.interfaces import ContainerState
 
 __all__ = ["BACK_OFF", "ContainerRun"]
@@ -32,6 +32,7 @@ class ContainerRun:
     previous: Log | None = None
     machine: Machine | None = None
     main: Child | None = None
+    streams: MainStreams | None = None
     failure: StartFailure | None = None
     started_at: float | None = None
     finished_at: float | None = None
@@ -40,16 +41,17 @@ class ContainerRun:
     container_id: str = field(default_factory=lambda: "containerd://" + secrets.token_hex(32))
     _timer: Timer | None = None
 
-    def launch(self, machine: Machine, argv: list[str]) -> None:
+    def launch(self, machine: Machine, argv: list[str], spec: Mapping[str, Any]) -> None:
         """Start the main program; a program that does not exist is a StartError (exit code 128)."""
         self.machine = machine
-        output, errors = LogOutput(self.log), LogOutput(self.log)
+        self.streams = streams = MainStreams(self.log, spec)
         self.started_at = self.clock.monotonic()
         if not argv:
             self.refuse(StartFailure("StartError", _runc("no command specified"), 128))
             return
         try:
-            self.main = machine.spawn(argv, descriptors={0: BytesInput(), 1: output, 2: errors})
+            env = {"TERM": "xterm", **machine.env} if streams.tty else None
+            self.main = machine.spawn(argv, env=env, descriptors=streams.descriptors)
         except FileNotFoundError:
             where = "no such file or directory" if "/" in argv[0] else "executable file not found in $PATH"
             form = f"stat {argv[0]}: {where}" if "/" in argv[0] else where
@@ -58,10 +60,10 @@ class ContainerRun:
             )
             return
         assert self.main.task is not None
+        streams.started(self.main)
 
         def ended(task: asyncio.Task[int]) -> None:
-            output.close()
-            errors.close()
+            streams.close()
             self._ended(128 + SIGNALS["TERM"] if task.cancelled() else self.main.code() if self.main else 0)
 
         self.main.task.add_done_callback(ended)

@@ -91,7 +91,7 @@ class Runtime:
         except StartFailure as failure:
             run.refuse(failure)
             return
-        run.launch(machine, argv)
+        run.launch(machine, argv, spec)
 
     def _prepare(
         self, entry: _Pod, pod: Mapping[str, Any], spec: Mapping[str, Any], run: ContainerRun, ip: str
@@ -247,6 +247,23 @@ class Runtime:
         if run.machine is None or not run.running:
             raise LookupError(f'container not found ("{container}")')
         return await execute(run.machine, command, stdin=stdin, tty=tty, stdout=stdout, stderr=stderr, resize=resize)
+
+    async def attach(
+        self,
+        pod: PodKey,
+        container: str,
+        *,
+        stdin: AsyncIterator[bytes] | None,
+        stdout: Callable[[bytes], Awaitable[None]],
+        stderr: Callable[[bytes], Awaitable[None]],
+        resize: AsyncIterator[tuple[int, int]] | None = None,
+    ) -> ExecResult:
+        """Join the main program of a running container until it ends. Raises LookupError when it does not run."""
+        run = self._run(pod, container)
+        if run.streams is None or not run.running:
+            raise LookupError(f'container not found ("{container}")')
+        await run.streams.attach(stdin, stdout, stderr, resize)
+        return ExecResult(0, "")
 
     async def probe(self, pod: Mapping[str, Any], container: str, probe_spec: Mapping[str, Any]) -> tuple[bool, str]:
         """One probe from the pod's node."""

@@ -100,6 +100,22 @@ class FakeWorkloads:
         if follow:
             yield b"followed\n"
 
+    async def attach(
+        self,
+        pod: PodKey,
+        container: str,
+        *,
+        stdin: AsyncIterator[bytes] | None,
+        stdout: Callable[[bytes], Awaitable[None]],
+        stderr: Callable[[bytes], Awaitable[None]],
+        resize: AsyncIterator[tuple[int, int]] | None = None,
+    ) -> ExecResult:
+        await stdout(b"followed\n")
+        if stdin is not None:
+            async for data in stdin:
+                await stdout(data)
+        return ExecResult(0, "")
+
     async def execute(
         self,
         pod: PodKey,

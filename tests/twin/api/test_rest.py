@@ -212,6 +212,28 @@ def test_scale_and_eviction(ask):
     assert ask("GET", f"{PODS}/p").status == 404
 
 
+def test_ephemeral_containers_are_only_added(ask):
+    ask("POST", PODS, {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}})
+    path = f"{PODS}/p/ephemeralcontainers"
+    kind = "strategic-merge-patch+json"
+    one = {"name": "one", "image": "i:1", "targetContainerName": "c"}
+    added = ask.patch(path, {"spec": {"ephemeralContainers": [one], "nodeName": "ignored"}}, kind)
+    assert added.status == 200
+    assert "nodeName" not in added.body["spec"]
+    assert added.body["spec"]["ephemeralContainers"][0]["terminationMessagePolicy"] == "File"
+    both = ask.patch(path, {"spec": {"ephemeralContainers": [{"name": "two", "image": "i"}]}}, kind)
+    assert {item["name"] for item in both.body["spec"]["ephemeralContainers"]} == {"one", "two"}
+    for wrong, why in (
+        ({"name": "one", "image": "other"}, "may not be changed or removed"),
+        ({"name": "c", "image": "i"}, "Duplicate value"),
+        ({"name": "x", "image": "i", "targetContainerName": "nope"}, "Not found"),
+        ({"name": "x", "image": "i", "ports": [{"containerPort": 1}]}, "cannot be set for an Ephemeral Container"),
+    ):
+        refused = ask.patch(path, {"spec": {"ephemeralContainers": [wrong]}}, kind)
+        assert (refused.status, why in refused.body["message"]) == (422, True), refused.body
+    assert ask.patch(f"{PODS}/p", {"spec": {"ephemeralContainers": None}}).status == 422
+
+
 def test_tokens_of_service_accounts_authenticate(ask, clock):
     path = "/api/v1/namespaces/default/serviceaccounts/default/token"
     token = ask("POST", path, {"spec": {"expirationSeconds": 600}}).body["status"]["token"]

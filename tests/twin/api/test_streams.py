@@ -75,11 +75,15 @@ def test_a_client_that_goes_away_kills_the_command(live, pod):
     assert ["sleep"] in live.workloads.killed
 
 
-def test_attach_shows_output_and_refuses_input(live, pod):
+def test_attach_shows_output_and_takes_input(live, pod):
     with opened(live, f"{pod}/attach", "v4.channel.k8s.io", stdout="true") as channel:
         assert everything(channel)[1] == b"followed\n"
-    with opened(live, f"{pod}/attach", "v4.channel.k8s.io", stdin="true", stdout="true") as channel:
-        assert "use kubectl exec -it instead" in json.loads(everything(channel)[3])["message"]
+    with opened(live, f"{pod}/attach", "v5.channel.k8s.io", stdin="true", stdout="true") as channel:
+        channel.send(b"\x00typed\n")
+        channel.send(b"\xff\x00")
+        found = everything(channel)
+    assert found[1] == b"followed\ntyped\n"
+    assert json.loads(found[3])["status"] == "Success"
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,18 @@ class Lab:
         """Make and start a pod; ``command``, ``args``, ``env`` … go to its only container, the rest to its spec."""
         self._next += 1
         ip = f"10.0.1.{self._next}"
-        inside = ("command", "args", "env", "envFrom", "volumeMounts", "ports", "workingDir")
+        inside = (
+            "command",
+            "args",
+            "env",
+            "envFrom",
+            "volumeMounts",
+            "ports",
+            "workingDir",
+            "stdin",
+            "stdinOnce",
+            "tty",
+        )
         container = {"name": name, "image": image, **{key: spec.pop(key) for key in inside if key in spec}}
         if "netshoot" in image and "command" not in container:
             container["command"] = ["sleep", "infinity"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 from lab_helpers.twin.api.admission.configuration import CONFIGURATION
 from lab_helpers.twin.api.admission.defaults import DEFAULTS
 from lab_helpers.twin.api.admission.names import (
@@ -14,7 +16,7 @@ from lab_helpers.twin.api.admission.names import (
     path_segment,
 )
 from lab_helpers.twin.api.admission.pod_defaults import complete_pod, priority_of
-from lab_helpers.twin.api.admission.pods import check_pod_spec, check_pod_update
+from lab_helpers.twin.api.admission.pods import check_ephemeral_update, check_pod_spec, check_pod_update
 from lab_helpers.twin.api.admission.policies import check_network_policy
 from lab_helpers.twin.api.admission.problems import Problems
 from lab_helpers.twin.api.admission.services import ServiceAddresses, check_service
@@ -50,6 +52,9 @@ class Admission:
                 self._check_metadata(operation)
             return
         resource = operation.kind.resource
+        if operation.subresource == "ephemeralcontainers":
+            self._add_containers(operation)
+            return
         if operation.subresource in ("", "finalize") and (fill := DEFAULTS.get(resource)) is not None:
             fill(operation.object)
         if operation.subresource:
@@ -91,6 +96,17 @@ class Admission:
             why = f'error looking up service account {namespace}/{name}: serviceaccount "{name}" not found'
             raise forbidden("pods", pod["metadata"]["name"], why)
         complete_pod(pod, account, self._priority(pod))
+
+    def _add_containers(self, operation: Operation) -> None:
+        """Only the ephemeral containers come from the caller."""
+        pod, old = operation.object, operation.previous
+        assert old is not None
+        wanted = (pod.get("spec") or {}).get("ephemeralContainers") or []
+        pod["spec"] = {**copy.deepcopy(old["spec"]), "ephemeralContainers": wanted}
+        DEFAULTS["pods"](pod)
+        problems = Problems()
+        check_ephemeral_update(pod, old, problems)
+        problems.raise_for(operation.kind, operation.key.name)
 
     def _priority(self, pod: dict[str, object]) -> tuple[str, int] | None:
         spec = pod["spec"]

@@ -16,7 +16,7 @@ from lab_helpers.twin.api.admission.names import (
 from lab_helpers.twin.api.admission.problems import Problems
 from lab_helpers.twin.api.admission.quantities import quantity
 
-__all__ = ["check_pod_spec", "check_pod_update", "check_template"]
+__all__ = ["check_ephemeral_update", "check_pod_spec", "check_pod_update", "check_template"]
 
 Item = Mapping[str, Any]
 
@@ -254,6 +254,31 @@ def check_pod_update(new: Item, old: Item, problems: Problems) -> None:
     changed = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
     lines = [f"  spec.{name} differs" for name in changed]
     problems.forbidden("spec", f"pod updates may not change fields other than {_MUTABLE}\n" + "\n".join(lines))
+
+
+def check_ephemeral_update(new: Item, old: Item, problems: Problems) -> None:
+    """What may change by the subresource ``ephemeralcontainers``: more of them, each with a name of its own."""
+    field = "spec.ephemeralContainers"
+    before, after = old["spec"].get("ephemeralContainers") or [], new["spec"].get("ephemeralContainers") or []
+    kept = {container["name"]: container for container in after if container.get("name")}
+    for container in before:
+        if kept.get(container["name"]) != container:
+            why = f"existing ephemeral containers {container['name']!r} may not be changed or removed"
+            problems.forbidden(field, why.replace("'", '"'))
+    others = {c["name"] for group in ("containers", "initContainers") for c in new["spec"].get(group) or ()}
+    targets = {container["name"] for container in new["spec"]["containers"]}
+    for position, container in enumerate(after):
+        place = f"{field}[{position}]"
+        _container(container, place, {volume["name"] for volume in new["spec"].get("volumes") or ()}, problems)
+        if container.get("name") in others:
+            problems.duplicate(f"{place}.name", container["name"])
+        others.add(container.get("name", ""))
+        for name in ("ports", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "resources"):
+            if container.get(name):
+                problems.forbidden(f"{place}.{name}", "cannot be set for an Ephemeral Container")
+        target = container.get("targetContainerName")
+        if target and target not in targets:
+            problems.not_found(f"{place}.targetContainerName", target)
 
 
 def _comparable(spec: Item) -> dict[str, Any]:

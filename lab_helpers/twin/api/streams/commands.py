@@ -88,19 +88,18 @@ async def run_command(socket: Channels, query: Query, pod: Object, container: st
 
 
 async def run_attach(socket: Channels, query: Query, pod: Object, container: str, workloads: Console) -> None:
-    """Show what the container prints from now on. Its standard input cannot be reached."""
+    """Join the container's main program until it ends, or the client goes."""
     channels = _Channels(socket)
-    if query.flag("stdin"):
-        why = "the standard input of a running container cannot be attached here; use kubectl exec -it instead"
-        await channels.finish(_internal(why))
-        return
-
-    async def follow() -> ExecResult:
-        async for line in workloads.logs(pod_key(pod), container, follow=True, tail=0):
-            await channels.out(line)
-        return ExecResult(0, "")
-
-    await _until_done(channels, asyncio.ensure_future(follow()), (), container)
+    tty = query.flag("tty")
+    joined = workloads.attach(
+        pod_key(pod),
+        container,
+        stdin=channels.input() if query.flag("stdin") else None,
+        stdout=channels.out,
+        stderr=channels.out if tty else channels.err,
+        resize=channels.sizes() if tty else None,
+    )
+    await _until_done(channels, asyncio.ensure_future(joined), (), container)
 
 
 async def _until_done(

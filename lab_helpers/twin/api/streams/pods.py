@@ -30,7 +30,8 @@ def choose_container(pod: Object, name: str) -> str:
         if initial:
             text += f" or one of the init containers: [{' '.join(initial)}]"
         raise bad_request(text)
-    if name not in regular and name not in initial:
+    added = [container["name"] for container in spec.get("ephemeralContainers") or ()]
+    if name not in (*regular, *initial, *added):
         raise bad_request(f"container {name} is not valid for pod {pod_name}")
     return name
 

@@ -72,6 +72,10 @@ class Starter:
             self._keep(pod, record, container, states.get(container["name"]), policy, now)
             for container in pod["spec"]["containers"]
         ]
+        waits += [
+            self._keep(pod, record, container, states.get(container["name"]), "Never", now)
+            for container in pod["spec"].get("ephemeralContainers") or ()
+        ]
         return _shortest(waits)
 
     def restart(

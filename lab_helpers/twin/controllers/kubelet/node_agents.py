@@ -320,7 +320,9 @@ class Kubelet:
 
     def _tell(self, pod: Object, notice: Notice) -> None:
         inits = {item["name"] for item in pod["spec"].get("initContainers") or ()}
+        added = {item["name"] for item in pod["spec"].get("ephemeralContainers") or ()}
         group = "initContainers" if notice.container in inits else "containers"
+        group = "ephemeralContainers" if notice.container in added else group
         self._recorder.event(
             pod,
             notice.reason,

@@ -109,8 +109,14 @@ def pod_status(
         status["initContainerStatuses"] = inits
     status["containerStatuses"] = mains
     status["qosClass"] = before.get("qosClass") or qos_class(spec)
-    if "ephemeralContainerStatuses" in before:
-        status["ephemeralContainerStatuses"] = before["ephemeralContainerStatuses"]
+    added = [
+        {**_container_status(item, pod, record, states, probed, now, init=False), "ready": False}
+        for item in spec.get("ephemeralContainers") or ()
+    ]
+    for item in added:
+        del item["started"]
+    if added:
+        status["ephemeralContainerStatuses"] = added
     return status
 
 

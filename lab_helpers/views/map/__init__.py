@@ -1,5 +1,6 @@
 """The service map: who speaks to whom, live.
 
 ``places`` and ``sightings`` read flows, ``tallies`` counts them into a ``maps.ServiceMap``; ``layouts`` gives every
-place its spot and ``drawings`` makes the SVG; ``details`` answers what an edge is made of; ``widget`` is the live form.
+place its spot, ``drawings`` the geometry and ``rendering`` the SVG; ``details`` answers what an edge is made of;
+``pages`` is the static form, ``widget`` the live one.
 """

@@ -1,23 +1,18 @@
-"""The drawing of a map: geometry as data, and the SVG made from it.
-
-The widget draws the same data, so both forms show the same picture. The verdict of an edge shows in its dash pattern,
-in the icon and word of its label, and in its colour. No ids: many drawings may stand on one page.
-"""
+"""The drawing of a map: geometry as data. The page's SVG and the widget are drawn from it, so both show the same."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, NamedTuple
 
 from lab_helpers.policy.identities import LOCAL_SCOPE
-from lab_helpers.views.display import escape
 from lab_helpers.views.map.layouts import Box, Layout
-from lab_helpers.views.map.maps import Edge, Node, ServiceMap, edge_label, verdict_word
+from lab_helpers.views.map.maps import Edge, Node, ServiceMap, edge_label
 from lab_helpers.views.map.places import Place, PlaceKind
 
-__all__ = ["Drawing", "DrawnBand", "DrawnEdge", "DrawnNode", "draw", "drawing_json", "svg"]
+__all__ = ["Drawing", "DrawnBand", "DrawnEdge", "DrawnNode", "draw", "drawing_json"]
 
 _CHARACTER: Final = 6.4
 """Width of a label's character, in the drawing's units: enough for the fonts in use at 11 px."""
@@ -26,6 +21,8 @@ _NAME_LENGTH: Final = 23
 _ALONG: Final = (0.8, 0.74, 0.68, 0.62, 0.56, 0.5, 0.44, 0.38, 0.32, 0.26, 0.2)
 _TRIES: Final = tuple((t, aside) for aside in (0, -13, 13) for t in _ALONG)
 """Where along a curve, and how far above or below it, a label may stand."""
+_CELL: Final = 96
+"""Side of the squares by which rectangles are found."""
 _HEAD: Final = 9
 _KINDS: Final = {
     PlaceKind.WORKLOAD: "▣",
@@ -142,13 +139,13 @@ def _node(node: Node, box: Box, found: ServiceMap) -> DrawnNode:
 def _edges(edges: Sequence[Edge], boxes: Mapping[Place, Box]) -> tuple[DrawnEdge, ...]:
     leaving = _ports(edges, boxes, outward=True)
     arriving = _ports(edges, boxes, outward=False)
-    taken = list(boxes.values())
+    taken = _Taken(boxes.values())
     drawn = []
     for edge in edges:
         curve = _curve(edge, boxes, leaving[edge.line], arriving[edge.line])
         label = edge_label(edge)
         at, box = _label_spot(curve, len(label) * _CHARACTER + 8, taken)
-        taken.append(box)
+        taken.add(box)
         drawn.append(
             DrawnEdge(
                 edge.key,
@@ -209,14 +206,38 @@ def _on(curve: Curve, t: float) -> Point:
     )
 
 
-def _label_spot(curve: Curve, width: float, taken: Sequence[Box]) -> tuple[Point, Box]:
+class _Taken:
+    """Rectangles that labels should not cover, found by where they are."""
+
+    def __init__(self, boxes: Iterable[Box]) -> None:
+        self._cells: dict[tuple[int, int], list[Box]] = {}
+        for box in boxes:
+            self.add(box)
+
+    def add(self, box: Box) -> None:
+        """One more."""
+        for cell in _cells(box):
+            self._cells.setdefault(cell, []).append(box)
+
+    def covered(self, box: Box) -> int:
+        """How much of a rectangle is taken; what lies in several cells counts in each."""
+        return sum(_overlap(box, other) for cell in _cells(box) for other in self._cells.get(cell, ()))
+
+
+def _cells(box: Box) -> Iterator[tuple[int, int]]:
+    for column in range(box.x // _CELL, (box.x + box.width) // _CELL + 1):
+        for row in range(box.y // _CELL, (box.y + box.height) // _CELL + 1):
+            yield column, row
+
+
+def _label_spot(curve: Curve, width: float, taken: _Taken) -> tuple[Point, Box]:
     """The first spot on the curve that covers nothing; the one that covers least when there is none."""
     best: tuple[float, Point, Box] | None = None
     for t, aside in _TRIES:
         spot = _on(curve, t)
         at = Point(round(spot.x), round(spot.y) + aside)
         box = Box(int(at.x - width / 2), int(at.y - _LABEL_HEIGHT / 2), int(width), _LABEL_HEIGHT)
-        covered = sum(_overlap(box, other) for other in taken)
+        covered = taken.covered(box)
         if best is None or covered < best[0]:
             best = (covered, at, box)
         if not covered:
@@ -239,60 +260,3 @@ def _head(curve: Curve) -> str:
         Point(end.x - _HEAD * math.cos(angle + turn), end.y - _HEAD * math.sin(angle + turn)) for turn in (0.42, -0.42)
     ]
     return "M{:.1f} {:.1f}L{:.1f} {:.1f}L{:.1f} {:.1f}Z".format(*(n for p in (end, *wings) for n in p))
-
-
-def svg(drawing: Drawing) -> str:
-    """The picture as one ``<svg>`` element, the same bytes for the same drawing."""
-    head = (
-        f'<svg class="cl-map" role="img" viewBox="0 0 {drawing.width} {drawing.height}" '
-        f'style="max-width:{drawing.width}px" aria-label="{escape(drawing.title)}: {escape(drawing.description)}">'
-        f"<title>{escape(drawing.title)}</title><desc>{escape(_described(drawing))}</desc>"
-    )
-    parts = [
-        head,
-        *map(_band_svg, drawing.bands),
-        *map(_edge_svg, drawing.edges),
-        *map(_node_svg, drawing.nodes),
-        *map(_label_svg, drawing.edges),
-        "</svg>",
-    ]
-    return "".join(parts)
-
-
-def _band_svg(band: DrawnBand) -> str:
-    return (
-        f'<g class="cl-map-band"><rect {_rect(band.box)} rx="6"/>'
-        f'<text x="{band.box.x + 10}" y="{band.box.y + 18}">{escape(band.name)}</text></g>'
-    )
-
-
-def _edge_svg(edge: DrawnEdge) -> str:
-    return (
-        f'<g class="cl-map-edge cl-map-{edge.verdict}"><title>{escape(edge.said)}</title>'
-        f'<path class="cl-map-line" d="{edge.path}"/><path class="cl-map-head" d="{edge.head}"/></g>'
-    )
-
-
-def _node_svg(node: DrawnNode) -> str:
-    x, y = node.box.x + 10, node.box.y
-    return (
-        f'<g class="cl-map-node cl-map-{node.kind}"><title>{escape(node.said)}</title><rect {_rect(node.box)} '
-        f'rx="4"/><text x="{x}" y="{y + 22}">{escape(node.label)}</text>'
-        f'<text class="cl-map-below" x="{x}" y="{y + 40}">{escape(node.below)}</text></g>'
-    )
-
-
-def _label_svg(edge: DrawnEdge) -> str:
-    return (
-        f'<text class="cl-map-label cl-map-{edge.verdict}" x="{edge.at.x:.0f}" y="{edge.at.y + 4:.0f}">'
-        f"{escape(edge.label)}</text>"
-    )
-
-
-def _rect(box: Box) -> str:
-    return f'x="{box.x}" y="{box.y}" width="{box.width}" height="{box.height}"'
-
-
-def _described(drawing: Drawing) -> str:
-    lines = (f"{e.source} to {e.target}: {e.label}, {verdict_word(e.verdict.upper())}." for e in drawing.edges)
-    return " ".join([drawing.description, *lines])

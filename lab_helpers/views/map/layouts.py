@@ -102,7 +102,7 @@ class Layout:
 
 
 def arrange(found: ServiceMap, before: Layout | None = None) -> Layout:
-    """Give every place a slot. Places that are gone keep theirs free while ``before`` is handed on."""
+    """Give every place a slot; the slot of a place that is gone is not given away at once."""
     layers = _layers(found)
     known = dict(before.slots) if before is not None else {}
     kept = {place: slot for place, slot in known.items() if place in layers}

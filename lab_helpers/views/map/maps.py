@@ -18,6 +18,8 @@ __all__ = ["Edge", "Node", "ServiceMap", "Use", "edge_label", "rate_text", "verd
 
 _WORDS: Final = {"FORWARDED": "forwarded", "DROPPED": "dropped", "AUDIT": "audited", "ERROR": "error"}
 _SHOWN_USES: Final = 3
+DRAWN: Final = 200
+"""Edges in a drawing: more cannot be told apart."""
 
 
 class Use(NamedTuple):
@@ -150,6 +152,17 @@ class ServiceMap:
         ends = {place for edge in edges for place in (edge.line.source, edge.line.target)}
         nodes = tuple(node for node in self.nodes if node.place in ends or node.place.group in namespaces)
         return ServiceMap(nodes, edges, self.window, self.until, self.flows, self.note, self.title)
+
+    def drawable(self, most: int = DRAWN) -> ServiceMap:
+        """What a drawing can hold: the edges seen last, with a note when that is not all."""
+        if len(self.edges) <= most:
+            return self
+        edges = tuple(sorted(sorted(self.edges, key=lambda edge: -edge.last)[:most], key=lambda edge: edge.line))
+        ends = {place for edge in edges for place in (edge.line.source, edge.line.target)}
+        told = f"The drawing shows the {most} edges seen last of {len(self.edges)}; the table has all."
+        note = f"{self.note} {told}".strip()
+        nodes = tuple(node for node in self.nodes if node.place in ends)
+        return ServiceMap(nodes, edges, self.window, self.until, self.flows, note, self.title)
 
     def table(self) -> Table:
         """Every edge, one row each."""

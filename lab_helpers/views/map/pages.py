@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lab_helpers.views.display import View, badge, cell_text
-from lab_helpers.views.map.drawings import draw, svg
+from lab_helpers.views.map.drawings import draw
 from lab_helpers.views.map.layouts import Layout, arrange
 from lab_helpers.views.map.maps import ServiceMap, verdict_word
+from lab_helpers.views.map.rendering import svg
 from lab_helpers.views.style import asset
 from lab_helpers.views.verdicts import flow_tone
 
@@ -30,8 +31,9 @@ class MapPage(View):
         found = self.map
         if not found.edges:
             return found.table().body()
-        drawing = draw(found, arrange(found, self.layout))
-        note = f"<p>{cell_text(found.note)}</p>" if found.note else ""
+        shown = found.drawable()
+        drawing = draw(shown, arrange(shown, self.layout))
+        note = f"<p>{cell_text(shown.note)}</p>" if shown.note else ""
         return (
             f'<style>{asset("map/map.css")}</style><figure style="margin:0">{svg(drawing)}<figcaption>{legend(found)}'
             f'<p class="cl-faint">{cell_text(found.summary())}</p></figcaption></figure>{note}'

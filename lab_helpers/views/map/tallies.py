@@ -33,6 +33,8 @@ _USES: Final = 40
 _RECENT: Final = 12
 """Flows kept per edge, to be shown when it is opened."""
 _MEMBERS: Final = 60
+_LINES: Final = 1_500
+"""Edges counted; those not seen for longest are forgotten first."""
 
 
 @dataclass(slots=True)
@@ -99,8 +101,8 @@ class Tally:
         self.window = window
         self.flows = 0
         self.until = 0
-        self._lines: dict[Line, _Count] = {}
-        self._members: dict[Place, _Members] = {}
+        self._lines: OrderedDict[Line, _Count] = OrderedDict()
+        self._members: OrderedDict[Place, _Members] = OrderedDict()
         self._connections: OrderedDict[tuple[Connection, str], None] = OrderedDict()
         self._refused: OrderedDict[Connection, Line] = OrderedDict()
         self._packets: OrderedDict[Connection, _Count] = OrderedDict()
@@ -138,14 +140,15 @@ class Tally:
                 line = self._refused.pop(seen.connection, line)
             elif line.verdict == "DROPPED":
                 _remember(self._refused, seen.connection, line, _REMEMBERED_NAMES)
-        count = self._lines.get(line)
-        if count is None:
-            count = self._lines[line] = _Count()
+        count = self._lines.get(line) or _Count()
+        _remember(self._lines, line, count, _LINES)
         self.until = max(self.until, seen.time)
         count.last = max(count.last, seen.time)
         count.recent.append(flow)
         for place, pod, identity in zip((line.source, line.target), seen.pods, seen.identities, strict=True):
-            self._members.setdefault(place, _Members()).add(identity, pod)
+            members = self._members.get(place) or _Members()
+            _remember(self._members, place, members, 2 * _LINES)  # every line that is kept has both ends
+            members.add(identity, pod)
         for policy in seen.policies:
             count.policies[policy] = None
         if seen.reason:
@@ -200,7 +203,7 @@ class Tally:
         return ServiceMap(nodes, tuple(edges), self.window, end, self.flows, note)
 
     def _node(self, place: Place) -> Node:
-        members = self._members[place]
+        members = self._members.get(place) or _Members()
         return Node(place, tuple(sorted(members.identities)), tuple(sorted(members.pods)))
 
 

@@ -312,7 +312,7 @@ export default {
       draw();
       legend.replaceChildren(...told.verdicts.map((verdict) => clNode("span", { class: "cl-map-legend" },
         clNode("span", { class: `cl-map-key cl-map-${verdict.verdict}`, "aria-hidden": "true" }), clMark(verdict))));
-      summary.textContent = told.drawing.description;
+      summary.textContent = `${told.drawing.description} ${told.note}`.trim();
       if (!table.hidden) tabulate();
     });
 

@@ -200,7 +200,7 @@ class MapWidget(LiveWidget):
         until = self._tally.until + passed if self._tally.until else 0
         status = self.follower.status
         found = self._tally.map(until, "" if status.live else status.text()).within(*self._namespaces)
-        self._layout = arrange(found, self._layout)
+        self._layout = arrange(found.drawable(), self._layout)
         return found
 
     def _publish(self) -> None:
@@ -208,7 +208,8 @@ class MapWidget(LiveWidget):
         assert self._layout is not None
         table = found.table()
         drawn = {
-            "drawing": drawing_json(draw(found, self._layout)),
+            "drawing": drawing_json(draw(found.drawable(), self._layout)),
+            "note": found.drawable().note,
             "header": table.header,
             "rows": [[edge.key, *map(str, row)] for edge, row in zip(found.edges, table.rows, strict=True)],
             "verdicts": _legend(found),

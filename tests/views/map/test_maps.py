@@ -11,11 +11,12 @@ import pytest
 from lab_helpers.hubble.protos import flow_pb2
 from lab_helpers.hubble.records import Record
 from lab_helpers.views.map.details import details_of, hubble_command
-from lab_helpers.views.map.drawings import draw, svg
+from lab_helpers.views.map.drawings import draw
 from lab_helpers.views.map.layouts import arrange
 from lab_helpers.views.map.maps import ServiceMap, edge_label, rate_text
 from lab_helpers.views.map.pages import MapPage
 from lab_helpers.views.map.places import CLUSTER, OUTSIDE, Place, PlaceKind
+from lab_helpers.views.map.rendering import svg
 from lab_helpers.views.map.sightings import Line
 from lab_helpers.views.map.tallies import Tally, service_map
 
@@ -103,6 +104,18 @@ def test_many_different_requests_are_bounded() -> None:
     found = service_map(asked(pod("frontend"), pod("backend"), f"/{n}", from_port=n) for n in range(100))
     edge = edge_of(found, "frontend")
     assert (edge.requests, len(edge.uses), edge.uses[0].what) == (100, 41, "other requests")
+
+
+def test_edges_are_bounded_and_a_drawing_holds_fewer() -> None:
+    tally = Tally()
+    tally.add(dropped(pod("backend"), pod("frontend"), number, at=number) for number in range(1, 2000))
+    found = tally.map()
+    assert len(found.edges) == 1500
+    shown = found.drawable()
+    assert len(shown.edges) == 200
+    assert min(edge.line.port for edge in shown.edges) == 1800
+    assert shown.note == "The drawing shows the 200 edges seen last of 1500; the table has all."
+    assert FOUND.drawable() is FOUND
 
 
 def test_the_text_is_a_complete_table() -> None:

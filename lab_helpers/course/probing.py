@@ -35,6 +35,7 @@ _TIMED_OUT = re.compile(r"timed? ?out|timeout", re.IGNORECASE)
 _REFUSED = re.compile(r"connection refused", re.IGNORECASE)
 _NO_NAME = re.compile(r"can't resolve|could not resolve|bad address|name or service not known|NXDOMAIN", re.IGNORECASE)
 _LOST_PINGS = re.compile(r"100(\.0+)?% packet loss")
+_SOME_MESSAGES = re.compile(r"Processed a total of [1-9]")
 _STATUS = re.compile(r"(?:^|\D)403\s*$")
 
 
@@ -125,6 +126,8 @@ def classify(command: str, done: Executed) -> Outcome:
     """
     program = _program(command)
     said = done.stdout + done.stderr
+    if "/kafka-console-" in command and (outcome := _classify_kafka(said)) is not None:
+        return outcome
     if done.exit_code == 0:
         if program in ("nslookup", "dig") and _NO_NAME.search(said):
             return Outcome.NO_NAME
@@ -141,6 +144,15 @@ def classify(command: str, done: Executed) -> Outcome:
     if program in ("wget", "curl") and re.search(r"\b403\b", said):
         return Outcome.FORBIDDEN
     return Outcome.FAILED
+
+
+def _classify_kafka(said: str) -> Outcome | None:
+    """Kafka's console clients end with 0 whatever happened; their last exception tells. None: as for any program."""
+    if "errors.TopicAuthorizationException" in said:
+        return Outcome.NOT_AUTHORIZED
+    if "errors.TimeoutException" in said and not _SOME_MESSAGES.search(said):
+        return Outcome.TIMEOUT
+    return None
 
 
 def _program(command: str) -> str:

@@ -111,6 +111,8 @@ def read_lab(folder: Path) -> tasks.Outline:
             goals=node.texts("goals"),
             tasks={name: found[name] for name in order},
             predictions=read_predictions(folder / "predictions.yaml"),
+            cilium=node.text("cilium", ""),
+            parts=node.texts("parts"),
         )
     )
 

@@ -28,7 +28,7 @@ from lab_helpers.course.probing import Probe, Prober
 from lab_helpers.course.reading import read_lab
 from lab_helpers.course.records import Records
 from lab_helpers.course.reporting import learner_progress
-from lab_helpers.course.staging import Stager
+from lab_helpers.course.staging import CILIUM_VERSION, Stager
 from lab_helpers.course.surveying import agent_version, flood, flow_table, identity_table, reachability
 from lab_helpers.course.tasks import Stage, Task
 from lab_helpers.course.tooling import Tools
@@ -303,7 +303,15 @@ class Lab(View):
         self.api = Api(cluster.api())
         self.tools = Tools(environment)
         self._flows: FlowSource = self._given_flows or HubbleFlows(cluster)
-        self._stager = Stager(self.api, self.tools, own=cluster.backend != "existing", say=self._say)
+        self._stager = Stager(
+            self.api,
+            self.tools,
+            own=cluster.backend != "existing",
+            say=self._say,
+            version=self.outline.cilium or str(cluster.facts.get("cilium_version") or CILIUM_VERSION),
+            needed=bool(self.outline.cilium),
+            parts=self.outline.parts,
+        )
         self._answers = Answers(self.api, self.tools)
         self._incarnation = self._stager.identity()
 
@@ -329,7 +337,10 @@ class Lab(View):
         try:
             self._use(renew(self.cluster))
         except ClusterError as error:
-            what = f"this lab starts on a cluster without Cilium: {error.what}"
+            before = (
+                f"that never ran anything newer than {self.outline.cilium}" if self.outline.cilium else "without Cilium"
+            )
+            what = f"this lab starts on a cluster {before}: {error.what}"
             raise StageError(what, where=error.where, try_=error.try_) from None
 
     def _prepare(self) -> None:
@@ -339,7 +350,7 @@ class Lab(View):
         self._stage()
 
     def _stage(self) -> None:
-        if self.outline.start is Stage.BARE and not self._stager.is_bare():
+        if self._stager.is_past() or (self.outline.start is Stage.BARE and not self._stager.is_bare()):
             self._renew()
         self._stager.reach(self.outline.start, leftovers=self.records.applied(self._incarnation))
         self.records.cleaned(self._incarnation)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any, Final
 
@@ -18,11 +19,15 @@ _PROGRAMS: Final = (("backend", "server.py"), ("caller", "caller.py"))
 
 
 @functools.cache
-def _manifests() -> tuple[dict[str, Any], ...]:
+def _manifests(parts: tuple[str, ...] = ()) -> tuple[dict[str, Any], ...]:
     import yaml
 
     folder = resources.files("lab_helpers.course.shop")
-    files = sorted((item for item in folder.iterdir() if item.name.endswith(".yaml")), key=lambda item: item.name)
+    folders = [folder, *(folder.joinpath(part) for part in parts)]
+    files = sorted(
+        (item for place in folders for item in place.iterdir() if item.name.endswith(".yaml")),
+        key=lambda item: item.name,
+    )
     found: list[dict[str, Any]] = []
     for file in files:
         found += [item for item in yaml.safe_load_all(file.read_text(encoding="utf-8")) if item]
@@ -40,11 +45,14 @@ def _manifests() -> tuple[dict[str, Any], ...]:
     return (*namespaces, *code, *rest)
 
 
-def manifests() -> list[dict[str, Any]]:
-    """All objects, in an order in which they can be applied. Each call gives new dictionaries."""
+def manifests(parts: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """All objects, in an order in which they can be applied. Each call gives new dictionaries.
+
+    ``parts`` names folders beside the shop's own manifests, such as ``kafka``.
+    """
     import copy
 
-    return copy.deepcopy(list(_manifests()))
+    return copy.deepcopy(list(_manifests(tuple(parts))))
 
 
 def manifest_text() -> str:

@@ -6,6 +6,7 @@ idempotent, and total: what the course does not know goes away from its namespac
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
@@ -72,14 +73,30 @@ class Waiting:
 
 
 class Stager:
-    """``own`` tells whether the cluster is the course's own: only then Cilium is installed, changed or removed."""
+    """``own`` tells whether the cluster is the course's own: only then Cilium is installed, changed or removed.
 
-    def __init__(self, api: Api, tools: Tools, *, own: bool, say: Say, version: str = CILIUM_VERSION) -> None:
+    ``version`` is the Cilium that belongs there; ``needed`` says that nothing else will do (a lab about that version).
+    ``parts`` are further parts of the story, applied with the shop.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        tools: Tools,
+        *,
+        own: bool,
+        say: Say,
+        version: str = CILIUM_VERSION,
+        needed: bool = False,
+        parts: Sequence[str] = (),
+    ) -> None:
         self._api = api
         self._tools = tools
         self._own = own
         self._say = say
         self._version = version
+        self._needed = needed
+        self._parts = tuple(parts)
         self._waiting = Waiting(say)
 
     def identity(self) -> str:
@@ -93,6 +110,14 @@ class Stager:
         released = any(secret["metadata"]["name"].startswith("sh.helm.release.") for secret in secrets)
         installed = self._api.get("DaemonSet", "cilium", "kube-system") is not None
         return not released and not installed and not any(map(is_ready, self._api.list("Node")))
+
+    def is_past(self) -> bool:
+        """Did this cluster ever run a newer minor release than the one needed? Its definitions stay that new."""
+        if not self._needed:
+            return False
+        done = self._tools.run(["helm", "history", "cilium", "--namespace", "kube-system", "--output", "json"])
+        charts = re.findall(r'"chart": ?"cilium-([^"]+)"', done.output) if done else []
+        return any(_minor(chart) > _minor(self._version) for chart in charts)
 
     def reach(self, stage: Stage, *, leftovers: Iterable[Applied] = ()) -> None:
         """Bring the cluster to ``stage`` and remove what earlier labs left. Raises StageError."""
@@ -118,6 +143,12 @@ class Stager:
             )
         if self._own and (agents is None or not self._as_wanted()):
             self._install(first=agents is None)
+        elif self._needed and agents is not None and _minor(_installed(agents)) != _minor(self._version):
+            minor, found = ".".join(map(str, _minor(self._version))), _installed(agents) or "another version"
+            raise StageError(
+                f"this lab needs Cilium {minor}; this cluster runs {found} and is not the course's to change",
+                try_="run it on the twin: cilium-labs up --backend twin",
+            )
 
     def _install(self, *, first: bool) -> None:
         self._say(f"installing Cilium {self._version}" if first else "giving Cilium its values back")
@@ -129,7 +160,8 @@ class Stager:
         for name, value in values:
             words += ["--set", f"{name}={value}"]
         self._helm(*words)
-        if not first:
+        agents = self._api.get("DaemonSet", "cilium", "kube-system")
+        if not first and agents is not None and not _unavailable("DaemonSet", agents):
             left = {"data": dict.fromkeys(_NAME_OPTIONS)}
             self._api.patch("ConfigMap", "cilium-config", "kube-system", left)
             self._helm_values_take_effect()
@@ -152,6 +184,7 @@ class Stager:
             and data.get("enable-policy", "default") == "default"
             and all(data.get(name, usual) == usual for name, usual in _NAME_OPTIONS.items())
             and agents is not None
+            and _installed(agents) in ("", self._version)
             and not _unavailable("DaemonSet", agents)
         )
 
@@ -179,7 +212,7 @@ class Stager:
         raise StageError("the address of the API server is unknown", where="endpoints/kubernetes in default")
 
     def _shop(self) -> None:
-        wanted = shopping.manifests()
+        wanted = shopping.manifests(self._parts)
         for namespace in shopping.NAMESPACES:
             found = self._api.get("Namespace", namespace)
             if found is not None and not self._is_ours(namespace):
@@ -253,6 +286,20 @@ class Stager:
         done = self._tools.run(["helm", *words])
         if not done:
             raise StageError(f"helm {words[0]} failed: {done.output.strip()}", try_="cilium-labs doctor")
+
+
+def _installed(agents: Resource) -> str:
+    """The agents' version by their image, ``1.20.2``; empty where it does not tell."""
+    for container in agents.get("spec", {}).get("template", {}).get("spec", {}).get("containers", ()):
+        if container.get("name") == "cilium-agent":
+            return (
+                str(container.get("image", "")).partition("@")[0].rpartition("/")[2].partition(":")[2].removeprefix("v")
+            )
+    return ""
+
+
+def _minor(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
 
 
 def _listed(*missing: str) -> str:

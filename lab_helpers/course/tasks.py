@@ -193,3 +193,7 @@ class Outline:
     goals: tuple[str, ...]
     tasks: Mapping[str, Task]
     predictions: Mapping[str, Prediction]
+    cilium: str = ""
+    """The version of Cilium it starts on, where that is not the cluster's usual one."""
+    parts: tuple[str, ...] = ()
+    """Further parts of the story that it needs beside the shop (folders of ``course/shop``)."""

@@ -21,6 +21,7 @@ class Outcome(Enum):
     TIMEOUT = "timeout"
     REFUSED = "refused"
     FORBIDDEN = "forbidden"
+    NOT_AUTHORIZED = "not-authorized"
     NO_NAME = "no-name"
     FAILED = "failed"
     NOT_RUN = "not-run"
@@ -41,6 +42,7 @@ _WORDS = {
     Outcome.TIMEOUT: "no answer: silence until the timeout",
     Outcome.REFUSED: "connection refused at once",
     Outcome.FORBIDDEN: "403 from the proxy",
+    Outcome.NOT_AUTHORIZED: "an error as answer: not authorized",
     Outcome.NO_NAME: "the name did not resolve",
     Outcome.FAILED: "the command failed",
     Outcome.NOT_RUN: "could not be tried",
@@ -50,6 +52,7 @@ _TONES = {
     Outcome.TIMEOUT: Tones.BAD.value,
     Outcome.REFUSED: Tone("⊘", "cl-bad"),
     Outcome.FORBIDDEN: Tone("⊗", "cl-bad"),
+    Outcome.NOT_AUTHORIZED: Tone("⊗", "cl-bad"),
     Outcome.NO_NAME: Tone("?", "cl-note"),
     Outcome.FAILED: Tones.NOTE.value,
     Outcome.NOT_RUN: Tones.PLAIN.value,

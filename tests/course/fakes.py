@@ -84,7 +84,7 @@ class FakeApi:
     def patch(self, kind: str, name: str, namespace: str, changes: Mapping[str, Any]) -> dict[str, Any]:
         found = self.objects[kind, namespace, name]
         labels = found["metadata"].setdefault("labels", {})
-        for key, value in changes["metadata"]["labels"].items():
+        for key, value in changes.get("metadata", {}).get("labels", {}).items():
             labels.pop(key, None)
             if value is not None:
                 labels[key] = value
@@ -151,6 +151,7 @@ class FakeCluster:
     backend: str = "twin"
     name: str = "cilium-labs"
     downs: int = 0
+    facts: dict[str, Any] = field(default_factory=dict)
 
     def environment(self) -> dict[str, str]:
         return {"CILIUM_LABS_HOME": str(self.state_dir), "CILIUM_LABS_BACKEND": self.backend}

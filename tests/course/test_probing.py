@@ -22,6 +22,28 @@ def flow(number: int) -> flow_pb2.Flow:
     return flow_pb2.Flow(uuid=f"u{number}", time=Timestamp(seconds=number), verdict=flow_pb2.FORWARDED)
 
 
+KAFKA = "org.apache.kafka.common.errors."
+
+
+@pytest.mark.parametrize(
+    ("program", "said", "outcome"),
+    [
+        (
+            "producer",
+            f"{KAFKA}TopicAuthorizationException: Not authorized to access topics: [x]",
+            Outcome.NOT_AUTHORIZED,
+        ),
+        ("producer", f"{KAFKA}TimeoutException: Topic x not present in metadata after 3000 ms.", Outcome.TIMEOUT),
+        ("consumer", f"{KAFKA}TimeoutException\nProcessed a total of 0 messages", Outcome.TIMEOUT),
+        ("consumer", f"lamp\n{KAFKA}TimeoutException\nProcessed a total of 1 messages", Outcome.ANSWERED),
+        ("producer", "", Outcome.ANSWERED),
+    ],
+)
+def test_console_clients_of_kafka_end_with_0_whatever_happened(program: str, said: str, outcome: Outcome) -> None:
+    command = f"echo x | /opt/kafka/bin/kafka-console-{program}.sh --topic x"
+    assert classify(command, Executed(0, "", said, 0.1)) is outcome
+
+
 @pytest.mark.parametrize(
     ("command", "code", "stdout", "stderr", "outcome"),
     [

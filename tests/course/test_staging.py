@@ -66,6 +66,40 @@ def test_changed_values_are_given_back_and_agents_restart() -> None:
     assert "kubectl -n kube-system rollout restart daemonset/cilium" in tools.ran
 
 
+def test_another_version_is_replaced() -> None:
+    api = full()
+    agents = api.objects["DaemonSet", "kube-system", "cilium"]
+    agents["spec"]["template"]["spec"]["containers"][0]["image"] = "quay.io/cilium/cilium:v1.19.8"
+    tools = FakeTools()
+    stager(api, tools).reach(Stage.SHOP)
+    assert any("--version 1.20.2" in line for line in tools.ran)
+
+
+def test_a_lab_about_an_older_version_needs_a_cluster_that_was_never_newer() -> None:
+    def needing(charts: str) -> Stager:
+        tools = FakeTools(replies={"helm history": Ran(0, charts)})
+        nobody = {"own": True, "say": lambda _text: None}
+        return Stager(full(), tools, version="1.19.8", needed=True, **nobody)  # type: ignore[arg-type]
+
+    assert needing('[{"revision":1,"chart":"cilium-1.19.8"},{"revision":2,"chart":"cilium-1.20.2"}]').is_past()
+    assert not needing('[{"revision":1,"chart":"cilium-1.19.8"}]').is_past()
+    assert not stager(full()).is_past()
+
+
+def test_somebodys_cluster_of_another_version_is_left_alone() -> None:
+    tools = FakeTools()
+    wanting = Stager(full(), tools, own=False, say=lambda _text: None, version="1.19.8", needed=True)  # type: ignore[arg-type]
+    with pytest.raises(StageError, match=r"needs Cilium 1\.19; this cluster runs 1\.20\.2"):
+        wanting.reach(Stage.SHOP)
+    assert tools.ran == []
+
+
+def test_parts_of_the_story_are_applied_beside_the_shop() -> None:
+    names_of = {item["metadata"]["name"] for item in shopping.manifests(["kafka"])}
+    assert {"kafka", "kafka-payroll", "checkout", "warehouse", "payroll", "backend"} <= names_of
+    assert "kafka" not in {item["metadata"]["name"] for item in shopping.manifests()}
+
+
 def test_what_learners_left_goes_away_and_what_they_changed_comes_back() -> None:
     api = full()
     policy = {"kind": "CiliumNetworkPolicy", "metadata": {"name": "p", "namespace": "shop"}}

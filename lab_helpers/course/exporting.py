@@ -7,6 +7,7 @@ its model.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from lab_helpers.course.stamps import meta_tags, stamp_facts, stamp_panel
 
 __all__ = ["junit", "write_page", "write_reports"]
 
+_DARK_THEME = ("lab", "static", "theme-dark.css")
 _PREFERRED = (
     "text/html",
     "image/svg+xml",
@@ -50,7 +52,24 @@ def write_page(notebook: Path, page: Path, result: LabResult) -> None:
         config=config, mathjax_url="", require_js_url="", jquery_url="", mermaid_js_url="", embed_images=True
     )
     html, _ = exporter.from_notebook_node(document)
-    page.write_text(html.replace("<title>", meta_tags(result) + "<title>", 1), encoding="utf-8")
+    html = html.replace("<title>", meta_tags(result) + "<title>", 1)
+    page.write_text(_light_and_dark(html), encoding="utf-8")
+
+
+def _light_and_dark(html: str) -> str:
+    """The page follows the reader's system: JupyterLab's dark theme, which nbconvert brings along, on a dark one."""
+    from jupyter_core.paths import jupyter_path
+
+    themes = (Path(folder, *_DARK_THEME) for folder in jupyter_path("nbconvert", "templates"))
+    dark = next((theme.read_text(encoding="utf-8") for theme in themes if theme.is_file()), "")
+    if not dark:
+        return html
+    style = f"<style>@media (prefers-color-scheme: dark) {{\n:root {{ color-scheme: dark; }}\n{dark}\n}}</style>\n"
+    html = html.replace("</head>", style + "</head>", 1)
+    # without the mark of a light theme, views follow the reader's system as well
+    return re.sub(
+        r'<body class="jp-Notebook" data-jp-theme-light="true"[^>]*>', '<body class="jp-Notebook">', html, count=1
+    )
 
 
 def write_reports(folder: Path, results: Sequence[LabResult]) -> tuple[Path, Path]:

@@ -139,6 +139,8 @@ def test_a_run_stamps_what_the_cluster_says(tmp_path: Path, monkeypatch: pytest.
     assert metas.found["result"] == "passed"
     assert page.index("Executed with solutions") < page.index('<h1 id="Title'), "the stamp is at the top"
     assert b"charset" in page.encode()[:1024]
+    assert "@media (prefers-color-scheme: dark) {\n:root { color-scheme: dark; }" in page
+    assert "data-jp-theme-light" not in page.partition("<body")[2].partition(">")[0], "views follow the reader's system"
     stamp = json.loads((report / "01-good.ipynb").read_text(encoding="utf-8"))["metadata"]["cilium_labs"]
     assert (stamp["cilium"], stamp["revision"]) == ("1.18.4", "release-7")
     properties = ET.parse(report / "junit.xml").getroot().iter("property")

@@ -85,6 +85,7 @@ COMMON: Mapping[str, Program] = {
     "sleep": _program("sleeping:sleep"),
     "sort": _program("columns:sort"),
     "tail": _program("texts:tail"),
+    "tar": _program("archiving:tar"),
     "tee": _program("texts:tee"),
     "test": _program("system:test"),
     "timeout": _program("sleeping:timeout"),
@@ -100,7 +101,7 @@ COMMON: Mapping[str, Program] = {
     "whoami": _program("system:whoami"),
     "xargs": _program("searching:xargs"),
     "yes": _program("texts:yes"),
-    **_refusing("awk find df du free top vi less more tar gzip md5sum sha256sum ln dd od"),
+    **_refusing("awk find df du free top vi less more gzip md5sum sha256sum ln dd od"),
 }
 
 BUSYBOX: Mapping[str, Program] = {

@@ -182,3 +182,26 @@ async def test_servers(lab, client):
     assert (await lab.sh(client, f"curl -s https://{api['status']['podIP']}:6443/healthz")).code == 60
     assert '"GET / HTTP/1.1" 200' in await lab.logs(nginx)
     assert (await lab.sh(client, f"curl -sS https://{nginx['status']['podIP']}:80/")).code == 35
+
+
+async def test_tar_packs_and_unpacks(lab):
+    pod = lab.pod("box", "busybox", command=["sleep", "infinity"])
+    await lab.run(pod, "sh", "-c", "mkdir -p /data/sub; echo one > /data/a; echo two > /data/sub/b")
+    assert (await lab.run(pod, "tar", "-cvf", "/tmp/x.tar", "-C", "/data", ".")).out.split() == [
+        ".",
+        "a",
+        "sub",
+        "sub/b",
+    ]
+    listed = await lab.run(pod, "sh", "-c", "tar tf /tmp/x.tar | sort")
+    assert listed.out.split() == ["./", "./a", "./sub/", "./sub/b"]
+    assert (
+        await lab.run(pod, "sh", "-c", "mkdir /new; tar cf - -C /data . | tar -xmf - -C /new; cat /new/sub/b")
+    ).out == "two\n"
+    assert "not found in archive" in (await lab.run(pod, "tar", "tf", "/tmp/x.tar", "nope")).err
+    for words, why in (
+        ((), "must specify one of"),
+        (("-czf", "x", "y"), "not simulated"),
+        (("-xf", "no"), "can't open"),
+    ):
+        assert why in (await lab.run(pod, "tar", *words)).err

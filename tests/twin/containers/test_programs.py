@@ -189,9 +189,9 @@ async def test_tar_packs_and_unpacks(lab):
     await lab.run(pod, "sh", "-c", "mkdir -p /data/sub; echo one > /data/a; echo two > /data/sub/b")
     assert (await lab.run(pod, "tar", "-cvf", "/tmp/x.tar", "-C", "/data", ".")).out.split() == [
         ".",
-        "a",
-        "sub",
-        "sub/b",
+        "./a",
+        "./sub",
+        "./sub/b",
     ]
     listed = await lab.run(pod, "sh", "-c", "tar tf /tmp/x.tar | sort")
     assert listed.out.split() == ["./", "./a", "./sub/", "./sub/b"]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -329,3 +331,40 @@ def test_a_name_that_may_only_be_asked_for(names: Lab) -> None:
     flow = json.loads(names.run("hubble observe --last 1 --to-port 443 --verdict DROPPED -o json").splitlines()[-1])
     assert flow["flow"]["destination_names"] == ["cdn.example.com"]
     assert flow["flow"]["destination"]["labels"] == ["reserved:world"]
+
+
+def real_program(name: str) -> str:
+    """A tool that is not ours, on PATH; else the test is skipped."""
+    found = shutil.which(name, path=os.environ.get("CILIUM_LABS_REAL_PATH", os.environ.get("PATH", "")))
+    if not found or b"lab_helpers" in Path(found).read_bytes()[:2000]:
+        pytest.skip(f"no real {name} on PATH to use the embedded cluster with")
+    return found
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("status",),
+        ("list", "nodes"),
+        ("list", "namespaces"),
+        ("observe", "--first", "20"),
+        ("observe", "--first", "20", "-o", "dict", "--namespace", "shop"),
+        ("observe", "--first", "20", "-o", "json", "--verdict", "DROPPED"),
+        ("observe", "--first", "20", "-o", "table", "--to-pod", "shop/backend"),
+        ("observe", "--first", "20", "--use-default-field-masks=false", "--print-policy-names", "-t", "policy-verdict"),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("forwarded", [False, True], ids=["socket", "port-forward"])
+def test_the_real_hubble_prints_what_ours_does(lab: Lab, words: tuple[str, ...], forwarded: bool) -> None:
+    program = real_program("hubble")
+    line = " ".join((*words, *(("--port-forward",) if forwarded else ())))
+    figures = re.compile(r"[\d,.]+/[\d,.]+ \([\d.]+%\)|Flows/s: .*|\b\d+[smh]\b.*|localhost:\d+|unix:\S+")
+    ours, theirs = (figures.sub("…", lab.run(f"{tool} {line}")) for tool in ("hubble", program))
+    assert theirs == ours
+
+
+def test_the_real_cilium_finds_the_cluster_in_order(lab: Lab) -> None:
+    shown = lab.run(f"{real_program('cilium')} status --wait --wait-duration 30s")
+    assert re.search(r"Cilium: +.*OK", shown)
+    assert re.search(r"Hubble Relay: +.*OK", shown)

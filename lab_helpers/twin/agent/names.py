@@ -2,7 +2,8 @@
 
 Follows Cilium pkg/fqdn (cache.go, namemanager). Entries live for the answer's TTL (at least ``tofqdns-min-ttl``);
 the garbage collector runs every minute, turns expired ones into zombies, and lets a zombie die at the next run
-unless its endpoint still has a connection to the address. Times are clock seconds.
+unless its endpoint still has a connection to the address, or to another zombie of the same name. Times are clock
+seconds.
 """
 
 from __future__ import annotations
@@ -48,7 +49,18 @@ class _Lookup:
 class _Zombie:
     names: set[str]
     since: float
+    """When one of its names expired last."""
     alive_at: float = -1.0
+
+    @property
+    def held(self) -> float:
+        """The grace period counts from here."""
+        return max(self.alive_at, self.since)
+
+    @property
+    def importance(self) -> tuple[float, float, int]:
+        """What is least goes first where there are too many."""
+        return self.alive_at, self.since, len(self.names)
 
 
 @dataclass(slots=True)
@@ -128,12 +140,12 @@ class NameCache:
     def collect(self) -> int:
         """One run of the garbage collector; returns how many names of addresses died."""
         now = self._clock.monotonic()
-        _, _, grace, most = self._limits()
+        limits = self._limits()
         live = self._connections()
         dead = 0
         for endpoint, history in self._histories.items():
             own = self._address(endpoint)
-            dead += self._collect_zombies(history, own, live, now, grace, most)
+            dead += self._collect_zombies(history, own, live, now, limits)
             for name, known in list(history.lookups.items()):
                 for ip in [ip for ip, lookup in known.items() if lookup.expires <= now]:
                     del known[ip]
@@ -146,28 +158,35 @@ class NameCache:
         return dead
 
     def _collect_zombies(
-        self, history: _History, own: str, live: set[tuple[str, str]], now: float, grace: float, most: int
+        self, history: _History, own: str, live: set[tuple[str, str]], now: float, limits: tuple[int, int, float, int]
     ) -> int:
-        dead = 0
-        for ip, zombie in list(history.zombies.items()):
+        """Keep zombies with a live connection, and those that share a name with one; the others die. Limits take the
+        least important ones all the same.
+        """
+        _, per_name, grace, most = limits
+        zombies = history.zombies
+        for ip, zombie in zombies.items():
             if (own, ip) in live:
                 zombie.alive_at = now
-            if zombie.alive_at == now or now - max(zombie.alive_at, zombie.since) < grace:
-                for name in zombie.names:
-                    self._synthetic[name, ip] = now + SYNTHETIC_TTL
-            else:
-                dead += len(zombie.names)
-                del history.zombies[ip]
-        for ip in sorted(history.zombies, key=lambda ip: history.zombies[ip].since)[
-            : max(0, len(history.zombies) - most)
-        ]:
-            dead += len(history.zombies.pop(ip).names)
-        return dead
+        connected = {ip for ip, one in zombies.items() if one.alive_at == now or now - one.held < grace}
+        groups: dict[str, list[str]] = {name: [] for ip in connected for name in zombies[ip].names}
+        for ip, zombie in zombies.items():
+            for name in zombie.names & groups.keys():
+                groups[name].append(ip)
+        kept = connected.union(*groups.values())
+        for group in groups.values():
+            kept -= set(sorted(group, key=lambda ip: zombies[ip].importance)[: max(len(group) - per_name, 0)])
+        kept -= set(sorted(kept, key=lambda ip: zombies[ip].importance)[: max(len(kept) - most, 0)])
+        for ip in kept:
+            for name in zombies[ip].names:
+                self._synthetic[name, ip] = now + SYNTHETIC_TTL
+        return sum(len(zombies.pop(ip).names) for ip in [ip for ip in zombies if ip not in kept])
 
     @staticmethod
     def _bury(history: _History, ip: str, name: str, now: float) -> None:
         zombie = history.zombies.setdefault(ip, _Zombie(set(), now))
         zombie.names.add(name)
+        zombie.since = now
 
     def _carries(self, ip: str, name: str) -> bool:
         return any(
@@ -226,7 +245,7 @@ class NameCache:
                     )
             for ip, zombie in history.zombies.items():
                 for name in sorted(zombie.names):
-                    ends = self._moment(max(zombie.alive_at, zombie.since) + SYNTHETIC_TTL - now)
+                    ends = self._moment(zombie.held + SYNTHETIC_TTL - now)
                     yield Row(endpoint, "connection", name, 0, ends, (ip,), self._moment(zombie.since - now))
 
     def _moment(self, delta: float) -> str:

@@ -37,6 +37,7 @@ function clFilters(frame, rows) {
   value.setAttribute("list", known.id);
   let flags = [], conditions = [], applied = "";
 
+  const bare = (line) => line.replace(/^\s*hubble\s+observe(\s+flows)?\s*/, "");
   const send = (line) => frame.send("command", { line });
   const has = (words) => conditions.some(([text]) => text === words);
 
@@ -110,7 +111,7 @@ function clFilters(frame, rows) {
       const [what, from, to] = content.fault;
       fault.replaceChildren(
         clNode("code", {}, content.line.slice(0, from), clNode("mark", {}, content.line.slice(from, to)),
-          content.line.slice(to)), ` ${what}. The filters before it stay in force.`);
+          content.line.slice(to)), ` ${what}. What was in force stays.`);
       input.setAttribute("aria-invalid", "true");
       if (document.activeElement === input) input.setSelectionRange(from, to);
     } else {
@@ -118,13 +119,10 @@ function clFilters(frame, rows) {
       shell.textContent = content.shell;
     }
     fault.hidden = !content.fault;
-    applied = content.line;
-    if (document.activeElement !== input || !content.fault) {
-      applied = content.line.replace(/^\s*hubble\s+observe(\s+flows)?\s*/, "");
-      const shift = content.line.length - applied.length;
-      conditions = conditions.map(([text, from, to]) => [text, from - shift, to - shift]);
-      input.value = applied;
-    }
+    applied = bare(content.valid);
+    const shift = content.valid.length - applied.length;
+    conditions = conditions.map(([text, from, to]) => [text, from - shift, to - shift]);
+    if (document.activeElement !== input || !content.fault) input.value = bare(content.line);
     notes.hidden = !content.notes.length;
     notes.textContent = content.notes.join(" ");
     dropped.setAttribute("aria-pressed", has("--verdict DROPPED"));

@@ -181,11 +181,12 @@ class FlowExplorer(LiveWidget):
 
     def _tell_command(self) -> None:
         typed = self._typed
-        conditions = [[str(item), item.start, item.end] for item in typed.conditions]
+        conditions = [[str(item), item.start, item.end] for item in self._valid.conditions]
         fault = list(typed.fault) if typed.fault else None
         self.tell(
             "command",
             line=typed.line,
+            valid=self._valid.line,
             shell=self._valid.shell,
             conditions=conditions,
             fault=fault,

@@ -70,7 +70,12 @@ def _conclude(results: list[LabResult], report: Path) -> None:
         click.echo(f"\n✖ {result.title}", err=True)
         for failure in result.failures:
             click.echo(f"  {failure}", err=True)
-    click.echo(f"{len(results) - len(failed)} of {len(results)} labs passed; reports in {report}")
+    skipped = [result for result in results if result.skipped]
+    for result in skipped:
+        click.echo(f"\n● {result.title}: not run here\n  {result.skipped}", err=True)
+    ran = len(results) - len(skipped)
+    also = f", {len(skipped)} not run here" if skipped else ""
+    click.echo(f"{ran - len(failed)} of {ran} labs passed{also}; reports in {report}")
     if failed:
         raise SystemExit(1)
 
@@ -109,7 +114,8 @@ class _Bars:
         self._progress.update(self._rows[lab], completed=done, total=total, state="running")
 
     def finished(self, result: LabResult) -> None:
-        self._progress.update(self._rows[result.lab], state="✔ passed" if result.passed else "✖ failed")
+        state = "● not run here" if result.skipped else "✔ passed" if result.passed else "✖ failed"
+        self._progress.update(self._rows[result.lab], state=state)
         self._progress.stop_task(self._rows[result.lab])
 
 
@@ -127,7 +133,8 @@ class _Lines:
             self._say(f"{lab}: {done}/{total} cells")
 
     def finished(self, result: LabResult) -> None:
-        self._say(f"{result.lab}: {'passed' if result.passed else 'FAILED'} in {result.seconds:.1f} s")
+        word = "not run here" if result.skipped else "passed" if result.passed else "FAILED"
+        self._say(f"{result.lab}: {word}, {result.seconds:.1f} s")
 
     def _say(self, line: str) -> None:
         with self._lock:

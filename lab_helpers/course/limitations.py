@@ -10,18 +10,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["LIMITATIONS", "Limitation", "limitation", "limitations"]
+__all__ = ["LIMITATIONS", "Limitation", "limitation", "limitations", "undecidable"]
 
 
 @dataclass(frozen=True, slots=True)
 class Limitation:
-    """``what`` cannot be decided on ``backends``, in the labs with these numbers; ``instead`` says what to do."""
+    """``what`` cannot be decided on ``backends``, in the labs with these numbers; ``instead`` says what to do.
+
+    ``whole`` means that such a lab cannot be run there at all: an unattended run passes over it and says why.
+    """
 
     what: str
     backends: frozenset[str]
     labs: tuple[str, ...]
     why: str
     instead: str
+    whole: bool = False
 
     def __str__(self) -> str:
         return f"{self.what}: {self.why}; {self.instead}"
@@ -33,11 +37,12 @@ _TWIN: Final = frozenset({"twin"})
 
 LIMITATIONS: Final[Mapping[str, Limitation]] = {
     "bare": Limitation(
-        "installing and repairing Cilium",
+        "installing, configuring and repairing Cilium",
         _YOURS,
-        ("02",),
+        ("02", "07"),
         "the course never installs, changes or removes Cilium in a cluster that is not its own",
         "run this lab on the twin or on kind",
+        whole=True,
     ),
     "time": Limitation(
         "hours within a second",
@@ -57,8 +62,9 @@ LIMITATIONS: Final[Mapping[str, Limitation]] = {
         "Kafka policies",
         _REAL,
         ("13",),
-        "they were removed in Cilium 1.20, and a cluster runs one version",
+        "they ended with Cilium 1.19, and the brokers of the lab are simulated",
         "run this lab on the twin, which plays 1.19 as well",
+        whole=True,
     ),
     "cost": Limitation(
         "what a packet costs in nanoseconds",
@@ -78,3 +84,8 @@ def limitation(key: str) -> Limitation:
 def limitations(lab: str, backend: str) -> list[Limitation]:
     """Those of the lab with this number ("06") on this backend."""
     return [item for item in LIMITATIONS.values() if backend in item.backends and lab in item.labs]
+
+
+def undecidable(lab: str, backend: str) -> str:
+    """Why the whole lab cannot be run on this backend; empty when it can."""
+    return "; ".join(str(item) for item in limitations(lab, backend) if item.whole)

@@ -44,7 +44,10 @@ class CellTime:
 
 @dataclass(frozen=True, slots=True)
 class LabResult:
-    """One lab. ``facts`` are backend, versions and the course's revision; ``started`` is ISO 8601 UTC."""
+    """One lab. ``facts`` are backend, versions and the course's revision; ``started`` is ISO 8601 UTC.
+
+    ``skipped`` says why a lab was not run at all; it is empty for one that was.
+    """
 
     lab: str
     title: str
@@ -56,6 +59,7 @@ class LabResult:
     facts: Mapping[str, str] = field(default_factory=dict)
     notebook: str = ""
     page: str = ""
+    skipped: str = ""
 
     @property
     def passed(self) -> bool:
@@ -67,6 +71,7 @@ class LabResult:
         return {
             "lab": self.lab,
             "passed": self.passed,
+            **({"skipped": self.skipped} if self.skipped else {}),
             "solved": self.solved,
             "when": self.started,
             "seconds": round(self.seconds, 1),

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from lab_helpers.course.catalogue import notebook
 from lab_helpers.course.errors import CourseError
 from lab_helpers.course.exporting import write_page, write_reports
+from lab_helpers.course.limitations import undecidable
 from lab_helpers.course.reading import read_lab
 from lab_helpers.course.records import Records
 from lab_helpers.course.results import CellTime, Failure, LabResult, first_line, judge
@@ -106,15 +107,19 @@ class Runner:
         self.listener.started(folder.name)
         scratch = Path(tempfile.mkdtemp(prefix="cl-"))
         output = self.settings.report / f"{folder.name}.ipynb"
+        output.unlink(missing_ok=True)  # of an earlier run
         cells: list[CellTime] = []
         failures: list[Failure] = []
         facts: dict[str, str] = {"revision": revision(folder)}
         cluster: Cluster | None = None
+        skipped = ""
         try:
             cluster = self._cluster(scratch / "home")
             facts["backend"] = cluster.backend
-            failures += self._execute(folder, scratch, output, cluster, cells)
-            failures += self._judge(outline, scratch, output)
+            skipped = undecidable(outline.number, cluster.backend)
+            if not skipped:
+                failures += self._execute(folder, scratch, output, cluster, cells)
+                failures += self._judge(outline, scratch, output)
             facts |= cluster.versions()
         except CourseError as error:
             failures.append(Failure("the lab could not be run", str(error)))
@@ -137,6 +142,7 @@ class Runner:
             facts=facts,
             notebook=output.name if output.exists() else "",
             page=f"{folder.name}.html" if output.exists() else "",
+            skipped=skipped,
         )
         if output.exists():
             _stamp(output, result)

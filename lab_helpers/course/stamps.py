@@ -48,7 +48,7 @@ def stamp_facts(result: LabResult) -> dict[str, str]:
     facts = result.facts
     return {
         "lab": result.lab,
-        "result": "passed" if result.passed else "failed",
+        "result": "skipped" if result.skipped else "passed" if result.passed else "failed",
         "backend": facts.get("backend", "none"),
         "cilium": facts.get("cilium", "none"),
         "kubernetes": facts.get("kubernetes", "none"),

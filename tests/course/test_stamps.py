@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,19 @@ def test_a_run_stamps_what_the_cluster_says(tmp_path: Path, monkeypatch: pytest.
     assert (stamp["cilium"], stamp["revision"]) == ("1.18.4", "release-7")
     properties = ET.parse(report / "junit.xml").getroot().iter("property")
     assert {item.get("name"): item.get("value") for item in properties}["cilium"] == "1.18.4"
+
+
+def test_a_lab_that_cannot_be_run_there_is_passed_over_with_the_reason(tmp_path: Path) -> None:
+    lab = make_lab(tmp_path, "02", "bare", ["x = 1"])
+    somebodys = partial(FakeCluster, backend="existing")
+    found = Failing(Settings(tmp_path / "out"), Heard(), somebodys).run([lab])[0]  # type: ignore[arg-type]
+    assert found.passed
+    assert found.skipped.startswith("installing, configuring and repairing Cilium: the course never installs")
+    assert stamp_facts(found)["result"] == "skipped"
+    assert json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))["labs"][0]["skipped"]
+    suite = ET.parse(tmp_path / "out" / "junit.xml").getroot()[0]
+    assert (suite.get("skipped"), suite.get("failures")) == ("1", "0")
+    assert not (tmp_path / "out" / "02-bare.html").exists()
 
 
 def test_a_cluster_that_dies_keeps_what_failed_before(tmp_path: Path) -> None:

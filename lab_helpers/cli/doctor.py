@@ -8,11 +8,11 @@ import shutil
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 import click
 
 from lab_helpers.clusters import ClusterError, Home, default_home
+from lab_helpers.clusters.findings import Finding
 from lab_helpers.clusters.twins import describe
 
 __all__ = ["Finding", "doctor", "examine"]
@@ -33,23 +33,31 @@ _OLDEST = (3, 11)
 _FREE_BYTES = 200 * 1024 * 1024
 
 
-class Finding(NamedTuple):
-    """One thing looked at. ``level`` is "ok", "note" (works, worth knowing) or "bad" (labs will not run)."""
-
-    level: str
-    what: str
-    cure: str = ""
-
-
 @click.command()
-def doctor() -> None:
+@click.option(
+    "--backend",
+    type=click.Choice(["twin", "kind", "existing"]),
+    default="twin",
+    show_default=True,
+    help="What the labs are to run on.",
+)
+@click.option("--context", default="", help="Context of your kubeconfig, for --backend existing.")
+@click.option("--kubeconfig", default="", help="File to find it in, for --backend existing.")
+def doctor(backend: str, context: str, kubeconfig: str) -> None:
     """Check this machine, and say how to cure what is wrong. Exit code 1 when labs will not run.
 
     \b
-    Example:
+    Examples:
       cilium-labs doctor
+      cilium-labs doctor --backend kind
+      cilium-labs doctor --backend existing --context my-cluster
     """
-    findings = list(examine(default_home()))
+    home = default_home()
+    findings = list(examine(home))
+    if backend == "kind":
+        findings += _kind(home)
+    elif backend == "existing":
+        findings += _guard("cluster", lambda: _existing(home, context, kubeconfig))
     for finding in findings:
         mark, colour = {"ok": ("ok  ", "green"), "note": ("note", "yellow"), "bad": ("BAD ", "red")}[finding.level]
         click.echo(f"{click.style(mark, fg=colour)} {finding.what}")
@@ -136,6 +144,22 @@ def _tools() -> Iterator[Finding]:
                 f"{tool} is not on PATH; the bundled one is used although CILIUM_LABS_TOOLS=system",
                 f"install {tool}",
             )
+
+
+def _kind(home: Home) -> Iterator[Finding]:
+    from lab_helpers.clusters.kind.ledgers import Ledger
+    from lab_helpers.clusters.kind.preflights import examine as examine_kind
+
+    yield from examine_kind(home, os.environ, ours=Ledger(home).read() is not None)
+
+
+def _existing(home: Home, context: str, kubeconfig: str) -> Iterator[Finding]:
+    from lab_helpers.clusters.existing import adopt, preflight
+
+    chosen = home.chosen() or {}
+    if not context and not kubeconfig and chosen.get("backend") == "existing":
+        context, kubeconfig = str(chosen.get("context", "")), str(chosen.get("kubeconfig", ""))
+    yield from preflight(adopt(home, context=context, kubeconfig=kubeconfig))
 
 
 def _system() -> bool:

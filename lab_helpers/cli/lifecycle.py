@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 
 import click
 
-from lab_helpers.clusters import Cluster, NotRunning, Unsupported, default_home
+from lab_helpers.clusters import Cluster, Home, NotRunning, connect, default_home
 from lab_helpers.clusters import up as bring_up
 from lab_helpers.clusters.twins import DEFAULT_CILIUM_VERSION, describe, playable, stop, wipe
 
@@ -35,25 +37,49 @@ _PORT = click.option(
     help="Where the cluster comes from.",
 )
 @click.option("--context", default="", help="Context of your kubeconfig, for --backend existing.")
+@click.option("--kubeconfig", default="", help="File to find it in, for --backend existing (default: as kubectl).")
+@click.option(
+    "--cluster-wide/--no-cluster-wide",
+    default=None,
+    help="May labs change things outside their namespaces? For --backend existing (default: ask).",
+)
+@click.option("--with-cilium", is_flag=True, help="Install Cilium too, instead of in lab 02. For --backend kind.")
 @_PORT
 @_VERSION
-def up(backend: str, context: str, port: int, cilium_version: str) -> None:
+def up(
+    backend: str,
+    context: str,
+    kubeconfig: str,
+    cluster_wide: bool | None,
+    with_cilium: bool,
+    port: int,
+    cilium_version: str,
+) -> None:
     """Start the cluster the labs run on.
 
     The twin is an embedded cluster: it needs nothing but Python, listens on loopback only, and keeps its state between
     runs. It starts as kind does without a CNI: nodes are NotReady until Cilium is installed.
 
+    kind is a real cluster in containers (Docker or Podman), with a container beside it that plays the internet. The
+    command may be repeated: it goes on where it was interrupted. Its kubeconfig stays in the state folder.
+
+    existing is any cluster of yours with Cilium 1.18 or newer. Labs stay in namespaces of their own there.
+
     \b
     Examples:
       cilium-labs up
       cilium-labs up --cilium-version 1.19.8
+      cilium-labs up --backend kind --with-cilium
       cilium-labs up --backend existing --context my-cluster
     """
-    if backend == "kind":
-        what = "creating a kind cluster from here is not supported yet"
-        raise Unsupported(what, try_="kind create cluster, then: cilium-labs up --backend existing --context kind-kind")
     started = time.monotonic()
     home = default_home()
+    if backend == "kind":
+        _announce(_up_kind(home, with_cilium, port, cilium_version), time.monotonic() - started)
+        return
+    if backend == "existing":
+        _announce(_up_existing(home, context, kubeconfig, cluster_wide), time.monotonic() - started)
+        return
     known = (home.twin / "state.db").exists()
     cluster = bring_up(home, backend, port=port, context=context, cilium_version=cilium_version)
     _announce(cluster, time.monotonic() - started)
@@ -63,9 +89,10 @@ def up(backend: str, context: str, port: int, cilium_version: str) -> None:
 
 @click.command()
 def down() -> None:
-    """Stop the cluster; its state is kept, `up` goes on where it was.
+    """Stop the cluster. The twin's state is kept, `up` goes on where it was.
 
-    A cluster that is not ours (--backend existing) is only let go.
+    A kind cluster is removed, with everything that was made for it and nothing else. On a cluster that is not ours
+    (--backend existing) the labs' namespaces and policies are removed, and it is let go.
 
     \b
     Example:
@@ -73,12 +100,15 @@ def down() -> None:
     """
     home = default_home()
     chosen = home.chosen()
+    backend = (chosen or {}).get("backend")
     if describe(home) is None and chosen is None:
         raise NotRunning("no cluster is running", where=str(home.path), try_="cilium-labs up")
     if stop(home):
         click.echo("The twin is stopped; its state is kept.")
-    elif chosen is not None and chosen.get("backend") != "twin":
-        click.echo(f"Let go of {chosen.get('context')}; nothing in it was changed.")
+    elif backend == "kind":
+        _down_kind(home)
+    elif backend == "existing":
+        _down_existing(home, str((chosen or {}).get("context")))
     else:
         click.echo("The twin was not running.")
     home.forget()
@@ -89,7 +119,9 @@ def down() -> None:
 @_PORT
 @_VERSION
 def reset(yes: bool, port: int, cilium_version: str) -> None:
-    """Start over with a fresh cluster: everything in the twin is forgotten. Progress in the labs is kept.
+    """Start over with a fresh cluster: everything in it is forgotten. Progress in the labs is kept.
+
+    On a cluster that is not ours (--backend existing) only the labs' namespaces and policies are removed.
 
     \b
     Examples:
@@ -99,12 +131,8 @@ def reset(yes: bool, port: int, cilium_version: str) -> None:
     home = default_home()
     chosen = home.chosen()
     if chosen is not None and chosen.get("backend") != "twin":
-        what = "this cluster is not ours to wipe"
-        raise Unsupported(
-            what,
-            where=str(chosen.get("context")),
-            try_="lab.reset() in a notebook cleans up one lab; cilium-labs down lets the cluster go",
-        )
+        _reset_real(home, str(chosen.get("backend")), yes, port, cilium_version)
+        return
     if not yes and describe(home) is not None:
         click.confirm("Everything in the embedded cluster will be forgotten. Go on?", abort=True)
     started = time.monotonic()
@@ -112,6 +140,69 @@ def reset(yes: bool, port: int, cilium_version: str) -> None:
     stop(home)
     wipe(home)
     _announce(bring_up(home, "twin", port=port, cilium_version=version), time.monotonic() - started)
+
+
+def _up_kind(home: Home, with_cilium: bool, port: int, cilium_version: str) -> Cluster:
+    from lab_helpers.clusters.connecting import up_kind
+    from lab_helpers.clusters.kind.steps import reporter
+
+    version = cilium_version or os.environ.get("CILIUM_LABS_CILIUM_VERSION", "")
+    cluster = up_kind(
+        home, port=port, cilium_version=version.removeprefix("v"), with_cilium=with_cilium, report=reporter()
+    )
+    if not with_cilium:
+        click.echo("Nodes are NotReady until Cilium is installed: lab 02, or the same command with --with-cilium.")
+    return cluster
+
+
+def _up_existing(home: Home, context: str, kubeconfig: str, cluster_wide: bool | None) -> Cluster:
+    from lab_helpers.clusters.connecting import up_existing
+
+    if cluster_wide is None and sys.stdin.isatty():
+        click.echo(
+            "Labs work in the namespaces shop and dev, which they make and mark. A few tasks apply policies for the"
+            "\nwhole cluster (CiliumClusterwideNetworkPolicy): those may cut traffic that is not the labs'."
+        )
+        cluster_wide = click.confirm("May they?", default=False)
+    return up_existing(home, context=context, kubeconfig=kubeconfig, cluster_wide=bool(cluster_wide))
+
+
+def _down_kind(home: Home) -> None:
+    from lab_helpers.clusters.kind import remove
+    from lab_helpers.clusters.kind.steps import reporter
+
+    removed = remove(home, reporter())
+    click.echo(f"Removed: {', '.join(removed)}." if removed else "Nothing was left to remove.")
+    click.echo("Images are kept for the next time.")
+
+
+def _down_existing(home: Home, context: str) -> None:
+    from lab_helpers.cli.letting_go import clean_up
+
+    try:
+        removed = clean_up(connect(home))
+    except NotRunning as error:
+        click.echo(f"warning: {error.what}; what labs made there is left: namespaces with the label cilium-labs/story")
+        return
+    what = f"removed {', '.join(removed)}" if removed else "nothing of ours was left in it"
+    click.echo(f"Let go of {context}; {what}.")
+
+
+def _reset_real(home: Home, backend: str, yes: bool, port: int, cilium_version: str) -> None:
+    from lab_helpers.cli.letting_go import clean_up
+
+    started = time.monotonic()
+    if backend == "existing":
+        cluster = connect(home)
+        if not yes:
+            click.confirm(f"The labs' namespaces and policies in {cluster.name} will be removed. Go on?", abort=True)
+        click.echo(f"Removed: {', '.join(clean_up(cluster)) or 'nothing'}.")
+        return
+    if not yes:
+        click.confirm("The kind cluster will be removed and made again. Go on?", abort=True)
+    wanted = cilium_version or str((home.chosen() or {}).get("cilium_version", ""))
+    _down_kind(home)
+    _announce(_up_kind(home, False, port, wanted), time.monotonic() - started)
 
 
 def _tell_installed(cluster: Cluster) -> None:

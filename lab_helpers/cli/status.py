@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from lab_helpers.clusters import Cluster, ClusterError, connect
+from lab_helpers.clusters import Cluster, ClusterError, Home, connect
 
 __all__ = ["status"]
 
@@ -47,7 +47,7 @@ def _facts(cluster: Cluster) -> dict[str, Any]:
             any(c.type == "Ready" and c.status == "True" for c in node.status.conditions or ()) for node in nodes
         )
         running = sum(pod.status.phase == "Running" for pod in pods)
-    return {
+    facts = {
         "backend": cluster.backend,
         "cluster": cluster.name,
         "kubernetes": versions["kubernetes"],
@@ -57,6 +57,22 @@ def _facts(cluster: Cluster) -> dict[str, Any]:
         "hubble": _hubble(cluster),
         "kubeconfig": str(cluster.kubeconfig),
     }
+    return {**facts, **_around(cluster)}
+
+
+def _around(cluster: Cluster) -> dict[str, Any]:
+    """What there is beside the cluster's own objects."""
+    if cluster.backend == "existing":
+        from lab_helpers.clusters.existing import marked_namespaces
+
+        allowed = "allowed" if cluster.facts.get("cluster_wide") else "not allowed"
+        ours = ", ".join(marked_namespaces(cluster)) or "none yet"
+        return {"ours": f"namespaces: {ours}", "cluster-wide": f"changes by labs are {allowed}"}
+    if cluster.backend == "kind":
+        from lab_helpers.clusters.kind.describing import describe
+
+        return dict(describe(Home(cluster.state_dir)))
+    return {}
 
 
 def _hubble(cluster: Cluster) -> str:

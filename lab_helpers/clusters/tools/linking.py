@@ -2,7 +2,8 @@
 
 In this order: the one installed by ``cilium-labs tools install``, the one on PATH, the bundled one. So a real cluster
 is worked on with the real programs as soon as they are there. ``CILIUM_LABS_TOOLS=bundled`` takes the bundled ones all
-the same. (The twin has its own order: bundled first, see ``lab_helpers.tools.shims``.)
+the same. helm has no stand-in here: the bundled one carries the twin's chart, which is not for a real cluster. (The
+twin has its own order: bundled first, see ``lab_helpers.tools.shims``.)
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ __all__ = ["link_tools"]
 
 
 def link_tools(home: Home, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Fill ``home/bin``; returns where each tool comes from: "installed", "system" or "bundled".
+    """Fill ``home/bin``; returns where each tool comes from: "installed", "system", "bundled" or "nowhere".
 
     Raises ClusterError.
     """
@@ -39,6 +40,9 @@ def link_tools(home: Home, environ: Mapping[str, str] = os.environ) -> dict[str,
             elif not bundled and _on_path(home, tool, environ):
                 _unlink(home.bin, tool)
                 origins[tool] = "system"
+            elif tool == "helm" and not bundled:
+                _unlink(home.bin, tool)
+                origins[tool] = "nowhere"
             else:
                 origins[tool] = "bundled"
         kind = _installed(home, "kind")

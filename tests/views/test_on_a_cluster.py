@@ -65,17 +65,24 @@ def until(look: Callable[[], T], fits: Callable[[T], object], patience: float = 
         time.sleep(0.05)
 
 
-def test_without_cilium_both_say_so_and_recover(tmp_path: Path) -> None:
+def test_without_cilium_both_say_so_and_recover(tmp_path: Path, lab: Lab) -> None:
     bare = start_twin(tmp_path)
-    found, ids = MapWidget(Follower(lambda: bare)), IdentityWidget(EndpointFollower(lambda: bare))
+    where = [bare]
+    found = MapWidget(Follower(lambda: where[0]))
+    ids = IdentityWidget(EndpointFollower(lambda: where[0]))
+    widgets = (found, ids)
     try:
-        for widget in (found, ids):
+        for widget in widgets:
             text = until(lambda widget=widget: widget.static().text(), lambda text: "no Cilium" in text)  # type: ignore[misc]
             assert "no Cilium: Cilium is not installed on this cluster (try: `cilium install --wait`)" in text
         bare.down()
-        for widget in (found, ids):
+        for widget in widgets:
             text = until(lambda widget=widget: widget.static().text(), lambda text: "cluster gone" in text)  # type: ignore[misc]
             assert "cluster gone" in text
+        where[0] = lab.cluster
+        for widget in widgets:
+            text = until(lambda widget=widget: widget.static().text(), lambda text: "shop/backend" in text)  # type: ignore[misc]
+            assert "cluster gone" not in text
     finally:
         found.close()
         ids.close()
@@ -147,6 +154,20 @@ def test_an_edit_does_what_was_foretold(lab: Lab) -> None:
         assert "say what to change" in ids.what_if("shop/frontend", "").text()
     finally:
         ids.close()
+
+
+def test_nobody_listens_any_more(lab: Lab) -> None:
+    cluster = lab.cluster
+    follower = EndpointFollower(lambda: cluster)
+    subscription = follower.subscribe(lambda _batch: None, lambda _status: None)
+    thread = follower._thread
+    assert thread is not None
+    assert follower.settle(10).live
+    assert until(lambda: follower._response is not None, bool)
+    subscription.end()
+    thread.join(5)
+    assert not thread.is_alive()
+    follower.stop()
 
 
 def test_widgets_have_all_three_forms(lab: Lab) -> None:

@@ -6,6 +6,10 @@ stream: list, then watch. It needs no Hubble.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import functools
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -15,13 +19,13 @@ from lab_helpers.clusters import Cluster, Home, connect
 from lab_helpers.views.identities.histories import History, Sight, sight_of
 from lab_helpers.views.identities.reading import nodes_of
 from lab_helpers.views.live.diagnosing import diagnose
-from lab_helpers.views.live.following import Batch, Follower
+from lab_helpers.views.live.following import Batch, Follower, Subscription
 from lab_helpers.views.live.statuses import LIVE, State, Status
 
 __all__ = ["EndpointFollower", "endpoints_of"]
 
 _ROUND: Final = 30
-"""Seconds after which a watch is begun anew; a thread that is no longer wanted ends by then."""
+"""Seconds after which a watch is begun anew."""
 _GROUP: Final = ("cilium.io", "v2", "ciliumendpoints")
 
 
@@ -32,21 +36,56 @@ class EndpointFollower(Follower):
         super().__init__(find, capacity=1, diagnose=_diagnose)
         self.history = History()
         self._clock = clock
+        self._response: Any = None
         self._nodes: dict[str, str] = {}
         self._status = Status(State.CONNECTING, "asking the API server")
+
+    def leave(self, subscription: Subscription) -> None:
+        """The last one ends the watch at once, not when the server does."""
+        super().leave(subscription)
+        if not self._listeners:
+            self._hang_up()
+
+    def stop(self, timeout: float = 2.0) -> None:
+        """End the thread, whoever listens: a kernel that exits must not leave it in the middle of a read."""
+        thread = self._thread
+        self._wanted.clear()
+        self._hang_up()
+        if thread is not None:
+            thread.join(timeout)
+
+    def _hang_up(self) -> None:
+        """Wake the thread from its read: the other end seems to have gone."""
+        response, self._response = self._response, None
+        if response is None:
+            return
+        with contextlib.suppress(OSError, ValueError):  # it may be closed already
+            twin = socket.fromfd(response.fileno(), socket.AF_INET, socket.SOCK_STREAM)
+            with twin:
+                twin.shutdown(socket.SHUT_RDWR)
 
     def _stream(self, wanted: threading.Event) -> None:
         from kubernetes import client, watch
 
         with self.find().api() as api:
             custom = client.CustomObjectsApi(api)
+
+            @functools.wraps(custom.list_cluster_custom_object)
+            def listen(*arguments: Any, **options: Any) -> Any:
+                response = self._response = custom.list_cluster_custom_object(*arguments, **options)
+                if not wanted.is_set():
+                    self._hang_up()
+                return response
+
             self._nodes = _node_names(api)
             while wanted.is_set():
                 listed = custom.list_cluster_custom_object(*_GROUP, _request_timeout=5)
                 self.took(listed.get("items") or ())
                 self._say(LIVE, settled=True)
+                if not wanted.is_set():
+                    return
                 for event in watch.Watch().stream(
-                    custom.list_cluster_custom_object,
+                    listen,
                     *_GROUP,
                     resource_version=str(listed["metadata"]["resourceVersion"]),
                     timeout_seconds=_ROUND,
@@ -108,4 +147,5 @@ def endpoints_of(cluster: Cluster) -> EndpointFollower:
         if key not in _followers:
             home = Home(cluster.state_dir)
             _followers[key] = EndpointFollower(lambda: connect(home))
+            atexit.register(_followers[key].stop)
         return _followers[key]

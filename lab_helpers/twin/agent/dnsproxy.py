@@ -128,9 +128,10 @@ class DnsProxy:
                 record.rrtypes.append(shown)
                 if shown in _KEPT:
                     record.ips.append(item.to_text())
-                    ttl = min(ttl, rrset.ttl)
                 elif shown == "CNAME":
                     record.cnames.append(item.to_text())
+            if shown in (*_KEPT, "CNAME"):
+                ttl = min(ttl, rrset.ttl)  # the lowest of the chain: the whole answer is good for no longer
         record.ttl = ttl
         return told
 

@@ -101,7 +101,8 @@ class EndpointKeeper:
     def names_changed(self) -> None:
         """Give addresses the identities that follow from their names."""
         selectors = self.repository.fqdn_selectors()
-        self.addresses.preallocate(selector.label for selector in selectors)
+        if self.settings.raw.get("tofqdns-preallocate-identities", "true") != "false":
+            self.addresses.preallocate(selector.label for selector in selectors)
         self.addresses.sync_names(self.names.labels(selectors))
         self.tables.touch()
 

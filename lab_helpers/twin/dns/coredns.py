@@ -64,6 +64,7 @@ KNOWN = frozenset(
     }
 )
 CAPACITY = 9984
+LEAST_TTL = 5
 FORWARD_TIMEOUT = 2.0
 
 
@@ -103,13 +104,18 @@ class _Cache:
         return message
 
     def put(self, name: str, kind: str, message: Message) -> None:
-        """Keep an answer; failures of the server are kept for 5 s at most, as by default."""
+        """Keep an answer (no failure of a server) for the shortest of its TTLs, 5 s at least, ``limit`` at most.
+
+        All its records get this TTL, so that the first client sees no longer one than the next.
+        """
         import dns.rcode
 
         if message.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
             return
-        ttls = [rrset.ttl for rrset in (*message.answer, *message.authority)]
-        ttl = max(min([self._limit, *ttls]) if ttls else min(self._limit, 5), 0)
+        everything = (*message.answer, *message.authority)
+        ttl = min([self._limit, max(LEAST_TTL, min((rrset.ttl for rrset in everything), default=0))])
+        for rrset in everything:
+            rrset.ttl = ttl
         now = self._clock.monotonic()
         if len(self._entries) >= CAPACITY:
             del self._entries[next(iter(self._entries))]

@@ -1,0 +1,184 @@
+"""GitHub's workflows: of the published form, with pinned actions, and with commands that exist."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import click
+import jsonschema
+import pytest
+from ruamel.yaml import YAML
+
+from lab_helpers.cli.main import cli
+from lab_helpers.clusters.twins import DEFAULT_CILIUM_VERSION
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / ".github" / "workflows"
+FILES = sorted(FOLDER.glob("*.yml"))
+EVERYWHERE = {"eval", "mkdir"}
+ON_A_CLUSTER = {"kubectl", "cilium"}
+"""Programs of which the flags used here are those of the bundled ones, which print the real ones' help."""
+
+
+def read(path: Path) -> dict[str, Any]:
+    document: dict[str, Any] = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    return document
+
+
+def jobs() -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    for path in FILES:
+        document = read(path)
+        for name, job in document["jobs"].items():
+            yield f"{path.name}:{name}", document, job
+
+
+def runs() -> list[Any]:
+    """Each command of each ``run`` step, with the matrix's first values put in."""
+    found = []
+    for name, _, job in jobs():
+        matrix = job.get("strategy", {}).get("matrix", {})
+        for step in job["steps"]:
+            text = str(step.get("run", ""))
+            for axis, values in matrix.items():
+                text = text.replace("${{ matrix.%s }}" % axis, str(values[0]))  # noqa: UP031 - braces of the expression
+            for line in text.splitlines():
+                words = shlex.split(line)
+                words = words[: words.index(">")] if ">" in words else words
+                found.append(pytest.param(words, id=f"{name}: {' '.join(words)}"))
+    return found
+
+
+def test_both_are_there() -> None:
+    assert [path.name for path in FILES] == ["ci.yml", "real.yml"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+@pytest.mark.parametrize("schema", ["vendor/github-workflows.json", "custom/github-workflows-require-timeout.json"])
+def test_the_form_is_the_published_one(path: Path, schema: str) -> None:
+    text = resources.files("check_jsonschema").joinpath("builtin_schemas", *schema.split("/")).read_text("utf-8")
+    jsonschema.validate(read(path), json.loads(text))
+
+
+def test_actions_are_pinned_and_say_which_version() -> None:
+    for path in FILES:
+        uses = re.findall(r"uses: (\S+)(.*)", path.read_text(encoding="utf-8"))
+        assert uses
+        for action, comment in uses:
+            assert re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", action), action
+            assert re.fullmatch(r" # v\d+\.\d+\.\d+", comment), action
+
+
+def test_one_shell_for_all_systems() -> None:
+    for name, document, _ in jobs():
+        assert document["defaults"]["run"]["shell"] == "bash", name
+
+
+def test_expressions_name_what_the_matrix_has() -> None:
+    for name, _, job in jobs():
+        used = set(re.findall(r"matrix\.(\w+)", json.dumps({**job, "strategy": {}})))
+        assert used == set(job.get("strategy", {}).get("matrix", {})), name
+
+
+def test_nothing_may_write_to_the_repository() -> None:
+    for name, document, job in jobs():
+        assert document["permissions"] == {"contents": "read"}, name
+        assert "permissions" not in job, name
+
+
+def test_ci_covers_three_systems_and_all_pythons() -> None:
+    matrix = read(FOLDER / "ci.yml")["jobs"]["twin"]["strategy"]["matrix"]
+    assert {name.partition("-")[0] for name in matrix["os"]} == {"ubuntu", "macos", "windows"}
+    assert matrix["python"] == ["3.11", "3.12", "3.13", "3.14"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["requires-python"] == ">=" + matrix["python"][0]
+    bootstrap = (ROOT / "environment" / "bootstrap.py").read_text(encoding="utf-8")
+    assert f"NEWEST_TRIED = {matrix['python'][-1].partition('.')[2]}" in bootstrap
+
+
+def test_real_covers_the_default_cilium_and_the_one_before() -> None:
+    versions = read(FOLDER / "real.yml")["jobs"]["kind"]["strategy"]["matrix"]["cilium"]
+    assert DEFAULT_CILIUM_VERSION in versions
+    assert {tuple(version.split(".")[:2]) for version in versions} == {("1", "19"), ("1", "20")}
+
+
+def test_reports_are_kept_even_of_failures() -> None:
+    for name, _, job in jobs():
+        written = [step for step in job["steps"] if "reports" in str(step.get("run", ""))]
+        kept = [step for step in job["steps"] if "upload-artifact" in step.get("uses", "")]
+        assert bool(written) == bool(kept), name
+        assert all(step["if"] == "always()" and step["with"]["path"] == "reports" for step in kept), name
+
+
+@pytest.mark.parametrize("words", runs())
+def test_commands_and_flags_exist(words: list[str]) -> None:
+    program = words[0]
+    if program == "cilium-labs":
+        accepted_by_click(words[1:])
+    elif program == "eval":
+        inner = re.fullmatch(r"\$\((.*)\)", words[1])
+        assert inner
+        accepted_by_click(shlex.split(inner[1])[1:])
+    elif program not in EVERYWHERE:
+        named_by_help(words)
+    for word in words[1:]:
+        if re.match(r"(tests|labs|environment)/", word):
+            assert (ROOT / word).exists(), word
+
+
+def accepted_by_click(words: list[str]) -> None:
+    """The command line parses; nothing is run."""
+    command: click.Command = cli
+    with click.Context(cli, info_name="cilium-labs") as context:
+        while isinstance(command, click.Group):
+            found = command.get_command(context, words[0])
+            assert found is not None, f"there is no command {words[0]}"
+            command, words = found, words[1:]
+        with command.make_context(command.name, list(words)):
+            pass
+
+
+def named_by_help(words: list[str]) -> None:
+    """Flags are in the help of the program, of its deepest subcommand named here."""
+    base = [sys.executable, *words[1:3]] if words[0] == "python" else [words[0]]
+    rest = words[len(base) :]
+    while rest and re.fullmatch(r"[a-z]+", rest[0]) and words[0] not in ("pytest", "mypy"):
+        if (deeper := help_of(*base, rest[0])) and deeper != help_of(*base):
+            base, rest = [*base, rest[0]], rest[1:]
+        else:
+            break
+    text = help_of(*base)
+    assert text, f"{base[0]} has no help"
+    for word in rest:
+        if word.startswith("-"):
+            assert re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", text), f"{' '.join(base)} knows no {word}"
+
+
+@cache
+def help_of(*command: str) -> str:
+    if command[0] in ON_A_CLUSTER:
+        command = (sys.executable, "-m", f"lab_helpers.tools.{command[0]}", *command[1:])
+    found = shutil.which(command[0])
+    if found is None:
+        beside = Path(sys.executable).parent / command[0]
+        found = shutil.which(str(beside))
+    assert found, f"{command[0]} is not installed with the tests"
+    done = subprocess.run(
+        [found, *command[1:], "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+    return done.stdout if done.returncode == 0 else ""

@@ -130,6 +130,13 @@ async def test_maps_and_lists_name_what_is_there() -> None:
     assert f"{server}/32" in await dbg(cluster, "bpf", "ipcache", "list")
     assert f"1 => {server}:80/TCP (active)" in await dbg(cluster, "service", "list")
     assert "[ClusterIP, non-routable]" in await dbg(cluster, "bpf", "lb", "list")
+    head, *backends = (await dbg(cluster, "bpf", "lb", "list", "--backends")).splitlines()
+    assert head.split() == ["ID", "BACKEND", "ADDRESS", "(REVNAT_ID)", "(SLOT)"]
+    listed = json.loads(await dbg(cluster, "bpf", "lb", "list", "--frontends", "-o", "json"))
+    numbers = {line.split()[0] for line in backends}
+    assert {value[0].split()[0] for key, value in listed.items() if not key.endswith("(0)")} == numbers
+    reverse = json.loads(await dbg(cluster, "bpf", "lb", "list", "--revnat", "-o", "json"))
+    assert {key.partition("/")[0] for key in listed} == {value[0] for value in reverse.values()}
     assert "k8s:app=client" in await dbg(cluster, "identity", "list")
     assert "reserved:host" in await dbg(cluster, "identity", "get", "1")
     assert "shop/allow" in await dbg(cluster, "policy", "selectors")

@@ -11,13 +11,14 @@ from lab_helpers.policy.rules import Direction
 from lab_helpers.twin.agent.dbg.endpointmodels import policy_entries
 from lab_helpers.twin.agent.dbg.endpoints import find_endpoint, ordered
 from lab_helpers.twin.agent.dbg.nodes import other_pod_cidrs
-from lab_helpers.twin.agent.dbg.services import lb_rows
+from lab_helpers.twin.agent.dbg.services import balancer_maps, lb_rows
 from lab_helpers.twin.agent.dbg.sessions import OUTPUT, Arguments, Command, CommandError, Session, table
 from lab_helpers.twin.agent.endpoints import ManagedEndpoint
 from lab_helpers.twin.datapath.settings import Routing
 
 __all__ = ["COMMANDS", "endpoint_entries", "ipcache_entries", "policy_rows"]
 
+_BACKEND = "BACKEND ADDRESS (REVNAT_ID) (SLOT)"
 _HEADER = (
     "POLICY",
     "DIRECTION",
@@ -201,7 +202,19 @@ async def _ipcache_match(session: Session, arguments: Arguments) -> int:
 
 
 async def _lb_list(session: Session, arguments: Arguments) -> int:
+    given = arguments.switches
     rows = lb_rows(session)
+    if given & {"revnat", "frontends", "backends", "ranges"}:
+        maps = balancer_maps(session)
+        # the first that is given counts; Services' source ranges are not enforced here, so their map is empty
+        if "revnat" in given:
+            rows = [("ID", _BACKEND), *maps.reverse.items()]
+        elif "frontends" in given:
+            rows = [("SERVICE ADDRESS", "BACKEND ID"), *maps.services.items()]
+        elif "backends" in given:
+            rows = [("ID", _BACKEND), *maps.backends.items()]
+        else:
+            rows = [("SOURCE RANGE (REVNAT_ID)", "")]
     if arguments.value("output"):
         await session.data({str(row[0]): [str(row[1])] for row in rows[1:]}, arguments.value("output"))
         return 0
@@ -305,7 +318,13 @@ COMMANDS = (
         arguments=(1, 1),
         usage="<identity>",
     ),
-    Command(("bpf", "lb", "list"), "List load-balancing configuration", _lb_list, OUTPUT),
+    Command(
+        ("bpf", "lb", "list"),
+        "List load-balancing configuration",
+        _lb_list,
+        OUTPUT,
+        {"--revnat": "revnat", "--frontends": "frontends", "--backends": "backends", "--source-ranges": "ranges"},
+    ),
     Command(("bpf", "endpoint", "list"), "List local endpoint entries", _endpoint_list, OUTPUT),
     Command(("bpf", "metrics", "list"), "List BPF datapath traffic metrics", _metrics, OUTPUT),
     Command(("bpf", "tunnel", "list"), "List tunnel endpoint entries", _tunnel, OUTPUT),

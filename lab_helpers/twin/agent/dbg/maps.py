@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from lab_helpers.twin.agent.dbg.bpf import endpoint_entries, ipcache_entries, policy_rows
 from lab_helpers.twin.agent.dbg.endpoints import ordered
-from lab_helpers.twin.agent.dbg.services import frontends
+from lab_helpers.twin.agent.dbg.services import balancer_maps
 from lab_helpers.twin.agent.dbg.sessions import OUTPUT, Arguments, Command, CommandError, Session, table
 
 __all__ = ["COMMANDS"]
@@ -22,23 +22,13 @@ class _Map(NamedTuple):
 
 
 def _balancing(session: Session) -> list[_Map]:
-    services, backends, reverse, affinity = {}, {}, {}, {}
-    for address, frontend in frontends(session):
-        plain = address.partition("/")[0]
-        services[f"{plain}/{frontend.key.protocol.text} (0)"] = f"0 {len(frontend.backends)} ({frontend.id})"
-        reverse[str(frontend.id)] = plain
-        for slot, backend in enumerate(frontend.backends, 1):
-            services[f"{plain}/{frontend.key.protocol.text} ({slot})"] = f"{backend.id} 0 ({frontend.id})"
-            text = f"{frontend.key.protocol.text.upper()}://{backend.ip}:{backend.port}"
-            backends[str(backend.id)] = text
-            if frontend.affinity:
-                affinity[f"{frontend.id} {backend.id}"] = "0"
+    maps = balancer_maps(session)
     return [
         _Map("cilium_lb4_affinity", None),
-        _Map("cilium_lb4_backends_v3", tuple(backends.items())),
-        _Map("cilium_lb4_reverse_nat", tuple(reverse.items())),
-        _Map("cilium_lb4_services_v2", tuple(services.items())),
-        _Map("cilium_lb_affinity_match", tuple(affinity.items())),
+        _Map("cilium_lb4_backends_v3", tuple(maps.backends.items())),
+        _Map("cilium_lb4_reverse_nat", tuple(maps.reverse.items())),
+        _Map("cilium_lb4_services_v2", tuple(maps.services.items())),
+        _Map("cilium_lb_affinity_match", tuple(maps.affinity.items())),
     ]
 
 

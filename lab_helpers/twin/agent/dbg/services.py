@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from lab_helpers.twin.agent.dbg.sessions import OUTPUT, Arguments, Command, Session, table
 from lab_helpers.twin.datapath.services import Frontend, FrontendType
 
-__all__ = ["COMMANDS", "frontends", "lb_rows"]
+__all__ = ["COMMANDS", "BalancerMaps", "balancer_maps", "frontends", "lb_rows"]
 
 
 def frontends(session: Session) -> Iterator[tuple[str, Frontend]]:
@@ -80,6 +80,30 @@ def lb_rows(session: Session) -> list[tuple[object, ...]]:
             for slot, backend in enumerate(frontend.backends, 1)
         ]
     return rows
+
+
+class BalancerMaps(NamedTuple):
+    """Keys and values of the load balancer's maps, as the agent writes them."""
+
+    services: dict[str, str]
+    backends: dict[str, str]
+    reverse: dict[str, str]
+    affinity: dict[str, str]
+
+
+def balancer_maps(session: Session) -> BalancerMaps:
+    """What this node's maps hold now."""
+    maps = BalancerMaps({}, {}, {}, {})
+    for address, frontend in frontends(session):
+        plain, protocol = address.partition("/")[0], frontend.key.protocol.text
+        maps.services[f"{plain}/{protocol} (0)"] = f"0 {len(frontend.backends)} ({frontend.id})"
+        maps.reverse[str(frontend.id)] = plain
+        for slot, backend in enumerate(frontend.backends, 1):
+            maps.services[f"{plain}/{protocol} ({slot})"] = f"{backend.id} 0 ({frontend.id})"
+            maps.backends[str(backend.id)] = f"{protocol.upper()}://{backend.ip}:{backend.port}"
+            if frontend.affinity:
+                maps.affinity[f"{frontend.id} {backend.id}"] = "0"
+    return maps
 
 
 COMMANDS = (Command(("service", "list"), "List services", _list, OUTPUT),)

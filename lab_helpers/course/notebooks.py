@@ -10,7 +10,7 @@ from typing import Any
 
 from lab_helpers.views.display import View
 
-__all__ = ["Parameters", "Place", "attended", "parameters", "place", "register_magic", "watch_shell_cells"]
+__all__ = ["Parameters", "Place", "attended", "parameters", "place", "redraws", "register_magic", "watch_shell_cells"]
 
 
 class Parameters:
@@ -51,6 +51,11 @@ def parameters() -> Parameters:
 def attended() -> bool:
     """Does somebody sit at a notebook?"""
     return _shell() is not None and not parameters().unattended
+
+
+def redraws() -> bool:
+    """Can a display be changed after it was made? In notebooks; not in plain Python nor in IPython's terminal."""
+    return getattr(_shell(), "kernel", None) is not None
 
 
 class Place:

@@ -20,6 +20,7 @@ from lab_helpers.course.api import Api
 from lab_helpers.course.betting import Bets, ShownBoard
 from lab_helpers.course.catalogue import find_lab
 from lab_helpers.course.checking import SETTLING, CheckResult, check_task
+from lab_helpers.course.counting_down import Countdown
 from lab_helpers.course.errors import StageError, UnknownTask
 from lab_helpers.course.limitations import limitations
 from lab_helpers.course.observing import FlowSource, HubbleFlows
@@ -144,14 +145,8 @@ class Lab(View):
         """Let ``seconds`` of the cluster's time pass: the twin's clock jumps, on a real cluster this waits and says how
         long it still takes.
         """
-        place, title = notebooks.place(), f"{seconds:g} seconds" + (f", for {reason}" if reason else "")
-
-        def progress(left: float) -> None:
-            done = int(20 * (1 - left / seconds)) if seconds else 20
-            bar = "█" * done + "·" * (20 - done)
-            place.show(Panel(title, mark="waiting", lines=(f"{bar} {left:.0f} s to go",)))
-
-        waited = self.cluster.wait(seconds, progress=progress)
+        title = f"{seconds:g} seconds" + (f", for {reason}" if reason else "")
+        waited = self.cluster.wait(seconds, progress=Countdown(title, seconds).tick)
         how = "the twin's clock was moved" if waited.jumped else "waited in real time"
         return Panel(title, Tones.GOOD.value, "passed", (how,))
 
@@ -312,7 +307,8 @@ class Lab(View):
             needed=bool(self.outline.cilium),
             parts=self.outline.parts,
         )
-        self._answers = Answers(self.api, self.tools)
+        own = cluster.backend != "existing"
+        self._answers = Answers(self.api, self.tools, everywhere=own or bool(cluster.facts.get("cluster_wide")))
         self._incarnation = self._stager.identity()
 
     def _bets_widget(self) -> Callable[[Board, Callable[[Mapping[Pair, Outcome]], Board]], BetsWidget] | None:

@@ -89,7 +89,7 @@ def test_nobody_opens_connections_of_his_own() -> None:
         for name in modules("course", "views", "clusters")
         if name not in TUNNELS
     }
-    assert {name: used for name, used in found.items() if used} == dict.fromkeys(ENDS, ["socket"])
+    assert {name: used for name, used in found.items() if used} == {name: ["socket"] for name in ENDS}
     for name in ENDS:
         text = (PACKAGE / name).read_text(encoding="utf-8")
         assert set(re.findall(r"socket\.([a-z_]+)\(", text)) == {"fromfd"}

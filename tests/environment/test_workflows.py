@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".github" / "workflows"
 FILES = sorted(FOLDER.glob("*.yml"))
 EVERYWHERE = {"eval", "mkdir"}
+WITH_SUBCOMMANDS = {"ruff", "kubectl", "cilium"}
 ON_A_CLUSTER = {"kubectl", "cilium"}
 """Programs of which the flags used here are those of the bundled ones, which print the real ones' help."""
 
@@ -149,23 +150,18 @@ def accepted_by_click(words: list[str]) -> None:
 
 
 def named_by_help(words: list[str]) -> None:
-    """Flags are in the help of the program, of its deepest subcommand named here."""
-    base = [sys.executable, *words[1:3]] if words[0] == "python" else [words[0]]
-    rest = words[len(base) :]
-    while rest and re.fullmatch(r"[a-z]+", rest[0]) and words[0] not in ("pytest", "mypy"):
-        if (deeper := help_of(*base, rest[0])) and deeper != help_of(*base):
-            base, rest = [*base, rest[0]], rest[1:]
-        else:
-            break
-    text = help_of(*base)
-    assert text, f"{base[0]} has no help"
-    for word in rest:
-        if word.startswith("-"):
-            assert re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", text), f"{' '.join(base)} knows no {word}"
+    """The program has the subcommand, whose help names the flags."""
+    depth = 4 if words[0] == "python" else 2 if words[0] in WITH_SUBCOMMANDS else 1
+    base, flags = words[:depth], [word for word in words[depth:] if word.startswith("-")]
+    text = help_of(*base) if flags or depth > 1 else ""
+    for flag in flags:
+        assert re.search(rf"(?<![\w-]){re.escape(flag)}(?![\w-])", text), f"{' '.join(base)} knows no {flag}"
 
 
 @cache
 def help_of(*command: str) -> str:
+    if command[0] == "python":
+        command = (sys.executable, *command[1:])
     if command[0] in ON_A_CLUSTER:
         command = (sys.executable, "-m", f"lab_helpers.tools.{command[0]}", *command[1:])
     found = shutil.which(command[0])
@@ -181,4 +177,5 @@ def help_of(*command: str) -> str:
         errors="replace",
         check=False,
     )
-    return done.stdout if done.returncode == 0 else ""
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
+    return done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,9 +49,20 @@ async def probe(
             stream = await network.connect(host, port, timeout=seconds)
         except ConnectionFailed as error:
             return False, f"dial tcp {host}:{port}: {_REASONS.get(error.errno, str(error))}"
+        if "grpc" in spec:
+            await _hear_out(stream, seconds, clock)
         await stream.close()
         return True, ""
     return True, ""
+
+
+async def _hear_out(stream: ByteStream, seconds: float, clock: Clock) -> None:
+    """Say that nothing more comes, and let the server finish: both sides close the connection."""
+    with contextlib.suppress(Deadline, ConnectionFailed):
+        async with within(clock, seconds):
+            await stream.write_eof()
+            while await stream.read():
+                pass
 
 
 async def _exec(machine: Machine | None, command: list[str], seconds: float, clock: Clock) -> tuple[bool, str]:

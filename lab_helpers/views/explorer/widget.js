@@ -313,7 +313,7 @@ export default {
     const frame = clFrame({ model, el, label: "Flow explorer" });
     const rows = new ClRows(10_000);
     const began = performance.now();
-    let marks = {}, arrived = 0, sent = 0;
+    let marks = {}, arrived = 0, sent = 0, ready = false;
     const plain = (word) => ({ icon: "●", mark: "cl-mark-plain", word });
     const count = clNode("span", { class: "cl-count" });
     const save = clNode("button", { type: "button" }, "Export");
@@ -344,6 +344,8 @@ export default {
     grid.say("No flows yet.");
 
     frame.on("rows", (content, buffers) => {
+      if (!content.reset && !ready) return;  // meant for another view of this widget: this one has no strings yet
+      ready = true;
       arrived ||= performance.now();
       sent = content.sent;
       if (content.reset) rows.clear();

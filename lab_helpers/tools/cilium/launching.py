@@ -12,13 +12,9 @@ from lab_helpers.tools.goflags import Command, ExitError, Invocation
 from lab_helpers.tools.rest.errors import RestError
 
 _REFUSED = {
-    "bgp": "read CiliumBGP objects with kubectl",
-    "clustermesh": "the labs use one cluster",
     "completion": "type commands in full",
-    "encryption": "read cilium-config with cilium config view",
     "features": "read cilium-config with cilium config view",
     "multicast": "use cilium-dbg in an agent",
-    "sysdump": "collect what you need with kubectl get, kubectl logs and cilium status",
 }
 
 
@@ -40,9 +36,18 @@ cilium connectivity test""",
     )
     command.silent_usage = True
     add_options(command.persistent)
-    from lab_helpers.tools.cilium import configuring, hubbling, installing, reporting, testing, versions
+    from lab_helpers.tools.cilium import (
+        configuring,
+        examining,
+        hubbling,
+        installing,
+        reporting,
+        sysdump,
+        testing,
+        versions,
+    )
 
-    for module in (installing, reporting, versions, configuring, hubbling, testing):
+    for module in (installing, reporting, versions, configuring, hubbling, testing, sysdump, examining):
         for child in module.build():
             command.add(child)
     for name, instead in _REFUSED.items():

@@ -140,6 +140,7 @@ def as_json(status: Status) -> dict[str, Any]:
             for name, state in status.states.items()
         },
         "pods_count": {"All": status.cluster_pods, "ByCilium": status.managed},
+        "cilium_status": status.agents,
         "errors": errors,
         "helm_chart_version": status.chart,
     }

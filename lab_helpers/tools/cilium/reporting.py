@@ -1,6 +1,7 @@
 """``cilium status``."""
 
 import time
+from collections.abc import Callable
 
 from lab_helpers.tools.cilium.errors import CiliumError
 from lab_helpers.tools.cilium.pages import as_json, page, summary_text
@@ -15,7 +16,12 @@ def build() -> list[Command]:
         "status",
         short="Display status",
         long="Display the status of Cilium: agents, operator, Envoy, Hubble Relay, and what they manage.",
-        example="cilium status --wait",
+        example="""# What it looks like now, and in one line for each part
+cilium status
+cilium status -o summary
+
+# Wait up to two minutes until everything is well
+cilium status --wait --wait-duration 2m""",
         run=_status,
     )
     flags = command.flags
@@ -24,20 +30,47 @@ def build() -> list[Command]:
     flags.bool("ignore-warnings", False, "Ignore warnings when waiting for status to report success")
     flags.bool("interactive", True, "Refresh the status summary output after each retry when --wait flag is specified")
     flags.bool("verbose", False, "Print more verbose error / log messages")
-    flags.number("worker-count", 5, "Accepted", hidden=True)
+    flags.number("worker-count", 5, "The number of workers to use")
+    flags.bool("no-color", False, "Accepted; colours are for terminals", hidden=True)
     flags.string("output", "", "Output format. One of: json, summary", "o")
     return [command]
 
 
-def wait_for_status(session: Session, seconds: float, *, ignore_warnings: bool = False) -> tuple[Status, bool]:
-    """The last status seen, and whether it is good; looks again every half second for so long."""
+def wait_for_status(
+    session: Session, seconds: float, *, ignore_warnings: bool = False, show: Callable[[Status], object] | None = None
+) -> tuple[Status, bool]:
+    """The last status seen, and whether it is good; looks again every half second for so long. `show` gets each."""
     deadline = time.monotonic() + seconds
     while True:
         status = collect(session)
+        if show:
+            show(status)
         good = not status.errors if ignore_warnings else status.complete
         if good or time.monotonic() >= deadline:
             return status, good
         pause(0.5)
+
+
+class Screen:
+    """The page, drawn again over the one before."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._lines = 0
+
+    def __call__(self, status: Status) -> None:
+        """Draw it."""
+        self.clear()
+        text = page(status, colour=True)
+        self._session.out.write(text)
+        self._session.out.flush()
+        self._lines = text.count("\n")
+
+    def clear(self) -> None:
+        """Remove what was drawn."""
+        if self._lines:
+            self._session.out.write(f"\033[{self._lines}A\033[J")
+        self._lines = 0
 
 
 def _status(call: Invocation) -> int:
@@ -47,7 +80,13 @@ def _status(call: Invocation) -> int:
         raise CiliumError(f'Invalid output format "{flags["output"]}": use json or summary')
     good = True
     if flags["wait"]:
-        status, good = wait_for_status(session, flags["wait-duration"] / 1e9, ignore_warnings=flags["ignore-warnings"])
+        live = flags["interactive"] and session.coloured and not flags["output"]
+        screen = Screen(session) if live else None
+        status, good = wait_for_status(
+            session, flags["wait-duration"] / 1e9, ignore_warnings=flags["ignore-warnings"], show=screen
+        )
+        if screen:
+            screen.clear()
     else:
         status = collect(session)
     if flags["output"] == "json":

@@ -1,10 +1,13 @@
 """What ``cilium status`` finds out: workloads, their pods, images, managed endpoints (cilium-cli status/k8s.go)."""
 
+import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from lab_helpers.tools.cilium.sessions import Session
 from lab_helpers.tools.rest import ApiError, RestError
+from lab_helpers.tools.rest.executing import execute
 
 DEPLOYMENTS = ("cilium-operator", "clustermesh-apiserver", "hubble-relay", "hubble-ui")
 DAEMONSETS = ("cilium", "cilium-envoy")
@@ -48,6 +51,8 @@ class Status:
         self.managed = 0
         self.cluster_pods = 0
         self.chart = ""
+        self.agents: dict[str, dict[str, Any]] = {}
+        """What each agent says of itself, by pod."""
         self.errors: list[Problem] = []
         self.warnings: list[Problem] = []
 
@@ -72,6 +77,7 @@ def collect(session: Session) -> Status:
             _workload(session, status, kind, plural, name)
     for name, selector in _SELECTORS.items():
         _pods(session, status, name, selector)
+    _ask_agents(session, status)
     _cluster_pods(session, status)
     try:
         history = session.helm.storage.history(session.release)
@@ -134,6 +140,59 @@ def _pods(session: Session, status: Status, name: str, selector: str) -> None:
             images[container["image"]] = images.get(container["image"], 0) + 1
         if name == "cilium" and phase == "Running" and not _ready(pod):
             status.errors.append(Problem(name, shown, _unready(pod)))
+
+
+def _ask_agents(session: Session, status: Status) -> None:
+    """``cilium-dbg status -o json`` in every agent that is ready."""
+    pods = [pod["metadata"]["name"] for pod in session.pods(_SELECTORS["cilium"]) if _ready(pod)]
+    if not pods:
+        return
+    with ThreadPoolExecutor(max_workers=max(1, session.flags["worker-count"])) as pool:
+        for pod, (answer, problem) in zip(pods, pool.map(lambda pod: _ask(session, pod), pods), strict=True):
+            if problem:
+                status.errors.append(Problem("cilium", pod, f"unable to retrieve cilium status: {problem}"))
+            else:
+                status.agents[pod] = answer
+                errors, warnings = complaints(answer)
+                status.errors += [Problem("cilium", pod, text) for text in errors]
+                status.warnings += [Problem("cilium", pod, text) for text in warnings]
+
+
+def _ask(session: Session, pod: str) -> tuple[dict[str, Any], str]:
+    command = ("cilium-dbg", "status", "-o", "json")
+    try:
+        done = execute(session.client, session.namespace, pod, command, container="cilium-agent")
+        answer = json.loads(done.stdout) if not done.exit_code else {}
+    except (RestError, ValueError) as error:
+        return {}, str(error)
+    if done.exit_code:
+        said = (done.stderr or done.stdout).strip().splitlines()
+        return {}, said[-1] if said else f"command terminated with exit code {done.exit_code}"
+    return answer, ""
+
+
+def complaints(answer: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Errors and warnings in an agent's own status: parts that fail, parts that are degraded, failing controllers."""
+    errors, warnings = [], []
+    for part in ("cilium", "kubernetes", "kvstore", "container-runtime", "cni-file", "ipam", "hubble"):
+        found = answer.get(part)
+        if not isinstance(found, Mapping) or "state" not in found:
+            continue
+        text = f"{part} is {found['state']}" + (f": {found['msg']}" if found.get("msg") else "")
+        if found["state"] == "Failure":
+            errors.append(text)
+        elif found["state"] == "Warning":
+            warnings.append(text)
+    for controller in answer.get("controllers") or []:
+        state = controller.get("status") or {}
+        if state.get("consecutive-failure-count"):
+            since, times = state.get("last-success-timestamp", ""), state["consecutive-failure-count"]
+            message = state.get("last-failure-msg", "")
+            errors.append(f"controller {controller['name']} is failing since {since} ({times}x): {message}")
+    health = answer.get("cluster-health") or {}
+    if health.get("reachable", 0) < health.get("total", 0):
+        warnings.append(f"{health['reachable']} of {health['total']} nodes are reachable")
+    return errors, warnings
 
 
 def _ready(pod: Mapping[str, Any]) -> bool:

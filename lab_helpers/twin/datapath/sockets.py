@@ -37,6 +37,7 @@ class Sockets:
         self.namespace = namespace
         self.nameservers = tuple(nameservers)
         self._connector = connector
+        self._pings: dict[str, int] = {}
 
     @property
     def ip(self) -> str:
@@ -149,14 +150,16 @@ class Sockets:
         self,
         host: str,
         *,
-        sequence: int,  # noqa: ARG002 - conntrack knows the identifier only
+        sequence: int,
         timeout: float,
     ) -> float:
         """One ICMP echo; ``sequence`` > 1 continues the ping that began with 1."""
         if host == self.ip or host.startswith("127."):
             return random.uniform(0.00002, 0.00006)
         deadline = self._plane.clock.monotonic() + timeout
-        identifier = hash((self.ip, host)) & 0xFFFF
+        if sequence <= 1 or host not in self._pings:
+            self._pings[host] = random.getrandbits(16)
+        identifier = self._pings[host]
         source = self.namespace
         packet = Packet(Protocol.ICMP, self._source_ip(source, host), identifier, host, 0, 0, 56, ECHO_REQUEST)
         outcome = self._plane.send(packet, source)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +19,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 def cilium(start_twin: Callable[[], Path]) -> Run:
     config = start_twin()
     environ = {**os.environ, "KUBECONFIG": str(config), "KUBECACHEDIR": str(config.parent / "cache")}
+    environ.pop("HUBBLE_SERVER", None)  # that of another cluster
 
     def call(*words: str) -> subprocess.CompletedProcess[str]:
         program = [sys.executable, "-m", "lab_helpers.tools.cilium", *words]
@@ -50,13 +53,30 @@ def test_its_life(cilium: Run, tmp_path: Path) -> None:
     assert "DaemonSet              cilium                   Desired: 3, Ready: 3/3, Available: 3/3\n" in status.stdout
 
     report = tmp_path / "junit.xml"
-    tested = cilium(
-        "connectivity", "test", "--test", "no-policies$", "--test", "echo-ingress$", "--junit-file", str(report)
-    )
+    chosen = "no-policies/,echo-ingress-l7/,to-fqdns/pod-to-world-2,no-unexpected"
+    strict = ("--flow-validation", "strict")
+    tested = cilium("connectivity", "test", "--test", chosen, *strict, "--junit-file", str(report))
     assert tested.returncode == 0, tested.stdout + tested.stderr
-    assert "[=] [cilium-test-1] Test [no-policies] [1/95]\n..................\n" in tested.stdout
-    assert "✅ [cilium-test-1] All 2 tests (24 actions) successful, 93 tests skipped" in tested.stdout
+    assert "⚠️  Unable to contact Hubble Relay, disabling Hubble telescope and flow validation: " in tested.stdout
+    assert f"[=] [cilium-test-1] Test [no-policies] [1/95]\n{'.' * 48}\n" in tested.stdout
+    assert "[=] [cilium-test-1] Skipping test [health] [44/95] (skipped by user)\n" in tested.stdout
+    assert "✅ [cilium-test-1] All 4 tests (70 actions) successful, 91 tests skipped" in tested.stdout
     assert report.exists()
+
+    assert cilium("hubble", "enable", "--relay").returncode == 0
+    assert cilium("status", "--wait", "--interactive=false").returncode == 0
+    both = ("--test", "dns-only/pod-to-pod,client-ingress-icmp/", "--test-concurrency", "2")
+    tested = cilium("connectivity", "test", *both, *strict, "--print-flows")
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+    assert "ℹ️  Hubble is OK, flows: " in tested.stdout
+    assert "[=] [cilium-test-2] Test [" in tested.stdout
+    assert "📄 Flow logs for client-ingress-icmp/client-to-client/ping-ipv4-0" in tested.stdout
+
+    dump = cilium("sysdump", "--output-filename", str(tmp_path / "dump-<ts>"), "--hubble-flows-count", "7")
+    assert dump.returncode == 0, dump.stderr
+    (found,) = tmp_path.glob("dump-*.zip")
+    check_sysdump(found)
+    assert cilium("encryption", "status").stdout == "Encryption: Disabled (3/3 nodes)\n"
 
     assert "enable-hubble" in cilium("config", "view").stdout
     assert "♻️  Restarted Cilium pods" in cilium("config", "set", "debug", "true").stdout
@@ -67,10 +87,33 @@ def test_its_life(cilium: Run, tmp_path: Path) -> None:
     assert "🔥 Deleting cilium-test-1 namespace..." in gone.stdout
 
 
+def check_sysdump(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        texts = {name.partition("/")[2]: archive.read(name).decode() for name in archive.namelist()}
+    names = " ".join(texts)
+    for part in ("kubernetes-nodes-", "ciliumendpoints-", "cilium-configmap-", "logs-cilium-", "cilium-helm-values-"):
+        assert part in names, part
+    flows = [text for name, text in texts.items() if name.startswith("hubble-flows-")]
+    assert len(flows) == 3
+    assert any(flows)
+    assert all("flow" in json.loads(line) for text in flows for line in text.splitlines())
+    states = [text for name, text in texts.items() if name.endswith("/cmd/cilium-dbg-status---verbose.md")]
+    assert len(states) == 3
+    assert all("KubeProxyReplacement:" in text for text in states)
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (("sysdump",), "cilium sysdump is not part of the bundled cilium"),
+        (("sysdump", "--node-list", "nowhere"), "--node-list: there is no node nowhere; known: cilium-labs-"),
+        (("sysdump", "--output-filename", "no/such/folder/dump"), "choose with --output-filename"),
+        (("bgp", "peers"), "the BGP control plane is disabled in this cluster"),
+        (("clustermesh", "status"), "ClusterMesh is not enabled"),
+        (("clustermesh", "connect"), "cilium clustermesh connect is not part of the bundled cilium"),
+        (("features", "status"), "cilium features is not part of the bundled cilium"),
+        (("connectivity", "test", "--flow-validation", "maybe"), "use one of disabled, warning, strict"),
+        (("connectivity", "test", "--test-concurrency", "0"), "at least one namespace is needed"),
         (("foo",), 'unknown command "foo" for "cilium"'),
         (("connectivity", "perf"), "cilium connectivity perf is not part"),
         (("connectivity", "test", "--test", "("), "error parsing regexp"),

@@ -1,17 +1,11 @@
-"""The page of ``cilium status``, the catalogue of connectivity tests, and JUnit."""
+"""The page of ``cilium status``: what is counted, listed and coloured."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from xml.etree import ElementTree as ET
-
 import pytest
 
-from lab_helpers.tools.cilium.connectivity.actions import Action, Outcome, Place
-from lab_helpers.tools.cilium.connectivity.catalogue import TESTS
-from lab_helpers.tools.cilium.connectivity.reports import Result, write_junit
 from lab_helpers.tools.cilium.pages import page
-from lab_helpers.tools.cilium.statuses import PodState, Problem, Status
+from lab_helpers.tools.cilium.statuses import PodState, Problem, Status, complaints
 from lab_helpers.tools.cilium.versions import image_version
 
 
@@ -82,18 +76,26 @@ def test_versions_of_images(image: str, version: str) -> None:
     assert image_version(image) == version
 
 
-def test_names_are_unique_and_some_tests_are_decided() -> None:
-    names = [test.name for test in TESTS]
-    assert len(names) == len(set(names))
-    assert names[0] == "no-policies"
-    assert sum(bool(test.scenarios) for test in TESTS) == 22
-
-
-def test_junit_has_a_case_for_each_test(tmp_path: Path) -> None:
-    place = Place("client", "client-x", "cilium-test-1", "10.0.0.1")
-    bad = Outcome(Action("no-policies/pod-to-pod/curl-ipv4-0: a -> b", place, ("curl",), True), "it failed")
-    results = [Result(TESTS[0], (bad,), 1.0), Result(TESTS[1], (), 0.0, "skipped by condition")]
-    write_junit(str(tmp_path / "junit.xml"), results)
-    suite = ET.parse(tmp_path / "junit.xml").getroot()[0]
-    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("2", "1", "1")
-    assert suite[0][0].text == "no-policies/pod-to-pod/curl-ipv4-0: a -> b: it failed"
+def test_what_agents_say_of_themselves_counts() -> None:
+    good = {
+        "cilium": {"state": "Ok"},
+        "encryption": {"mode": "Disabled"},
+        "cluster-health": {"reachable": 3, "total": 3},
+    }
+    assert complaints(good) == ([], [])
+    controller = {
+        "name": "sync-to-k8s-ciliumendpoint (7)",
+        "status": {"consecutive-failure-count": 3, "last-failure-msg": "forbidden", "last-success-timestamp": "then"},
+    }
+    bad = {
+        "kubernetes": {"state": "Failure", "msg": "no answer"},
+        "ipam": {"state": "Warning"},
+        "controllers": [controller],
+        "cluster-health": {"reachable": 2, "total": 3},
+    }
+    errors, warnings = complaints(bad)
+    assert errors == [
+        "kubernetes is Failure: no answer",
+        "controller sync-to-k8s-ciliumendpoint (7) is failing since then (3x): forbidden",
+    ]
+    assert warnings == ["ipam is Warning", "2 of 3 nodes are reachable"]

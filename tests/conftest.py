@@ -16,6 +16,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--kubeconfig", default="", help="kubeconfig for --backend existing (default: KUBECONFIG)")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    backend = config.getoption("--backend")
+    if backend != "twin" and getattr(config.option, "numprocesses", None):
+        raise pytest.UsageError(f"--backend {backend} is one cluster for all tests: run without -n")
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Recorded behaviour of Cilium's own code, kept beside the repository."""

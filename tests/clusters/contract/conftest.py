@@ -45,8 +45,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """The cluster, with Cilium and Hubble Relay in it."""
     backend = request.config.getoption("--backend")
-    if backend != "twin" and os.environ.get("PYTEST_XDIST_WORKER"):
-        pytest.exit(f"--backend {backend} is one cluster for all tests: run without -n", 4)
     before = dict(os.environ)
     home = tmp_path_factory.mktemp("home")
     try:

@@ -307,8 +307,7 @@ class Lab(View):
             needed=bool(self.outline.cilium),
             parts=self.outline.parts,
         )
-        own = cluster.backend != "existing"
-        self._answers = Answers(self.api, self.tools, everywhere=own or bool(cluster.facts.get("cluster_wide")))
+        self._answers = Answers(self.api, self.tools)
         self._incarnation = self._stager.identity()
 
     def _bets_widget(self) -> Callable[[Board, Callable[[Mapping[Pair, Outcome]], Board]], BetsWidget] | None:

@@ -9,7 +9,6 @@ Answers of the broker pass as they are; the access log knows no more of them tha
 from __future__ import annotations
 
 import asyncio
-import importlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -27,6 +26,7 @@ from lab_helpers.twin.containers.kafka.messages import (
     UnreadableMessage,
     decode_request,
     encode_answer,
+    load_library,
     read_header,
     topics_of,
 )
@@ -50,7 +50,7 @@ class KafkaProxy:
         self, redirection: Redirection, client: ByteStream, upstream: Callable[[], Awaitable[ByteStream]]
     ) -> None:
         """Serve one connection."""
-        await asyncio.to_thread(importlib.import_module, "kafka.record")
+        await load_library()
         with self._envoys.carrying(self._agent.node, client):
             try:
                 server = await upstream()

@@ -6,8 +6,6 @@ reached is tried again until the caller's time is up.
 
 from __future__ import annotations
 
-import asyncio
-import importlib
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -20,6 +18,7 @@ from lab_helpers.twin.containers.kafka.messages import (
     UnreadableMessage,
     decode_answer,
     encode_request,
+    load_library,
 )
 from lab_helpers.twin.containers.processes import SimulatedProcess
 from lab_helpers.twin.containers.timing import within
@@ -113,7 +112,7 @@ class Client:
 
     async def prepare(self) -> None:
         """Load the library (once in the twin's life) and look the servers up. Raises ProgramExit."""
-        await asyncio.to_thread(importlib.import_module, "kafka.record")
+        await load_library()
         for host, _ in self._servers:
             try:
                 await Resolver(self.process).addresses(host, ("A",))

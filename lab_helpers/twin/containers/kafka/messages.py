@@ -6,9 +6,11 @@ numbers are those of https://kafka.apache.org/protocol.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import importlib
 import struct
+import sys
 from enum import IntEnum
 from types import SimpleNamespace
 from typing import Any, Final, NamedTuple
@@ -28,6 +30,7 @@ __all__ = [
     "decode_request",
     "encode_answer",
     "encode_request",
+    "load_library",
     "read_header",
     "request_class",
     "topics_of",
@@ -113,6 +116,12 @@ class Request(NamedTuple):
     correlation: int
     client: str
     frame: bytes
+
+
+async def load_library() -> None:
+    """Import kafka-python, which takes a while, without holding up the twin; once in its life."""
+    if "kafka.record" not in sys.modules:
+        await asyncio.to_thread(importlib.import_module, "kafka.record")
 
 
 @functools.cache

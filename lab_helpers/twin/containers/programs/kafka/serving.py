@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 from urllib.parse import urlsplit
 
 from lab_helpers.twin.containers.errors import ProgramExit
 from lab_helpers.twin.containers.kafka.brokers import Broker
+from lab_helpers.twin.containers.kafka.messages import load_library
 from lab_helpers.twin.containers.kafka.partitions import Topics
 from lab_helpers.twin.containers.processes import SimulatedProcess, program
 
@@ -52,7 +52,7 @@ async def kafka_server(process: SimulatedProcess) -> int:
         automatic=process.env.get("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "true").lower() == "true",
     )
     node = _number(process, "KAFKA_NODE_ID", 1)
-    await asyncio.to_thread(importlib.import_module, "kafka.record")
+    await load_library()
     broker = Broker(process.clock, host or "localhost", advertised, node=node, topics=topics)
     process.network.listen(port, broker.serve)
 

@@ -76,11 +76,10 @@ def _around(cluster: Cluster) -> dict[str, Any]:
 
 
 def _hubble(cluster: Cluster) -> str:
-    if not cluster.hubble_address:
-        return "no address (cilium hubble port-forward)"
     try:
         with cluster.hubble() as hubble:
             answer = hubble.status()
     except Exception:  # noqa: BLE001 - whatever the reason, the status is "not reachable"
         return "not reachable"
-    return f"{answer.num_flows}/{answer.max_flows} flows at {cluster.hubble_address}"
+    where = f"at {cluster.hubble_address}" if cluster.hubble_address else "through the API server"
+    return f"{answer.num_flows}/{answer.max_flows} flows {where}"

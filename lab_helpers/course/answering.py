@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from lab_helpers.course import shopping
 from lab_helpers.course.api import KINDS, Api
 from lab_helpers.course.errors import CourseError
 from lab_helpers.course.fields import select
@@ -23,6 +24,10 @@ __all__ = ["Answer", "Answers", "objects_in"]
 
 _VALIDATED: Final = ("CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy")
 _VALIDATION_SECONDS: Final = 2.0
+_BEYOND: Final = (
+    "not applied: {} would change more than the labs' namespaces, and this cluster is not the labs' own.\n"
+    "try:   cilium-labs up --backend existing --cluster-wide allows it\n"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,11 @@ class Answer:
 class Answers:
     """Gives answers to one cluster."""
 
-    def __init__(self, api: Api, tools: Tools, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, api: Api, tools: Tools, clock: Callable[[], float] = time.monotonic, *, everywhere: bool = True
+    ) -> None:
+        """Without ``everywhere`` only manifests for the shop's namespaces are applied: the cluster is somebody's."""
+        self._everywhere = everywhere
         self._api = api
         self._tools = tools
         self._clock = clock
@@ -62,8 +71,11 @@ class Answers:
 
     def apply(self, manifest: str) -> Answer:
         """``kubectl apply``; for policies, wait for Cilium's own judgement."""
-        ran = self._run(lambda: self._tools.apply(manifest))
         objects = objects_in(manifest)
+        beyond = [item for item in objects if not self._everywhere and item.namespace not in shopping.NAMESPACES]
+        if beyond:
+            return Answer(manifest, Ran(1, _BEYOND.format(", ".join(f"{i.kind} {i.name}" for i in beyond))), ())
+        ran = self._run(lambda: self._tools.apply(manifest))
         refused = tuple(filter(None, (self._refusal(item) for item in objects))) if ran else ()
         return Answer(manifest, ran, objects, refused)
 

@@ -307,7 +307,8 @@ class Lab(View):
             needed=bool(self.outline.cilium),
             parts=self.outline.parts,
         )
-        self._answers = Answers(self.api, self.tools)
+        own = cluster.backend != "existing"
+        self._answers = Answers(self.api, self.tools, everywhere=own or bool(cluster.facts.get("cluster_wide")))
         self._incarnation = self._stager.identity()
 
     def _bets_widget(self) -> Callable[[Board, Callable[[Mapping[Pair, Outcome]], Board]], BetsWidget] | None:

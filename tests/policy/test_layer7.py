@@ -6,6 +6,8 @@ import importlib.util
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lab_helpers.policy import (
     DNSRule,
@@ -23,6 +25,7 @@ from lab_helpers.policy import (
     server_name_allows,
 )
 from lab_helpers.policy.regexes import Pattern, compile_with_re, compile_with_re2
+from lab_helpers.policy.requests import KAFKA_ROLES
 
 HAS_RE2 = importlib.util.find_spec("re2") is not None
 ENGINES = [
@@ -156,3 +159,44 @@ def test_each_topic_of_a_kafka_request_may_be_allowed_by_another_rule() -> None:
     rules = [KafkaRule(role="produce", topic="orders"), KafkaRule(api_key="produce", topic="bills")]
     assert kafka_allows(rules, KafkaRequest("produce", topics=("orders", "bills")))
     assert not kafka_allows(rules, KafkaRequest("metadata", topics=("orders", "bills")))
+
+
+def one_by_one(rules: list[KafkaRule], asked: KafkaRequest) -> bool:
+    """The walk of Cilium's parser: each rule in turn takes its topic off the request; done when none is left."""
+    left = set(asked.topics)
+    for rule in rules:
+        key = asked.api_key
+        if rule.role and key not in KAFKA_ROLES[rule.role]:
+            continue
+        if (rule.api_key and rule.api_key != key) or (rule.client_id and rule.client_id != asked.client_id):
+            continue
+        if not rule.topic or key not in ("produce", "fetch", "metadata"):
+            return True
+        if rule.topic in left:
+            left.discard(rule.topic)
+            if not left:
+                return True
+    return False
+
+
+KEYS = st.sampled_from(["produce", "fetch", "metadata", "heartbeat", "apiversions"])
+NAMES = st.sampled_from(["a", "b", "c"])
+RULES = st.builds(
+    KafkaRule,
+    role=st.sampled_from(["", "produce", "consume"]),
+    client_id=st.sampled_from(["", "x"]),
+    topic=NAMES | st.just(""),
+) | st.builds(KafkaRule, api_key=KEYS, topic=NAMES | st.just(""))
+
+
+@given(
+    st.lists(RULES, min_size=1, max_size=5),
+    st.builds(
+        KafkaRequest,
+        api_key=KEYS,
+        client_id=st.sampled_from(["x", "y"]),
+        topics=st.lists(NAMES, unique=True).map(tuple),
+    ),
+)
+def test_kafka_rules_judge_as_one_walk_over_them_does(rules: list[KafkaRule], asked: KafkaRequest) -> None:
+    assert kafka_allows(rules, asked) is one_by_one(rules, asked)

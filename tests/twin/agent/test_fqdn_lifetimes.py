@@ -323,7 +323,7 @@ class Lifetimes(RuleBasedStateMachine):
 
 
 class TestLifetimes(Lifetimes.TestCase):
-    settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+    settings = settings(max_examples=15, stateful_step_count=25, deadline=None)
 
 
 @pytest.mark.slow

@@ -226,3 +226,20 @@ async def test_events_of_an_ordinary_start(cluster: Cluster) -> None:
         ("Created", "Created container: main"),
         ("Started", "Started container main"),
     }
+
+
+async def test_in_a_long_jump_a_passing_probe_is_asked_a_dozen_times(cluster: Cluster) -> None:
+    body = pod(nodeName="one")
+    body["spec"]["containers"][0]["readinessProbe"] = {"tcpSocket": {"port": 80}, "periodSeconds": 5}
+    cluster.registry.create("pods", body)
+    await cluster.settle()
+    await cluster.clock.advance(20)
+    assert is_ready(cluster.get("pods", "web"))
+    cluster.workloads.probed.clear()
+    await cluster.clock.advance(3600)
+    assert 10 <= len(cluster.workloads.probed) <= 30
+    cluster.workloads.probed.clear()
+    cluster.workloads.probes["main"] = (False, "HTTP probe failed with statuscode: 503")
+    await cluster.clock.advance(3600)
+    assert not is_ready(cluster.get("pods", "web"))
+    assert len(cluster.workloads.probed) > 600, "a failing probe is asked every time"

@@ -23,6 +23,7 @@ _COMMANDS = {
     "doctor": ("lab_helpers.cli.doctor", "Check this machine, and say how to cure what is wrong."),
     "clock": ("lab_helpers.cli.clock", "Show the twin's clock, or move it forward."),
     "tools": ("lab_helpers.cli.tools", "Install the real kind, kubectl, helm, cilium and hubble."),
+    "bundle": ("lab_helpers.cli.bundle", "Pack everything a room without internet needs."),
     "policy": ("lab_helpers.cli.policy", "Ask the policy engine: verdicts, reasons, what would change."),
 }
 

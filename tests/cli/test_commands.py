@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("up", "down", "status", "reset", "lab", "run", "env", "doctor", "clock", "tools", "policy")
+COMMANDS = ("up", "down", "status", "reset", "lab", "run", "env", "doctor", "clock", "tools", "bundle", "policy")
 
 
 def run(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:

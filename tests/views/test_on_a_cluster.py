@@ -118,7 +118,7 @@ def observe(cluster: Cluster, line: object) -> list[str]:
     from lab_helpers.views.map.sightings import Line
 
     assert isinstance(line, Line)
-    words = shlex.split(hubble_command(line))
+    words = shlex.split(hubble_command(line, proxied=True))
     program = [str(cluster.bin_dir / words[0]), *words[1:], "-o", "compact"]  # type: ignore[operator]
     environment = {**os.environ, **cluster.environment()}
     ran = subprocess.run(program, capture_output=True, text=True, check=True, env=environment, encoding="utf-8")

@@ -114,7 +114,7 @@ def _ask(api: ApiClient, namespace: str, pod: str) -> list[dict[str, Any]]:
 
 
 def _reason(error: Exception) -> str:
-    status = getattr(error, "status", 0)
+    status = getattr(error, "status_code", 0)  # of a WebSocket that was not opened
     if status == 403:
         return "no right to exec into it"
     return (str(error).splitlines() or [type(error).__name__])[0][:160]

@@ -47,7 +47,7 @@ class EdgeDetails(View):
     @property
     def command(self) -> str:
         """The same flows in a terminal."""
-        return hubble_command(self.edge.line)
+        return hubble_command(self.edge.line, proxied=self.edge.proxied)
 
     def text(self) -> str:
         """Everything, one after the other."""
@@ -82,12 +82,14 @@ def details_of(edge: Edge, flows: Iterable[Flow], inventory: Inventory | None = 
     return EdgeDetails(edge, table, explanation(edge, inventory), manifests(edge, inventory))
 
 
-def hubble_command(line: Line) -> str:
-    """``hubble observe`` with the filters that mean this edge."""
+def hubble_command(line: Line, *, proxied: bool = False) -> str:
+    """``hubble observe`` with the filters that mean this edge. ``proxied``: what goes to a proxy counts as well."""
     words = ["hubble observe", _end("from", line.source), _end("to", line.target)]
     if line.port:
         words.append(f"--to-port {line.port}")
     words += [f"--protocol {line.protocol.lower()}", f"--verdict {line.verdict}"]
+    if proxied and line.verdict == "FORWARDED":
+        words.append("--verdict REDIRECTED")
     return " ".join(word for word in words if word)
 
 

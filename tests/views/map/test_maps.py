@@ -203,6 +203,11 @@ def test_the_command_that_lists_the_flows(target: Place, command: str) -> None:
     assert hubble_command(line) == expected
 
 
+def test_what_goes_to_a_proxy_is_listed_too() -> None:
+    line = FOUND.edges[-1].line
+    assert hubble_command(line, proxied=True).endswith("--verdict FORWARDED --verdict REDIRECTED")
+
+
 def test_details_hold_the_flows_and_the_command() -> None:
     tally = Tally()
     tally.add(FLOWS)

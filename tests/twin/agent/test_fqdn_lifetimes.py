@@ -328,4 +328,4 @@ class TestLifetimes(Lifetimes.TestCase):
 
 @pytest.mark.slow
 class TestManyLifetimes(Lifetimes.TestCase):
-    settings = settings(max_examples=1500, stateful_step_count=60, deadline=None)
+    settings = settings(max_examples=300, stateful_step_count=60, deadline=None)

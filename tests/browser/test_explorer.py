@@ -135,6 +135,7 @@ def test_by_keyboard(opened: Any, output: Any) -> None:
     output.get_by_role("button", name="Pause").focus()
     keys.press("Enter")
     output.get_by_role("button", name="Resume").wait_for()
+    assert output.locator(".cl-state").inner_text().startswith("❚❚ paused")
     keys.press("/")
     assert focused.get_attribute("aria-label") == "Filter, as flags of hubble observe"
     keys.type("--type trace")
@@ -249,3 +250,22 @@ def test_an_exported_notebook_shows_the_static_form_and_loads_nothing(
         opened.screenshot(f"explorer-exported-{scheme}", panel)
         assert (errors, requests) == ([], [page_file.as_uri()])
         context.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_memory_is_flat_over_ten_minutes_of_live_flows(opened: Any, output: Any, shop: Cluster) -> None:
+    loop = "while true; do curl -s -o /dev/null http://backend:8080/api/v1/products; sleep 0.1; done"
+    command = [str(shop.bin_dir / "kubectl"), "-n", "shop", "exec", "deploy/frontend", "--", "sh", "-c", loop]  # type: ignore[operator]
+    busy = subprocess.Popen(command, env=shop.environment())
+    try:
+        used = []
+        for _ in range(20):
+            opened.page.wait_for_timeout(30_000)
+            used.append(opened.heap())
+            print(f"heap {used[-1] / 1e6:.2f} MB, {output.locator('.cl-count').last.inner_text()}")
+    finally:
+        busy.terminate()
+        busy.wait(timeout=30)
+    assert max(used[10:]) < 1.1 * max(used[:4])
+    assert output.locator(".cl-live *").count() < 2_000

@@ -19,7 +19,10 @@ SHOWN = 30
 
 @dataclass(frozen=True, slots=True)
 class Exploration(View):
-    """``rows`` are the newest flows that pass, oldest first; ``passed`` of ``known`` flows did; ``lost`` never came."""
+    """``rows`` are the newest flows that pass, oldest first; ``passed`` of ``known`` flows did; ``lost`` never came.
+
+    The state of the source is told only when something is wrong with it: on paper nothing is live.
+    """
 
     command: Command
     status: Status
@@ -40,7 +43,8 @@ class Exploration(View):
 
     def text(self) -> str:
         """State, command, counts, newest flows."""
-        lines = ["Flow explorer", self.status.text(), f"$ {self.command.shell}"]
+        state = [] if self.status.live else [self.status.text()]
+        lines = ["Flow explorer", *state, f"$ {self.command.shell}"]
         if self.command.fault:
             fault = self.command.fault
             lines += [f"  {self.command.line}", f"  {' ' * fault.start}{'^' * (fault.end - fault.start)} {fault.what}"]
@@ -60,7 +64,7 @@ class Exploration(View):
             fault = f"<p><code>{marked}</code> {cell_text(self.command.fault.what)}</p>"
         notes = "".join(f'<p class="cl-faint">{cell_text(note)}</p>' for note in self.command.notes)
         return (
-            f'<div class="cl-panel cl-plain"><h4>Flow explorer</h4>{self.status.body()}'
+            f'<div class="cl-panel cl-plain"><h4>Flow explorer</h4>{"" if self.status.live else self.status.body()}'
             f"<p><code>$ {escape(self.command.shell)}</code></p>{fault}{notes}"
             f"<p>{self._amount()} {counts}</p>{self.table().body()}</div>"
         )

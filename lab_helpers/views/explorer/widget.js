@@ -159,6 +159,8 @@ function clReplay(frame, rows, grid, counted) {
     pause.textContent = paused ? `Resume${held ? ` (${held} new)` : ""}` : "Pause";
     pause.setAttribute("aria-pressed", paused);
     replay.setAttribute("aria-pressed", !panel.hidden);
+    const waiting = held === 1 ? "1 new flow is held back" : `${held || "no"} new flows are held back`;
+    frame.hold(paused ? waiting : "");
   }
 
   function to(next, { fromSlider = false } = {}) {
@@ -313,7 +315,7 @@ export default {
     const frame = clFrame({ model, el, label: "Flow explorer" });
     const rows = new ClRows(10_000);
     const began = performance.now();
-    let marks = {}, arrived = 0, sent = 0, ready = false;
+    let marks = {}, arrived = 0, sent = 0, missed = 0, ready = false;
     const plain = (word) => ({ icon: "●", mark: "cl-mark-plain", word });
     const count = clNode("span", { class: "cl-count" });
     const save = clNode("button", { type: "button" }, "Export");
@@ -330,7 +332,8 @@ export default {
     });
     const counted = () => {
       const shown = Math.min(rows.end, Math.max(rows.base, grid.limit)) - rows.base;
-      count.textContent = shown === rows.length ? `${shown} flows` : `${shown} of ${rows.length} flows`;
+      count.textContent = (shown === rows.length ? `${shown} flows` : `${shown} of ${rows.length} flows`)
+        + (missed ? `; Hubble lost ${missed} more` : "");
     };
     const filters = clFilters(frame, rows);
     const replay = clReplay(frame, rows, grid, counted);
@@ -348,6 +351,7 @@ export default {
       ready = true;
       arrived ||= performance.now();
       sent = content.sent;
+      missed = content.lost;
       if (content.reset) rows.clear();
       rows.add(content, buffers, content.most);
       if (content.reset) grid.reset();

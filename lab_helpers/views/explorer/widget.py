@@ -229,6 +229,7 @@ class FlowExplorer(LiveWidget):
             base=packed.base,
             strings=packed.strings,
             most=self._valid.last or CAPACITY,
+            lost=self.follower.lost,
             sent=time.time() * 1000,
         )
 

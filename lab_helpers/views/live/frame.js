@@ -58,6 +58,7 @@ const CL_BEAT = 20_000;
  *   frame.on(kind, (content, buffers) => …)   a message of the kernel's; buffers are DataViews
  *   frame.send(kind, data)          a message to it
  *   frame.say(text)                 what a screen reader should speak (changes of state, results; not each flow)
+ *   frame.hold(text)                says "paused", and why, in the place of "live"; "" ends that
  *   frame.problem(text)             shows a problem until the next one or ""
  *   frame.listen(target, event, f)  a listener that goes when the widget goes
  *   frame.begin()                   say hello: call it when the handlers are set
@@ -70,6 +71,7 @@ function clFrame({ model, el, label }) {
   const problem = clNode("div", { class: "cl-problem", role: "alert", hidden: true });
   const spoken = clNode("div", { class: "cl-hidden", role: "status", "aria-live": "polite" });
   const body = clNode("div", {});
+  let held = "";
   const root = clNode("section", { class: "cl-view cl-live", "aria-label": label }, state, problem, body, spoken);
   el.append(root);
   for (const name of ["keydown", "keyup", "keypress", "copy", "paste", "cut", "contextmenu"]) {
@@ -86,6 +88,10 @@ function clFrame({ model, el, label }) {
     on(kind, handler) { handlers.set(kind, handler); },
     send(kind, data = {}) {
       if (!frame.dead) model.send({ kind, ...data });
+    },
+    hold(text) {
+      held = text;
+      if (frame.status) draw(frame.status);
     },
     say(text) { spoken.textContent = text; },
     problem(text) {
@@ -106,13 +112,19 @@ function clFrame({ model, el, label }) {
     },
   };
 
+  function draw(status) {
+    const shown = held && status.state === "live"
+      ? { icon: "❚❚", mark: "cl-mark-note", word: "paused", what: held, try: "" } : status;
+    state.className = `cl-state ${shown.mark}`;
+    state.replaceChildren(clMark(shown));
+    if (shown.what) state.append(clNode("span", {}, ...clText(shown.what)));
+    if (shown.try) state.append(clNode("span", {}, "Try: ", ...clText(shown.try)));
+  }
+
   function show(status) {
     const before = frame.status && frame.status.word + frame.status.what;
     frame.status = status;
-    state.className = `cl-state ${status.mark}`;
-    state.replaceChildren(clMark(status));
-    if (status.what) state.append(clNode("span", {}, ...clText(status.what)));
-    if (status.try) state.append(clNode("span", {}, "Try: ", ...clText(status.try)));
+    draw(status);
     if (before !== null && before !== status.word + status.what) frame.say(`${status.word} ${status.what}`);
     const handler = handlers.get("status");
     if (handler) handler(status);

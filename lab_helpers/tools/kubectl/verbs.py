@@ -47,7 +47,7 @@ VERBS = (
     Verb("taint", MANAGEMENT, "Change the taints of nodes", "tainting"),
     Verb("describe", DEBUGGING, "Details of objects and their events", "describing"),
     Verb("logs", DEBUGGING, "Print what containers wrote", "logging", ("log",)),
-    Verb("attach", DEBUGGING, "(not bundled) attach to a container", "", (), "use kubectl logs -f or kubectl exec"),
+    Verb("attach", DEBUGGING, "Join the program of a running container", "attaching"),
     Verb("exec", DEBUGGING, "Run a command in a container", "executing"),
     Verb("port-forward", DEBUGGING, "Forward local ports into a pod", "forwarding"),
     Verb("proxy", DEBUGGING, "(not bundled) an HTTP proxy to the API server", "", (), "use kubectl get --raw"),

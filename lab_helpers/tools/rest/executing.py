@@ -22,7 +22,10 @@ class Completed(NamedTuple):
 
 
 class RemoteCommand:
-    """A command being started in a container. Raises ApiError, ChannelError when it cannot be."""
+    """A command being started in a container; without `command` the container's own, attached to.
+
+    Raises ApiError, ChannelError when it cannot be.
+    """
 
     def __init__(
         self,
@@ -35,7 +38,8 @@ class RemoteCommand:
         stdin: bool = False,
         tty: bool = False,
     ) -> None:
-        path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/exec"
+        what = "exec" if command else "attach"
+        path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/{what}"
         query = {
             "command": list(command),
             "container": container,

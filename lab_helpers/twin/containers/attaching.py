@@ -2,7 +2,8 @@
 
 What the program prints goes to its log and to everybody attached. Its standard input is the null device unless the
 container's spec says ``stdin``; then it waits for whoever attaches, and ends with the first of them under
-``stdinOnce`` (kubernetes pkg/kubelet/cri/streaming, containerd).
+``stdinOnce`` (kubernetes pkg/kubelet/cri/streaming, containerd). Whoever comes first to a container with ``stdinOnce``,
+as ``kubectl run -i`` makes them, also gets what was printed before: programs here are quicker than people.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from lab_helpers.twin.containers.terminals import Terminal
 
 __all__ = ["MainStreams"]
 
+_MOST_EARLY = 1000
 Send = Callable[[bytes], Awaitable[None]]
 
 
@@ -30,6 +32,8 @@ class MainStreams:
         self._once = bool(spec.get("stdinOnce"))
         self._out, self._err = LogOutput(log), LogOutput(log)
         self._attached: set[asyncio.Queue[tuple[int, bytes] | None]] = set()
+        self._early: list[tuple[int, bytes]] | None = [] if self._once else None
+        self._closed = False
         self._pipe = Pipe() if spec.get("stdin") else None
         self._terminal: Terminal | None = None
         self._helper: asyncio.Task[None] | None = None
@@ -49,6 +53,11 @@ class MainStreams:
         """Is the program on a terminal?"""
         return self._terminal is not None
 
+    @property
+    def unseen(self) -> bool:
+        """Is there output that waits for the first to attach?"""
+        return bool(self._early)
+
     def started(self, child: Child) -> None:
         """The program runs: its terminal begins to read keys."""
         if self._terminal is not None:
@@ -60,6 +69,7 @@ class MainStreams:
         """The program has ended, and so does every attached connection."""
         self._out.close()
         self._err.close()
+        self._closed = True
         if self._helper is not None:
             self._helper.cancel()
         for queue in self._attached:
@@ -75,6 +85,11 @@ class MainStreams:
         """Carry bytes both ways until the program ends; a container without ``stdin`` lets what is typed pass."""
         queue: asyncio.Queue[tuple[int, bytes] | None] = asyncio.Queue()
         self._attached.add(queue)
+        for early in self._early or ():
+            queue.put_nowait(early)
+        self._early = None
+        if self._closed:
+            queue.put_nowait(None)
         helpers: list[asyncio.Task[None]] = []
         if stdin is not None:
             helpers.append(asyncio.create_task(self._type(stdin)))
@@ -102,3 +117,5 @@ class MainStreams:
         await (self._out if descriptor == 1 else self._err).write(data)
         for queue in self._attached:
             queue.put_nowait((descriptor, data))
+        if self._early is not None and len(self._early) < _MOST_EARLY:
+            self._early.append((descriptor, data))

@@ -258,9 +258,9 @@ class Runtime:
         stderr: Callable[[bytes], Awaitable[None]],
         resize: AsyncIterator[tuple[int, int]] | None = None,
     ) -> ExecResult:
-        """Join the main program of a running container until it ends. Raises LookupError when it does not run."""
+        """Join the main program of a container until it ends. Raises LookupError when it does not run (any more)."""
         run = self._run(pod, container)
-        if run.streams is None or not run.running:
+        if run.streams is None or not (run.running or run.streams.unseen):
             raise LookupError(f'container not found ("{container}")')
         await run.streams.attach(stdin, stdout, stderr, resize)
         return ExecResult(0, "")

@@ -112,6 +112,7 @@ def test_verbs(start_twin: Callable[[], Path], tmp_path: Path, real_program: str
     environ = {**os.environ, "KUBECONFIG": str(config)}
     helm = [sys.executable, "-m", "lab_helpers.tools.helm", *INSTALL, *SERVER]
     subprocess.run(helm, env=environ, check=True, stdout=subprocess.DEVNULL, timeout=PATIENCE)
+    _join_with_ours(environ)
     player = Player(real_program, tmp_path, config)
     rows, wrong = [], []
     for case in CASES.CASES:
@@ -126,6 +127,23 @@ def test_verbs(start_twin: Callable[[], Path], tmp_path: Path, real_program: str
     table = "| verb | command | outcome |\n|---|---|---|\n" + "\n".join(rows) + "\n"
     TABLE.write_text(head + table, encoding="utf-8")
     assert not wrong, "\n\n".join(wrong)
+
+
+def _join_with_ours(environ: dict[str, str]) -> None:
+    """The bundled kubectl gives a pod its input and takes its output and exit status."""
+    start = ["run", "ours", "--rm", "-i", "--restart=Never", "--image=nicolaka/netshoot:v0.14", "--", "sh"]
+    done = subprocess.run(
+        [sys.executable, "-m", "lab_helpers.tools.kubectl", *start],
+        input="echo $((6 * 7)); exit 3\n",
+        capture_output=True,
+        text=True,
+        env=environ,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 3, done.stderr
+    assert done.stdout == '42\npod "ours" deleted\n'
+    assert done.stderr.endswith("pod default/ours terminated (Error)\n")
 
 
 def test_every_verb_has_its_case(real_program: str) -> None:

@@ -68,6 +68,15 @@ async def test_leaving_ends_nothing(lab):
     assert lab.state(pod).running
 
 
+async def test_the_first_to_come_sees_what_was_printed_before(lab):
+    pod = lab.pod("hello", "busybox", command=["sh", "-c", "echo hello"], stdin=True, stdinOnce=True)
+    await lab.clock.advance(1)
+    assert not lab.state(pod).running
+    assert await attached(lab, pod) == "hello\n"
+    with pytest.raises(LookupError):
+        await attached(lab, pod)
+
+
 async def test_nobody_joins_what_has_ended(lab):
     pod = lab.pod("true", "busybox", command=["true"])
     await lab.clock.advance(0)

@@ -62,17 +62,24 @@ def run(invocation: Invocation) -> int:
     if phase in ("Succeeded", "Failed"):
         raise KubectlError(f"cannot exec into a container in a completed pod; current phase is {phase}")
     container = session.flags["container"] or default_container(session, pod, quiet=session.flags["quiet"])
-    return _execute(session, pod["metadata"]["namespace"], pod["metadata"]["name"], container, words[1:])
+    return play(session, pod["metadata"]["namespace"], pod["metadata"]["name"], container, words[1:])
 
 
-def _execute(session: Session, namespace: str, pod: str, container: str, words: list[str]) -> int:
-    stdin, tty = session.flags["stdin"], session.flags["tty"]
+def play(session: Session, namespace: str, pod: str, container: str, words: list[str], *, terminal: bool = True) -> int:
+    """Run a command, or without words join the container's own, on this program's streams.
+
+    Without `terminal` there is none at the other end. Raises KubectlError, PlainError with the command's exit status,
+    RestError.
+    """
+    stdin, tty = session.flags["stdin"], session.flags["tty"] and terminal
     if tty and not stdin:
         tty = False
     if tty and not sys.stdin.isatty():
         session.complain("Unable to use a TTY - input is not a terminal or the right kind of file")
         tty = False
     session.out.flush()
+    if not words and stdin and not session.flags["quiet"]:
+        session.complain("If you don't see a command prompt, try pressing enter.")
     remote = RemoteCommand(session.client, namespace, pod, container, words, stdin=stdin, tty=tty)
     with _raw_terminal() if tty else contextlib.nullcontext():
         if stdin:

@@ -8,7 +8,7 @@ from lab_helpers.tools.kubectl.commands.creating import add_create_flags, unborn
 from lab_helpers.tools.kubectl.errors import Finished, KubectlError, PlainError, UsageFault
 from lab_helpers.tools.kubectl.printing import Reporter, dry_run
 from lab_helpers.tools.kubectl.sessions import Session
-from lab_helpers.tools.rest import ApiError
+from lab_helpers.tools.rest import ApiError, RestError
 
 
 def build(_name: str) -> Command:
@@ -19,6 +19,9 @@ def build(_name: str) -> Command:
         short="Start a pod with an image",
         example="""# A pod that stays
 kubectl run client --image=nicolaka/netshoot:v0.14 --labels=app=client -- sleep infinity
+
+# A shell in a pod that is removed again
+kubectl run box --rm -it --restart=Never --image=nicolaka/netshoot:v0.14 -- bash
 
 # One command, its output, and the pod removed again
 kubectl run probe --rm -i --restart=Never --image=nicolaka/netshoot:v0.14 -- curl -s http://backend:8080/""",
@@ -41,7 +44,7 @@ kubectl run probe --rm -i --restart=Never --image=nicolaka/netshoot:v0.14 -- cur
     flags.string("restart", "Always", "Always, OnFailure or Never")
     flags.bool("rm", False, "Delete the pod when it has ended (with --attach or -i)")
     flags.bool("stdin", False, "Keep standard input open", "i")
-    flags.bool("tty", False, "Refused with -i: containers are not attached to", "t")
+    flags.bool("tty", False, "Standard input is a terminal", "t")
     flags.duration("timeout", 0, "How long --rm waits for the deletion")
     flags.bool("wait", False, "Accepted", hidden=True)
     add_create_flags(flags)
@@ -78,6 +81,8 @@ def _pod(session: Session, name: str, words: list[str]) -> dict[str, Any]:
         container["securityContext"] = {"privileged": True}
     if flags["stdin"]:
         container["stdin"], container["stdinOnce"] = True, True
+    if flags["tty"]:
+        container["tty"] = True
     meta: dict[str, Any] = {"name": name, "labels": labels}
     if flags["annotations"]:
         meta["annotations"] = dict(part.split("=", 1) for part in flags["annotations"] if "=" in part)
@@ -120,10 +125,6 @@ def run(invocation: Invocation) -> int:
             session.path,
             "--dry-run=[server|client] can't be used with attached containers options (--attach, --stdin, or --tty)",
         )
-    if flags["tty"]:
-        raise KubectlError(
-            "run -t is not part of the bundled kubectl; start the pod without it and use kubectl exec -it"
-        )
     name = session.args[0]
     body = _pod(session, name, session.args[1:])
     path = session.catalogue.find("pods").path(session.namespace) if dry_run(session) != "client" else ""
@@ -163,26 +164,13 @@ def _expose(session: Session, name: str, pod: dict[str, Any]) -> None:
 
 
 def _attached(session: Session, name: str, path: str) -> int:
-    """Show the pod's output until it ends; the exit status is the container's."""
-    import sys
-
-    log = f"{path}/{name}/log"
+    """Join the container until it ends; the exit status is the container's."""
     code = 0
     try:
         pod = _wait_for(
             session, path, name, ("Running", "Succeeded", "Failed"), session.flags["pod-running-timeout"] / 1e9
         )
-        session.out.flush()
-        try:
-            response = session.client.stream(log, {"container": name, "follow": True})
-            try:
-                for chunk in response.chunks():
-                    sys.stdout.buffer.write(chunk)
-                    sys.stdout.buffer.flush()
-            finally:
-                response.close()
-        except ApiError as error:
-            session.complain(f"warning: couldn't attach to pod/{name}, {error}")
+        _join(session, pod, name, path)
         if session.flags["restart"] == "Never":
             pod = _wait_for(session, path, name, ("Succeeded", "Failed"), 60)
             for status in (pod.get("status") or {}).get("containerStatuses") or []:
@@ -194,6 +182,32 @@ def _attached(session: Session, name: str, path: str) -> int:
     if code:
         raise PlainError(f"pod {session.namespace}/{name} terminated ({'Error'})", code)
     return 0
+
+
+def _join(session: Session, pod: dict[str, Any], name: str, path: str) -> None:
+    """Attach to a running pod that reads; of others show the log from its beginning."""
+    import sys
+
+    from lab_helpers.tools.kubectl.commands.executing import play
+
+    if pod["status"]["phase"] == "Running" and session.flags["stdin"]:
+        try:
+            play(session, pod["metadata"]["namespace"], name, name, [])
+        except (KubectlError, RestError) as error:
+            session.complain(f"warning: couldn't attach to pod/{name}, falling back to streaming logs: {error}")
+        else:
+            return
+    session.out.flush()
+    try:
+        response = session.client.stream(f"{path}/{name}/log", {"container": name, "follow": True})
+        try:
+            for chunk in response.chunks():
+                sys.stdout.buffer.write(chunk)
+                sys.stdout.buffer.flush()
+        finally:
+            response.close()
+    except ApiError as error:
+        session.complain(f"warning: couldn't attach to pod/{name}, {error}")
 
 
 def _wait_for(session: Session, path: str, name: str, phases: tuple[str, ...], seconds: float) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from lab_helpers.twin.containers.programs.kube_proxy import rules_of
 from lab_helpers.twin.interfaces import ConnectionFailed
 from tests.twin.agent.clusters import N1, N2, NODES, Cluster, echo
 
@@ -141,3 +142,33 @@ async def test_policy_sees_the_pods_port_not_the_services() -> None:
     cluster.cnp("service-port", rule)
     await cluster.settle()
     assert await who(cluster, cluster.sockets("client"), ip, 80)
+
+
+def write_rules(cluster: Cluster) -> None:
+    """What kube-proxy puts into the iptables of every node."""
+    services = cluster.registry.list("services")
+    text = rules_of(services, cluster.registry.list("endpointslices.discovery.k8s.io"), "10.0.0.0/8")
+    for tables in cluster.datapath.plane.tables.values():
+        tables.netfilter.restore(text, flush=False)
+
+
+def counted(cluster: Cluster, node: str) -> int:
+    """Packets that met the first rule of the Service."""
+    lines = cluster.datapath.plane.tables[node].netfilter.save("nat", counters=True)
+    (line,) = (line for line in lines if "-A KUBE-SERVICES" in line and "shop/web" in line)
+    return int(line[1:].partition(":")[0])
+
+
+async def test_kube_proxy_translates_for_nodes_when_cilium_does_not() -> None:
+    cluster, ip = await web({})
+    write_rules(cluster)
+    assert await who(cluster, cluster.datapath.node(N1), ip, 80)
+    assert counted(cluster, N1) == 1
+
+
+async def test_what_cilium_has_translated_meets_no_rule_of_kube_proxy() -> None:
+    cluster, ip = await web()
+    write_rules(cluster)
+    assert await who(cluster, cluster.sockets("client"), ip, 80)
+    assert await who(cluster, cluster.datapath.node(N1), ip, 80)
+    assert counted(cluster, N1) == 0

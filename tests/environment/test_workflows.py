@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shlex
@@ -26,7 +27,7 @@ from lab_helpers.clusters.twins import DEFAULT_CILIUM_VERSION
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".github" / "workflows"
 FILES = sorted(FOLDER.glob("*.yml"))
-EVERYWHERE = {"eval", "mkdir"}
+EVERYWHERE = {"eval", "mkdir", "test", "until"}
 WITH_SUBCOMMANDS = {"ruff", "kubectl", "cilium"}
 ON_A_CLUSTER = {"kubectl", "cilium"}
 """Programs of which the flags used here are those of the bundled ones, which print the real ones' help."""
@@ -130,11 +131,24 @@ def test_commands_and_flags_exist(words: list[str]) -> None:
         inner = re.fullmatch(r"\$\((.*)\)", words[1])
         assert inner
         accepted_by_click(shlex.split(inner[1])[1:])
+    elif program == "docker":
+        in_docker(words[1:])
     elif program not in EVERYWHERE:
         named_by_help(words)
     for word in words[1:]:
         if re.match(r"(tests|labs|environment)/", word):
             assert (ROOT / word).exists(), word
+
+
+def in_docker(words: list[str]) -> None:
+    """The few subcommands used are Docker's; what is executed in the container is ours."""
+    assert words[0] in {"build", "run", "exec"}
+    if words[0] == "exec":
+        assert words[2] == "cilium-labs"
+        accepted_by_click(words[3:])
+    for flag, value in itertools.pairwise(words):
+        if flag == "--file":
+            assert (ROOT / value).is_file()
 
 
 def accepted_by_click(words: list[str]) -> None:

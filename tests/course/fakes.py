@@ -88,6 +88,10 @@ class FakeApi:
             labels.pop(key, None)
             if value is not None:
                 labels[key] = value
+        for key, value in changes.get("data", {}).items():
+            found["data"].pop(key, None)
+            if value is not None:
+                found["data"][key] = value
         return found
 
     def delete(self, kind: str, name: str, namespace: str = "", *, grace: int | None = None) -> None:

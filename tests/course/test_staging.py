@@ -66,6 +66,22 @@ def test_changed_values_are_given_back_and_agents_restart() -> None:
     assert "kubectl -n kube-system rollout restart daemonset/cilium" in tools.ran
 
 
+@pytest.mark.parametrize(
+    ("option", "value"), [("tofqdns-min-ttl", "3600"), ("tofqdns-endpoint-max-ip-per-hostname", "10")]
+)
+def test_options_that_a_lab_set_past_the_chart_are_taken_back(option: str, value: str) -> None:
+    api = full()
+    data = api.objects["ConfigMap", "kube-system", "cilium-config"]["data"]
+    data[option] = value
+    tools = FakeTools()
+    stager(api, tools).reach(Stage.CILIUM)
+    assert option not in data
+    assert "kubectl -n kube-system rollout restart daemonset/cilium" in tools.ran
+    again = FakeTools()
+    stager(api, again).reach(Stage.CILIUM)
+    assert not any("upgrade" in line for line in again.ran)
+
+
 def test_another_version_is_replaced() -> None:
     api = full()
     agents = api.objects["DaemonSet", "kube-system", "cilium"]

@@ -44,6 +44,13 @@ LIMITATIONS: Final[Mapping[str, Limitation]] = {
         "run this lab on the twin or on kind",
         whole=True,
     ),
+    "clusterwide": Limitation(
+        "a policy for the whole cluster",
+        _YOURS,
+        ("04",),
+        "it would change more than the labs' namespaces, so it is applied with your consent only",
+        "cilium-labs up --backend existing --cluster-wide gives it",
+    ),
     "time": Limitation(
         "hours within a second",
         _REAL,

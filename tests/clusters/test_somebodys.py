@@ -65,7 +65,9 @@ def run_suite(cluster: Cluster, *tests: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "tests", [pytest.param(SOME, id="some"), pytest.param((), id="all", marks=pytest.mark.slow)], ids=str
+    "tests",
+    [pytest.param(SOME, id="some"), pytest.param((), id="all", marks=[pytest.mark.slow, pytest.mark.timeout(1800)])],
+    ids=str,
 )
 def test_the_suite_leaves_nothing_in_somebodys_cluster(somebodys: Cluster, tests: tuple[str, ...]) -> None:
     with contextlib.closing(Api(somebodys.api())) as api:

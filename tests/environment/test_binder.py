@@ -139,6 +139,7 @@ def test_without_a_cluster_jupyter_starts_all_the_same(visitor: dict[str, str], 
 
 @posix
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_the_image_is_built_and_opens(tmp_path: Path) -> None:
     """Everything repo2docker does with this repository but the base image: needs a package index, takes minutes."""
     home, venv = tmp_path / "home", tmp_path / "venv"

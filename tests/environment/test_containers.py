@@ -148,6 +148,7 @@ def test_what_is_copied_is_enough_for_the_course(tmp_path: Path) -> None:
 
 @posix
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_the_image_is_built_and_healthy(tmp_path: Path) -> None:
     """Its Python steps replayed in a virtual environment: needs a package index, takes minutes."""
     course, venv, state = place(tmp_path / "course"), tmp_path / "venv", tmp_path / "state"

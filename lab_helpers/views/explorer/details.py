@@ -29,6 +29,7 @@ _SHORT: Final = {
 }
 _DERIVED: Final = "k8s:io.cilium.k8s.policy.derived-from="
 _UNTOLD: Final = "no policy is named: none selects the endpoint in this direction, or this event does not carry it"
+_REFUSED: Final = "no policy is named: the proxy refused the request, because no rule at layer 7 matches it"
 _DEFAULT_DENY: Final = "no policy is named: no rule allowed it, so the default deny of a selected endpoint applies"
 
 
@@ -120,7 +121,14 @@ def detail(flow: Flow) -> FlowDetail:
         ),
         Section("what was said", _told(_said(flow))),
     )
-    untold = _DEFAULT_DENY if shown.verdict == "DROPPED" and "olicy denied" in shown.reason else _UNTOLD
+    refused = shown.verdict == "DROPPED" and flow.HasField("l7")
+    untold = (
+        _REFUSED
+        if refused
+        else _DEFAULT_DENY
+        if shown.verdict == "DROPPED" and "olicy denied" in shown.reason
+        else _UNTOLD
+    )
     return FlowDetail(shown, tuple(part for part in sections if part.facts), policies, untold, jsonpb.dumps(flow))
 
 

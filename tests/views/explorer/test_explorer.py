@@ -174,6 +174,9 @@ def test_a_detail_of_every_kind_of_flow_has_both_forms() -> None:
     assert "latency: 1.50 ms" in detail(http).html()
     assert "query: api.example.com." in detail(dns).text()
     assert "default deny" in detail(drop).text()
+    refused = made(4, "DROPPED")
+    refused.l7.http.method, refused.l7.http.url = "GET", "http://b/admin"
+    assert "the proxy refused" in detail(refused).text()
 
 
 def test_why_without_a_cluster_is_an_answer(explorer: Told) -> None:

@@ -100,8 +100,8 @@ def down() -> None:
     """
     home = default_home()
     chosen = home.chosen()
-    backend = (chosen or {}).get("backend")
-    if describe(home) is None and chosen is None:
+    backend = (chosen or {}).get("backend") or ("kind" if (home.kind / "made.json").exists() else None)
+    if describe(home) is None and backend is None:
         raise NotRunning("no cluster is running", where=str(home.path), try_="cilium-labs up")
     if stop(home):
         click.echo("The twin is stopped; its state is kept.")
@@ -172,8 +172,8 @@ def _down_kind(home: Home) -> None:
     from lab_helpers.clusters.kind.steps import reporter
 
     removed = remove(home, reporter())
-    click.echo(f"Removed: {', '.join(removed)}." if removed else "Nothing was left to remove.")
-    click.echo("Images are kept for the next time.")
+    kept = "Images are kept for the next time."
+    click.echo(f"Removed: {', '.join(removed)}. {kept}" if removed else "Nothing was left to remove.")
 
 
 def _down_existing(home: Home, context: str) -> None:

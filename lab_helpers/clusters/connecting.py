@@ -71,15 +71,19 @@ def up_kind(
 ) -> Cluster:
     """Make what is missing of the kind cluster, choose it, and connect. Raises ClusterError."""
     from lab_helpers.clusters.kind import KindCluster
+    from lab_helpers.clusters.kind.ledgers import Ledger
     from lab_helpers.clusters.tools.linking import link_tools
 
     _no_twin(home.prepare())
     version = cilium_version or twins.DEFAULT_CILIUM_VERSION
     kind = KindCluster(home, report) if report is not None else KindCluster(home)
-    # chosen before it is whole, so that `down` finds what an interrupted `up` made
-    home.choose(backend="kind", cilium_version=version)
-    kind.up(version, with_cilium=with_cilium, port=port)
-    link_tools(home)
+    try:
+        kind.up(version, with_cilium=with_cilium, port=port)
+        link_tools(home)
+    finally:
+        # also when it is not whole: `down` removes what an interrupted `up` made
+        if Ledger(home).read() is not None:
+            home.choose(backend="kind", cilium_version=version)
     return _kind(home)
 
 

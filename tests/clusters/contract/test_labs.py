@@ -31,7 +31,6 @@ def lab(cluster: Cluster, api: Api, tmp_path_factory: pytest.TempPathFactory) ->
     os.environ["CILIUM_LABS_PROGRESS"] = str(tmp_path_factory.mktemp("progress") / "progress.db")
     with hurried(cluster):
         lab = Lab("l3-l4-policies", cluster=cluster, labs=LABS)
-        lab.reset()
     yield lab
     lab.close()
     for name in set(shopping.NAMESPACES) - set(there):

@@ -37,6 +37,13 @@ def focused(page: Any) -> str:
     return str(page.evaluate("document.activeElement.getAttribute('aria-label') || ''"))
 
 
+def reaches(page: Any, label: str) -> None:
+    """Wait until the focus is on what has this label."""
+    page.wait_for_function(
+        "(label) => (document.activeElement.getAttribute('aria-label') || '').startsWith(label)", arg=label
+    )
+
+
 def test_map(sheet: Any) -> None:
     with sheet("map", CELLS) as opened:
         page = opened.page
@@ -50,27 +57,29 @@ def test_map(sheet: Any) -> None:
         # by keyboard: along the arrows, open, read why, close; the focus comes back
         output.locator(".cl-map g[tabindex='0']").focus()
         page.keyboard.press("Home")
-        assert focused(page).startswith("dev/intruder, workload")
+        reaches(page, "dev/intruder, workload")
         page.keyboard.press("ArrowRight")
         for _ in range(8):
             if focused(page).startswith(INTRUDER):
                 break
             page.keyboard.press("ArrowDown")
-        assert focused(page).startswith(INTRUDER)
+        reaches(page, INTRUDER)
         page.keyboard.press("ArrowRight")
-        assert focused(page).startswith("shop/backend, workload")
-        page.keyboard.press("ArrowLeft")
+        reaches(page, "shop/backend, workload")
+        page.keyboard.press("Enter")
+        details = output.get_by_role("region", name="Details")
+        details.get_by_text("Behind it: shop/backend-").wait_for()
         page.keyboard.press("Escape")
+        reaches(page, "shop/backend, workload")
         edge.focus()
         page.keyboard.press("Enter")
-        details = output.get_by_role("region", name="The chosen edge")
         details.get_by_text("default deny is on because of").wait_for(timeout=20_000)
         assert "hubble observe --from-pod dev/intruder --to-pod shop/backend" in details.inner_text()
         opened.screenshot("map-details-light", output)
         assert opened.violations(".cl-live") == []
         page.keyboard.press("Escape")
         details.wait_for(state="hidden")
-        assert focused(page).startswith(INTRUDER)
+        reaches(page, INTRUDER)
 
         # by mouse: the request that was refused, and its flows in the explorer
         refused = output.get_by_role("button", name="shop/frontend to shop/backend, 8080/TCP: dropped")

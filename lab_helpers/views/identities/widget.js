@@ -108,8 +108,9 @@ export default {
     });
 
     // --- one identity ---
-    function grid(header, rows) {
-      return clNode("div", { class: "cl-ids-scroll" }, clNode("table", {},
+    function grid(name, header, rows) {
+      const frameOf = { class: "cl-ids-scroll", tabindex: "0", role: "group", "aria-label": name };
+      return clNode("div", frameOf, clNode("table", {},
         clNode("thead", {}, clNode("tr", {}, ...header.map((name) =>
           name ? clNode("th", { scope: "col" }, name) : clNode("td", {})))),
         clNode("tbody", {}, ...rows.map((row) => clNode("tr", {}, ...row.map((cell) => clNode("td", {}, cell)))))));
@@ -136,10 +137,10 @@ export default {
         clNode("div", { class: "cl-ids-labels" }, ...entry.labels.map((label) => clNode("code", {}, label))),
         where && clNode("p", {}, where),
         clNode("h4", {}, "Who carries it"),
-        entry.seats.length ? grid(["pod", "addresses", "node"], entry.seats)
+        entry.seats.length ? grid("Who carries it", ["pod", "addresses", "node"], entry.seats)
           : clNode("p", {}, entry.kind === "pods" ? "No pod at the moment." : `No pod: ${entry.kind}.`),
         clNode("h4", {}, "Rules about it"),
-        entry.uses.length ? grid(["policy", "rule", "what", "selector", "ports"], entry.uses)
+        entry.uses.length ? grid("Rules about it", ["policy", "rule", "what", "selector", "ports"], entry.uses)
           : clNode("p", {}, "No rule of any policy selects it, nor names it as a peer."),
       );
     }
@@ -164,7 +165,7 @@ export default {
         told.rules.length ? clNode("h4", {}, "Rules gained and lost") : null,
         told.rules.length ? clNode("ul", {}, ...told.rules.map((line) => clNode("li", {}, line))) : null,
         clNode("h4", {}, "Verdicts that change"),
-        told.rows.length ? grid(told.header, told.rows) : clNode("p", {}, "None."),
+        told.rows.length ? grid("Verdicts that change", told.header, told.rows) : clNode("p", {}, "None."),
       );
     });
     // --- the past ---

@@ -16,6 +16,7 @@ export default {
     let map = null;        // the last message
     let current = null;    // key of what has the focus, "node …" or "edge …"
     let opened = null;     // key of the opened edge
+    let place = null;      // or of the opened place
     let explorer = null;
 
     const chooser = clNode("select", { "aria-label": "Namespace" });
@@ -29,12 +30,14 @@ export default {
     const holder = clNode("div", { class: "cl-map-frame" }, svg);
     const empty = clNode("p", { class: "cl-faint" }, "No connection seen yet: try one, and it appears here.");
     const summary = clNode("p", { class: "cl-faint" });
-    const table = clNode("div", { class: "cl-map-table cl-map-scroll", hidden: true });
+    const table = clNode("div", {
+      class: "cl-map-table cl-map-scroll", tabindex: "0", role: "group", "aria-label": "All edges", hidden: true,
+    });
     const details = clNode("div", {
-      class: "cl-map-details", role: "region", "aria-label": "The chosen edge", tabindex: "-1", hidden: true,
+      class: "cl-map-details", role: "region", "aria-label": "Details", tabindex: "-1", hidden: true,
     });
     const keys = clNode("p", { class: "cl-faint" },
-      "Keys: ← → along the arrows, ↑ ↓ to the next, Home and End, Enter opens an edge, Esc closes it.");
+      "Keys: ← → along the arrows, ↑ ↓ to the next, Home and End, Enter opens an arrow or a place, Esc closes it.");
     frame.body.append(
       clNode("div", { class: "cl-bar" }, clNode("label", {}, "Namespace ", chooser), asTable, clear, legend),
       holder, empty, table, summary, keys, details,
@@ -77,7 +80,9 @@ export default {
         const key = `node ${node.key}`;
         seen.add(key);
         const group = part(key, nodes, ["rect", "text", "text"]);
-        drawn("g", { class: `cl-map-node cl-map-${node.kind}`, "aria-label": node.said }, group);
+        drawn("g", {
+          class: `cl-map-node cl-map-${node.kind}`, "aria-label": node.said, "aria-expanded": String(node.key === place),
+        }, group);
         const [rect, name, below] = group.children;
         const { x, y } = node.box;
         drawn("rect", { ...node.box, rx: 4 }, rect);
@@ -166,31 +171,67 @@ export default {
     });
 
     function choose(key) {
-      if (key.startsWith("edge ")) {
-        open(key.slice(5));
-      } else {
-        const line = map.drawing.edges.filter((edge) => edge.source === key.slice(5) || edge.target === key.slice(5));
-        frame.say(line.map((edge) => edge.said).join("; ") || "no edges");
-        svg.classList.contains("cl-map-lit") || light(key);
-      }
+      if (key.startsWith("edge ")) open(key.slice(5));
+      else openPlace(key.slice(5));
     }
 
     // --- details ---
     function open(key) {
       opened = key;
+      place = null;
       draw();
       details.hidden = false;
       details.replaceChildren(clNode("p", {}, "…"));
       frame.send("open", { key });
     }
 
-    function shut() {
-      if (opened === null) return;
-      const back = `edge ${opened}`;
+    /** A place opened: who stands behind it, and its edges. */
+    function openPlace(name) {
+      if (opened !== null) frame.send("shut");
       opened = null;
+      place = name;
+      draw();
+      showPlace(true);
+    }
+
+    function showPlace(first) {
+      const node = map.drawing.nodes.find((item) => item.key === place);
+      if (!node) {
+        shut();
+        return;
+      }
+      const { pods, identities } = map.places[place] || { pods: [], identities: [] };
+      const focused = details.contains(document.activeElement) ? document.activeElement.textContent : null;
+      const lines = map.drawing.edges.filter((edge) => edge.source === place || edge.target === place);
+      details.hidden = false;
+      details.dataset.key = `node ${place}`;
+      details.replaceChildren(
+        clNode("h4", {}, place), clNode("p", {}, node.said),
+        clNode("p", {}, identities.length ? `Identities: ${identities.join(", ")}` : "No identity was seen."),
+        clNode("p", {}, pods.length ? `Behind it: ${pods.join(", ")}` : ""),
+        clNode("ul", {}, ...lines.map((edge) => clNode("li", {}, `${edge.said} `,
+          clNode("button", { type: "button", onclick: () => open(edge.key) }, "Open",
+            clNode("span", { class: "cl-hidden" }, ` ${edge.key}`))))),
+        clNode("div", { class: "cl-bar" }, clNode("button", { type: "button", onclick: shut }, "Close (Esc)")),
+      );
+      if (focused) {
+        const same = [...details.querySelectorAll("button")].find((item) => item.textContent === focused);
+        if (same) same.focus();
+      }
+      if (first) {
+        frame.say(`${node.said}. ${lines.map((edge) => edge.said).join("; ")}`);
+        details.focus();
+      }
+    }
+
+    function shut() {
+      if (opened === null && place === null) return;
+      const back = opened === null ? `node ${place}` : `edge ${opened}`;
+      if (opened !== null) frame.send("shut");
+      opened = null;
+      place = null;
       details.hidden = true;
       details.replaceChildren();
-      frame.send("shut");
       draw();
       if (parts.has(back)) go(back);
     }
@@ -229,7 +270,7 @@ export default {
         type: "button",
         onclick: async () => { copied.textContent = (await clCopy(told.command)) ? "copied" : "not copied"; },
       }, "Copy the command");
-      const place = details.querySelector(".cl-map-explorer") || clNode("div", { class: "cl-map-explorer" });
+      const inside = details.querySelector(".cl-map-explorer") || clNode("div", { class: "cl-map-explorer" });
       details.replaceChildren(
         clNode("h4", {}, told.title), clNode("p", {}, told.sentence),
         clNode("ul", {}, ...told.uses.map((use) => clNode("li", {}, use))),
@@ -237,7 +278,7 @@ export default {
         clNode("div", { class: "cl-bar" }, copy, explore, shutter, copied),
         clNode("div", { class: "cl-map-scroll", tabindex: "0", role: "group", "aria-label": "The last flows" },
           grid(told.header, told.flows)),
-        place,
+        inside,
         clNode("h4", {}, "Why, says the policy engine"),
         told.waiting ? clNode("p", {}, "reading the cluster's policies …")
           : clNode("pre", {}, told.why.join("\n") || "The policies could not be read."),
@@ -260,8 +301,8 @@ export default {
       try {
         const inner = await model.widget_manager.get_model(id);
         const view = await model.widget_manager.create_view(inner);
-        const place = details.querySelector(".cl-map-explorer");
-        if (place) place.replaceChildren(view.el);
+        const inside = details.querySelector(".cl-map-explorer");
+        if (inside) inside.replaceChildren(view.el);
       } catch (error) {
         frame.problem(`The explorer cannot be shown here: ${error}`);
       }
@@ -314,6 +355,7 @@ export default {
         clNode("span", { class: `cl-map-key cl-map-${verdict.verdict}`, "aria-hidden": "true" }), clMark(verdict))));
       summary.textContent = `${told.drawing.description} ${told.note}`.trim();
       if (!table.hidden) tabulate();
+      if (place !== null) showPlace(false);
     });
 
     frame.begin();

@@ -210,6 +210,7 @@ class MapWidget(LiveWidget):
         drawn = {
             "drawing": drawing_json(draw(found.drawable(), self._layout)),
             "note": found.drawable().note,
+            "places": {str(n.place): {"pods": n.pods, "identities": n.identities} for n in found.nodes},
             "header": table.header,
             "rows": [[edge.key, *map(str, row)] for edge, row in zip(found.edges, table.rows, strict=True)],
             "verdicts": _legend(found),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from lab_helpers.tools.goflags import Command, ExitError, Invocation
@@ -12,11 +13,23 @@ from lab_helpers.tools.helm.sessions import add_options
 
 __all__ = ["main", "root"]
 
+_MODULES = {
+    "installing": ("install", "upgrade"),
+    "querying": ("list", "ls", "status", "history", "hist", "get"),
+    "undoing": ("rollback", "uninstall", "del", "delete", "un"),
+    "repos": ("repo", "search"),
+    "showing": (
+        *("show", "inspect", "version", "env", "template", "create", "dependency", "lint", "package", "plugin"),
+        *("pull", "push", "registry", "test", "verify"),
+    ),
+}
+"""Which module has which commands."""
 
-def root() -> Command:
-    """The whole tree of commands."""
-    from lab_helpers.tools.helm.commands import installing, querying, repos, showing, undoing
 
+def root(words: Sequence[str] = ()) -> Command:
+    """The tree of commands; with `words`, for speed, only the part in which the first of them is a command."""
+    first = words[0] if words else ""
+    chosen = [module for module, names in _MODULES.items() if first in names] or list(_MODULES)
     command = Command(
         "helm",
         short="The Helm package manager for Kubernetes.",
@@ -31,8 +44,8 @@ def root() -> Command:
     )
     command.silent_usage = True
     add_options(command.persistent)
-    for module in (installing, querying, undoing, repos, showing):
-        for child in module.build():
+    for module in chosen:
+        for child in importlib.import_module(f"lab_helpers.tools.helm.commands.{module}").build():
             _guard(child)
             command.add(child)
     return command
@@ -63,7 +76,7 @@ def main(argv: list[str] | None = None, stdout: TextIO | None = None, stderr: Te
     """Run ``helm`` with these words; returns the exit status."""
     words = sys.argv[1:] if argv is None else argv
     try:
-        return root().execute(words, stdout, stderr)
+        return root(words).execute(words, stdout, stderr)
     except BrokenPipeError:
         return 141
     except KeyboardInterrupt:

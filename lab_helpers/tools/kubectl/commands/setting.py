@@ -46,7 +46,9 @@ def build(_name: str) -> Command:
         def refuse(_invocation: Invocation, name: str = name) -> int:
             raise not_bundled(f"kubectl set {name}", "use kubectl patch")
 
-        command.add(Command(name, short="(not bundled)", run=refuse, hidden=True))
+        child = Command(name, short="(not bundled)", run=refuse, hidden=True)
+        child.flags.ignore_unknown = True
+        command.add(child)
     return command
 
 

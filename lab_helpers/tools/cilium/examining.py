@@ -73,7 +73,7 @@ def _details(modes: dict[str, str]) -> dict[str, object]:
 def _bgp() -> Command:
     command = Command("bgp", short="Access to BGP control plane", example="cilium bgp peers")
     for name in ("peers", "routes"):
-        child = Command(name, short=f"Lists BGP {name}", run=_needing(name))
+        child = Command(name, short=f"Lists BGP {name}", example=f"cilium bgp {name}", run=_needing(name))
         child.flags.ignore_unknown = True
         command.add(child)
     return command
@@ -96,7 +96,7 @@ def _needing(name: str) -> Callable[[Invocation], int]:
 
 def _clustermesh() -> Command:
     command = Command("clustermesh", short="Multi Cluster Management", example="cilium clustermesh status")
-    status = Command("status", short="Show the status of ClusterMesh", run=_mesh)
+    status = Command("status", short="Show the status of ClusterMesh", example="cilium clustermesh status", run=_mesh)
     status.flags.ignore_unknown = True
     command.add(status)
     for name in _MESH_COMMANDS:

@@ -185,6 +185,20 @@ def test_a_connection_is_known_by_the_port_that_curl_told() -> None:
     assert of_action(action(expect.DROP), "", [mine, other]) == [mine, other]
 
 
+def test_a_name_outside_is_looked_up() -> None:
+    world = action(expect.DROP, Target("world-http", "one.one.one.one.", 80))
+    drop, lookup = flow_pb2.Flow(verdict=flow_pb2.DROPPED), flow_pb2.Flow()
+    for made in (drop, lookup):
+        made.source.namespace, made.source.pod_name = NAMESPACE, CLIENT.name
+    drop.l4.TCP.source_port, drop.l4.TCP.destination_port = 40000, 80
+    lookup.l4.UDP.source_port, lookup.l4.UDP.destination_port = 50000, 53
+    lookup.destination.namespace, lookup.destination.pod_name = "kube-system", "coredns-x"
+    assert of_action(world, "", [drop, lookup]) == [drop, lookup]
+    assert lacking(world, [drop, lookup]) == []
+    assert lacking(world, [drop]) == ["DNS not found"]
+    assert of_action(action(expect.OK), "", [lookup]) == []
+
+
 def test_the_echo_request_of_the_other_direction_is_not_mine() -> None:
     ping = action(expect.OK, Target(CLIENT2.name, CLIENT2.ip), CLIENT)
     asked, answered = echo_request(CLIENT, CLIENT2), echo_request(CLIENT2, CLIENT, kind=0)

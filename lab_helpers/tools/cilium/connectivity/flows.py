@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lab_helpers.tools.cilium.connectivity.actions import Action
 from lab_helpers.tools.cilium.connectivity.deployments import HOSTS
-from lab_helpers.tools.cilium.connectivity.expectations import Expect
 
 if TYPE_CHECKING:
     from lab_helpers.hubble.client import HubbleClient
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
 _MOST = 20_000
 _ECHO_REPLY = 0
+_DNS = 53
 
 
 class Need(NamedTuple):
@@ -28,11 +28,13 @@ class Need(NamedTuple):
     absent: bool = False
 
 
-def needs(expect: Expect) -> tuple[Need, ...]:
-    """What the flows of an action with this expectation shall show."""
+def needs(action: Action) -> tuple[Need, ...]:
+    """What the flows of an action shall show."""
+    expect = action.expect
+    first = (Need("DNS"),) if action.target.outside_by_name else ()
     if expect.dropped:
-        return (Need("Drop"),)
-    first = (Need("SYN"), Need("Drop", absent=True))
+        return (*first, Need("Drop"))
+    first = (*first, Need("SYN"), Need("Drop", absent=True))
     return (*first, Need(f"HTTP {expect.http}")) if expect.http else first
 
 
@@ -67,7 +69,10 @@ class Telescope:
 
 
 def of_action(action: Action, said: str, flows: Sequence[Flow]) -> list[Flow]:
-    """The flows of one action: of its own connection where curl told the port, else between the two ends."""
+    """The flows of one action: of its own connection where curl told the port, else between the two ends.
+
+    For a name outside the cluster the caller's lookups belong to it too.
+    """
     port = _local_port(said) if action.target.port else 0
     return [flow for flow in flows if _belongs(flow, action, port)]
 
@@ -87,6 +92,8 @@ def _belongs(flow: Flow, action: Action, port: int) -> bool:
     if sender is None:
         return False
     layer4 = flow.l4.WhichOneof("protocol") or ""
+    if layer4 == "UDP" and target.outside_by_name:
+        return _DNS in (flow.l4.UDP.source_port, flow.l4.UDP.destination_port)
     if not target.port:
         peer = flow.IP.destination if sender == 0 else flow.IP.source
         answers = sender == 0 or flow.l4.ICMPv4.type == _ECHO_REPLY
@@ -109,7 +116,7 @@ def lacking(action: Action, flows: Sequence[Flow]) -> list[str]:
     if action.source.labels.get("kind") == HOSTS:
         return []
     wrong = []
-    for need in needs(action.expect):
+    for need in needs(action):
         found = [flow for flow in flows if _shows(flow, need.name, icmp=not action.target.port)]
         if need.absent and found:
             wrong.append(f"Found {need.name} flow: {_reason(found[0])}")
@@ -127,6 +134,8 @@ def _reason(flow: Flow) -> str:
 def _shows(flow: Flow, what: str, *, icmp: bool) -> bool:
     from lab_helpers.hubble.protos import flow_pb2
 
+    if what == "DNS":
+        return flow.l4.WhichOneof("protocol") == "UDP"
     if what == "Drop":
         return bool(flow.verdict == flow_pb2.DROPPED and not flow.HasField("l7"))
     if what == "SYN":

@@ -40,6 +40,11 @@ class Target(NamedTuple):
         """``cilium-test-1/echo-… (10.0.1.7:8080)``."""
         return f"{self.name} ({self.address}:{self.port})"
 
+    @property
+    def outside_by_name(self) -> bool:
+        """Is it a name that somebody outside the cluster has?"""
+        return not self.pod and bool(self.port) and any(char.isalpha() for char in self.address)
+
     def has(self, labels: Mapping[str, str]) -> bool:
         """Does it carry all these labels?"""
         return all(self.labels.get(key) == value for key, value in labels.items())

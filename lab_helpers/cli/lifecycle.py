@@ -8,7 +8,7 @@ import time
 
 import click
 
-from lab_helpers.clusters import Cluster, Home, NotRunning, connect, default_home
+from lab_helpers.clusters import AlreadyRunning, Cluster, Home, NotRunning, connect, default_home
 from lab_helpers.clusters import up as bring_up
 from lab_helpers.clusters.twins import DEFAULT_CILIUM_VERSION, describe, playable, stop, wipe
 
@@ -74,6 +74,11 @@ def up(
     """
     started = time.monotonic()
     home = default_home()
+    before = str((home.chosen() or {}).get("backend", ""))
+    if before in ("kind", "existing") and before != backend:
+        raise AlreadyRunning(
+            f"this home uses a cluster of the backend {before}", where=str(home.path), try_="cilium-labs down first"
+        )
     if backend == "kind":
         _announce(_up_kind(home, with_cilium, port, cilium_version), time.monotonic() - started)
         return

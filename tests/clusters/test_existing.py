@@ -211,3 +211,6 @@ def test_consent_is_kept(tmp_path: Path, theirs: Path) -> None:
     arguments = ("--backend", "existing", "--context", "theirs", "--kubeconfig", str(theirs))
     assert cli(tmp_path, "up", *arguments, "--cluster-wide").returncode == 0
     assert connect(Home(tmp_path)).facts["cluster_wide"] is True
+    other = cli(tmp_path, "up")
+    assert other.returncode == 1
+    assert "this home uses a cluster of the backend existing" in other.stderr

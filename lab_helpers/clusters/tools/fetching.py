@@ -8,9 +8,11 @@ settings).
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import json
 import socket
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -117,7 +119,18 @@ def _open(url: str, headers: dict[str, str], timeout: float) -> Any:
     request = urllib.request.Request(  # noqa: S310 - the scheme was looked at
         url, headers={"User-Agent": "cilium-labs", "Accept-Encoding": "identity", **headers}
     )
-    return urllib.request.urlopen(request, timeout=timeout)  # noqa: S310
+    return urllib.request.urlopen(request, timeout=timeout, context=_trust())  # noqa: S310
+
+
+@functools.cache
+def _trust() -> ssl.SSLContext:
+    """The system's authorities, and the public ones where a Python has none of its own (macOS, from python.org)."""
+    context = ssl.create_default_context()
+    with contextlib.suppress(ImportError, OSError):
+        import certifi
+
+        context.load_verify_locations(certifi.where())
+    return context
 
 
 def _start(answer: Any) -> int:
@@ -159,6 +172,12 @@ def _failed(url: str, error: Exception, timeout: float) -> FetchError:
     if isinstance(reason, TimeoutError):
         return FetchError(
             f"nothing came for {timeout:g} s", where=url, try_="the same command goes on where this one stopped"
+        )
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        return FetchError(
+            f"the server's certificate is not trusted: {reason.verify_message}",
+            where=url,
+            try_="behind an inspecting proxy: SSL_CERT_FILE=<its authority's certificate>",
         )
     if isinstance(reason, socket.gaierror):
         return FetchError(

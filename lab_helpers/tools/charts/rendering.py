@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -47,10 +48,20 @@ class Chart(Protocol):
 
 def find_chart(name: str, version: str = "") -> Chart | None:
     """The chart ``cilium`` in a version (the newest stable one when empty; ``1.19`` means its newest patch), or
-    None."""
+    None.
+
+    Raises OutOfScopeError where a real cluster is in use: the chart is the twin's.
+    """
     if name != "cilium":
         return None
     from lab_helpers.tools.charts.cilium import CiliumChart, resolve_version
+    from lab_helpers.tools.charts.errors import OutOfScopeError
+
+    if os.environ.get("CILIUM_LABS_BACKEND", "twin") != "twin":
+        raise OutOfScopeError(
+            "the bundled chart of Cilium is the twin's, and a real cluster is in use; install the real programs: "
+            "cilium-labs tools install helm cilium"
+        )
 
     found = resolve_version(version)
     return None if found is None else CiliumChart(found)

@@ -18,6 +18,7 @@ from lab_helpers.clusters.tools.checksums import parse_checksums
 from lab_helpers.clusters.tools.errors import UnsafeArchive
 from lab_helpers.clusters.tools.linking import find_tool
 from lab_helpers.clusters.tools.unpacking import extract_member
+from lab_helpers.tools.charts import OutOfScopeError, find_chart
 
 SUM = "ab" * 32
 PLATFORMS = [Platform(system, arch) for system in ("linux", "darwin", "windows") for arch in ("amd64", "arm64")]
@@ -193,3 +194,12 @@ def test_real_programs_win_on_a_real_cluster(tmp_path: Path) -> None:
 def test_this_machine_is_known() -> None:
     assert str(this_platform()).split("-")[0] in {"linux", "darwin", "windows"}
     assert sys.version_info >= (3, 11)
+
+
+@pytest.mark.parametrize("backend", ["kind", "existing"])
+def test_the_twins_chart_is_not_for_real_clusters(monkeypatch: pytest.MonkeyPatch, backend: str) -> None:
+
+    assert find_chart("cilium") is not None
+    monkeypatch.setenv("CILIUM_LABS_BACKEND", backend)
+    with pytest.raises(OutOfScopeError, match="cilium-labs tools install helm cilium"):
+        find_chart("cilium")

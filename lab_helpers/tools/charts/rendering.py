@@ -57,7 +57,7 @@ def find_chart(name: str, version: str = "") -> Chart | None:
     from lab_helpers.tools.charts.cilium import CiliumChart, resolve_version
     from lab_helpers.tools.charts.errors import OutOfScopeError
 
-    if os.environ.get("CILIUM_LABS_BACKEND", "twin") != "twin":
+    if (os.environ.get("CILIUM_LABS_BACKEND") or "twin") != "twin":
         raise OutOfScopeError(
             "the bundled chart of Cilium is the twin's, and a real cluster is in use; install the real programs: "
             "cilium-labs tools install helm cilium"

@@ -1,7 +1,8 @@
 """What ``cilium status`` finds out: workloads, their pods, images, managed endpoints (cilium-cli status/k8s.go)."""
 
+import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -142,57 +143,90 @@ def _pods(session: Session, status: Status, name: str, selector: str) -> None:
             status.errors.append(Problem(name, shown, _unready(pod)))
 
 
+def _ended(container: Mapping[str, Any]) -> str:
+    """What became of an agent's container that is not ready."""
+    if "running" in (container.get("state") or {}):
+        return "is not ready"
+    waiting = (container.get("state") or {}).get("waiting") or {}
+    text = "is in CrashLoopBackOff" if waiting.get("reason") == "CrashLoopBackOff" else "is not running"
+    last = (container.get("lastState") or {}).get("terminated")
+    return f"{text}, exited with code {last.get('exitCode')}" if last else text
+
+
 def _ask_agents(session: Session, status: Status) -> None:
-    """``cilium-dbg status -o json`` in every agent that is ready."""
+    """``cilium-dbg status`` and ``endpoint list`` in every agent that is ready."""
     pods = [pod["metadata"]["name"] for pod in session.pods(_SELECTORS["cilium"]) if _ready(pod)]
     if not pods:
         return
+    now = dt.datetime.now(dt.UTC)
     with ThreadPoolExecutor(max_workers=max(1, session.flags["worker-count"])) as pool:
-        for pod, (answer, problem) in zip(pods, pool.map(lambda pod: _ask(session, pod), pods), strict=True):
-            if problem:
-                status.errors.append(Problem("cilium", pod, f"unable to retrieve cilium status: {problem}"))
-            else:
-                status.agents[pod] = answer
-                errors, warnings = complaints(answer)
-                status.errors += [Problem("cilium", pod, text) for text in errors]
-                status.warnings += [Problem("cilium", pod, text) for text in warnings]
+        for pod, asked in zip(pods, pool.map(lambda pod: _ask(session, pod), pods), strict=True):
+            if asked.problem:
+                status.errors.append(Problem("cilium", pod, f"unable to retrieve cilium status: {asked.problem}"))
+                continue
+            status.agents[pod] = asked.status
+            errors, warnings = complaints(asked.status, asked.endpoints, now)
+            status.errors += [Problem("cilium", pod, text) for text in errors]
+            status.warnings += [Problem("cilium", pod, text) for text in warnings]
 
 
-def _ask(session: Session, pod: str) -> tuple[dict[str, Any], str]:
-    command = ("cilium-dbg", "status", "-o", "json")
-    try:
-        done = execute(session.client, session.namespace, pod, command, container="cilium-agent")
-        answer = json.loads(done.stdout) if not done.exit_code else {}
-    except (RestError, ValueError) as error:
-        return {}, str(error)
-    if done.exit_code:
-        said = (done.stderr or done.stdout).strip().splitlines()
-        return {}, said[-1] if said else f"command terminated with exit code {done.exit_code}"
-    return answer, ""
+class _Asked(NamedTuple):
+    """What an agent answered, or what kept it from doing so."""
+
+    status: dict[str, Any]
+    endpoints: list[dict[str, Any]]
+    problem: str = ""
 
 
-def complaints(answer: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """Errors and warnings in an agent's own status: parts that fail, parts that are degraded, failing controllers."""
-    errors, warnings = [], []
-    for part in ("cilium", "kubernetes", "kvstore", "container-runtime", "cni-file", "ipam", "hubble"):
-        found = answer.get(part)
-        if not isinstance(found, Mapping) or "state" not in found:
-            continue
-        text = f"{part} is {found['state']}" + (f": {found['msg']}" if found.get("msg") else "")
-        if found["state"] == "Failure":
-            errors.append(text)
-        elif found["state"] == "Warning":
-            warnings.append(text)
+def _ask(session: Session, pod: str) -> _Asked:
+    found = []
+    for words in (("status",), ("endpoint", "list")):
+        command = ("cilium-dbg", *words, "-o", "json")
+        try:
+            done = execute(session.client, session.namespace, pod, command, container="cilium-agent")
+            if done.exit_code:
+                said = (done.stderr or done.stdout).strip().splitlines()
+                return _Asked({}, [], said[-1] if said else f"command terminated with exit code {done.exit_code}")
+            found.append(json.loads(done.stdout))
+        except (RestError, ValueError) as error:
+            return _Asked({}, [], str(error))
+    return _Asked(found[0], found[1])
+
+
+_SUBSYSTEMS = (("Cilium", "cilium"), ("Hubble", "hubble"), ("Kubernetes", "kubernetes"), ("Kvstore", "kvstore"))
+
+
+def complaints(
+    answer: Mapping[str, Any], endpoints: Sequence[Mapping[str, Any]], now: dt.datetime
+) -> tuple[list[str], list[str]]:
+    """Errors and warnings in what an agent says of itself (cilium-cli status/status.go)."""
+    parts = [(title, answer.get(key)) for title, key in _SUBSYSTEMS]
+    parts.insert(1, ("Health", (answer.get("cluster") or {}).get("ciliumHealth")))
+    told: dict[str, list[str]] = {"failure": [], "warning": []}
+    for title, found in parts:
+        told.get(str((found or {}).get("state", "")).lower(), []).append(f"{title}: {(found or {}).get('msg', '')}")
+    errors, warnings = told["failure"], told["warning"]
     for controller in answer.get("controllers") or []:
-        state = controller.get("status") or {}
-        if state.get("consecutive-failure-count"):
-            since, times = state.get("last-success-timestamp", ""), state["consecutive-failure-count"]
-            message = state.get("last-failure-msg", "")
+        runs = controller.get("status") or {}
+        if runs.get("consecutive-failure-count"):
+            since = _since(str(runs.get("last-failure-timestamp", "")), now)
+            times, message = runs["consecutive-failure-count"], runs.get("last-failure-msg", "")
             errors.append(f"controller {controller['name']} is failing since {since} ({times}x): {message}")
-    health = answer.get("cluster-health") or {}
-    if health.get("reachable", 0) < health.get("total", 0):
-        warnings.append(f"{health['reachable']} of {health['total']} nodes are reachable")
+    waiting = sum((endpoint.get("status") or {}).get("state") != "ready" for endpoint in endpoints)
+    if waiting:
+        warnings.append(f"{waiting} endpoints are not ready")
     return errors, warnings
+
+
+def _since(stamp: str, now: dt.datetime) -> str:
+    """``1m5s`` of an RFC 3339 time."""
+    from lab_helpers.tools.goflags.values import duration_text
+
+    try:
+        seconds = max(0, int((now - dt.datetime.fromisoformat(stamp)).total_seconds()))
+    except (ValueError, TypeError):
+        return "an unknown time"
+    return duration_text(seconds * 1_000_000_000)
 
 
 def _ready(pod: Mapping[str, Any]) -> bool:
@@ -203,7 +237,7 @@ def _ready(pod: Mapping[str, Any]) -> bool:
 def _unready(pod: Mapping[str, Any]) -> str:
     for container in (pod.get("status") or {}).get("containerStatuses") or []:
         if container["name"] == "cilium-agent" and not container.get("ready"):
-            return "unable to retrieve cilium status: container cilium-agent is not ready"
+            return f"unable to retrieve cilium status: container cilium-agent {_ended(container)}"
     return "unable to retrieve cilium status: the pod is not ready"
 
 

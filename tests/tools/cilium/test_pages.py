@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 
 from lab_helpers.tools.cilium.pages import page
@@ -76,26 +78,28 @@ def test_versions_of_images(image: str, version: str) -> None:
     assert image_version(image) == version
 
 
+NOW = dt.datetime(2026, 1, 1, 12, 1, 5, tzinfo=dt.UTC)
+
+
 def test_what_agents_say_of_themselves_counts() -> None:
-    good = {
-        "cilium": {"state": "Ok"},
-        "encryption": {"mode": "Disabled"},
-        "cluster-health": {"reachable": 3, "total": 3},
-    }
-    assert complaints(good) == ([], [])
+    good = {"cilium": {"state": "Ok"}, "encryption": {"mode": "Disabled"}, "cluster": {"ciliumHealth": {"state": "Ok"}}}
+    assert complaints(good, [{"status": {"state": "ready"}}], NOW) == ([], [])
     controller = {
         "name": "sync-to-k8s-ciliumendpoint (7)",
-        "status": {"consecutive-failure-count": 3, "last-failure-msg": "forbidden", "last-success-timestamp": "then"},
+        "status": {
+            "consecutive-failure-count": 3,
+            "last-failure-msg": "forbidden",
+            "last-failure-timestamp": "2026-01-01T12:00:00.000Z",
+        },
     }
     bad = {
         "kubernetes": {"state": "Failure", "msg": "no answer"},
-        "ipam": {"state": "Warning"},
+        "cluster": {"ciliumHealth": {"state": "Warning", "msg": "slow"}},
         "controllers": [controller],
-        "cluster-health": {"reachable": 2, "total": 3},
     }
-    errors, warnings = complaints(bad)
+    errors, warnings = complaints(bad, [{"status": {"state": "regenerating"}}], NOW)
     assert errors == [
-        "kubernetes is Failure: no answer",
-        "controller sync-to-k8s-ciliumendpoint (7) is failing since then (3x): forbidden",
+        "Kubernetes: no answer",
+        "controller sync-to-k8s-ciliumendpoint (7) is failing since 1m5s (3x): forbidden",
     ]
-    assert warnings == ["ipam is Warning", "2 of 3 nodes are reachable"]
+    assert warnings == ["Health: slow", "1 endpoints are not ready"]

@@ -70,7 +70,7 @@ def _layer3() -> dict[str, tuple[tuple[Body, ...], Pairs]]:
             (policies.ALL_ENTITIES_DENY,),
             _each(expect.never, pod_to_pod, calls.POD_TO_CIDR),
         ),
-        "cluster-entity": ((policies.CLUSTER_ENTITY,), _each(everybody, pod_to_pod)),
+        "cluster-entity": ((policies.CLUSTER_ENTITY,), _each(everybody, calls.pod_to_pod(target=near))),
         "host-entity-egress": ((layer7.TO_HOST,), _each(everybody, calls.POD_TO_HOST)),
         "host-entity-ingress": ((layer7.FROM_HOST,), _each(everybody, calls.HOST_TO_POD)),
         "echo-ingress": ((policies.ECHO_INGRESS,), _each(other, pod_to_pod)),

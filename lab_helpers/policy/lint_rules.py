@@ -24,6 +24,7 @@ def rule_findings(inventory: Inventory) -> Iterator[RawFinding]:
     rules = [rule for policy in inventory.policies for rule in policy.rules]
     for rule in rules:
         yield from _fault_notes(inventory, rule)
+        yield from _gone_in_1_20(rule)
         if inventory.members:
             yield from _selects_nothing(inventory, rule)
             yield from _prefixes_of_pods(inventory, rule)
@@ -42,6 +43,15 @@ def _fault_notes(inventory: Inventory, rule: Rule) -> Iterator[RawFinding]:
     for fault in faults_of(rule, inventory.repository.config):
         tracked = f" Tracked in {fault.issue}" if fault.issue else ""
         yield _finding(rule, "note", f"cilium-{fault.key}", fault.what + tracked, "10")
+
+
+def _gone_in_1_20(rule: Rule) -> Iterator[RawFinding]:
+    if any(port.l7.parser is L7Parser.KAFKA for port in rule.ports or ()):
+        message = (
+            "has Kafka rules, which Cilium 1.20 does not know: after an upgrade the port is open to these peers, "
+            "whatever they ask for"
+        )
+        yield _finding(rule, "warning", "gone-in-1.20", message, "13")
 
 
 def _subjects(inventory: Inventory, rule: Rule) -> list[Member]:

@@ -115,3 +115,11 @@ def test_kafka_is_told_with_its_own_lab() -> None:
     manifest = policy("cnp", {**BACKEND, "ingress": [tcp("9092", rules={"kafka": [{"topic": "orders"}]})]})
     (found,) = [finding for finding in findings(manifest) if finding.code == "unknown-field"]
     assert found.lab == LABS["13"]
+
+
+def test_kafka_rules_that_work_are_told_to_end_with_1_19() -> None:
+    manifest = policy("cnp", {**BACKEND, "ingress": [tcp("9092", rules={"kafka": [{"topic": "orders"}]})]})
+    found = findings(manifest, config=PolicyConfig(version=Version.V1_19))
+    assert [(finding.code, finding.lab) for finding in found if "Kafka" in finding.message] == [
+        ("gone-in-1.20", LABS["13"])
+    ]

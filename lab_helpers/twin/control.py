@@ -27,7 +27,7 @@ __all__ = ["LONGEST_JUMP", "PATH", "Control", "kept_offset"]
 
 PATH: Final = "/twin/clock"
 LONGEST_JUMP: Final = 4 * 3600.0
-"""Seconds of one jump: everything on the way is played, so an hour takes a while."""
+"""Seconds of one jump: everything on the way is played, which takes about a second for each hour."""
 
 _FACT: Final = "clock/offset"
 _BODY_LIMIT: Final = 4096

@@ -23,12 +23,14 @@ __all__ = ["nodes_of", "read_snapshot"]
 
 _PATIENCE: Final = 10
 """Seconds for one agent."""
+_MOST: Final = 16
+"""Agents asked at most."""
 _REFUSED: Final = "the cluster refused"
 _AGENT: Final = ("cilium-dbg", "identity", "list", "-o", "json")
 _NAMESPACE: Final = "kube-system"
 
 
-def read_snapshot(cluster: Cluster, *, agents: bool = True) -> Snapshot:
+def read_snapshot(cluster: Cluster, agents: bool = True) -> Snapshot:
     """Everything a catalogue needs. Raises ClusterError when the cluster does not answer."""
     objects: list[Mapping[str, Any]] = [item.obj for item in cluster_objects(cluster)]
     notes: list[str] = []
@@ -72,13 +74,12 @@ def _filter(api: ApiClient) -> LabelFilter:
 
 
 def _agents(api: ApiClient, objects: list[Mapping[str, Any]], notes: list[str]) -> Iterator[AgentIdentity]:
-    """What every running agent lists; the first that cannot be asked ends it, with a note."""
-    for pod in objects:
-        metadata = pod.get("metadata") or {}
-        if pod.get("kind") != "Pod" or (metadata.get("labels") or {}).get("k8s-app") != "cilium":
-            continue
-        if (pod.get("status") or {}).get("phase") != "Running":
-            continue
+    """What running agents list; the first that cannot be asked ends it, with a note."""
+    pods = [pod for pod in objects if _is_agent(pod)]
+    if len(pods) > _MOST:
+        notes.append(f"Only {_MOST} of {len(pods)} agents were asked for identities of addresses outside.")
+    for pod in pods[:_MOST]:
+        metadata = pod["metadata"]
         node = str((pod.get("spec") or {}).get("nodeName") or "")
         try:
             listed = _ask(api, str(metadata.get("namespace")), str(metadata.get("name")))
@@ -91,6 +92,12 @@ def _agents(api: ApiClient, objects: list[Mapping[str, Any]], notes: list[str]) 
             return
         for item in listed:
             yield AgentIdentity(node, int(item["id"]), tuple(map(str, item.get("labels") or ())))
+
+
+def _is_agent(pod: Mapping[str, Any]) -> bool:
+    labels = (pod.get("metadata") or {}).get("labels") or {}
+    running = (pod.get("status") or {}).get("phase") == "Running"
+    return pod.get("kind") == "Pod" and labels.get("k8s-app") == "cilium" and running
 
 
 def _ask(api: ApiClient, namespace: str, pod: str) -> list[dict[str, Any]]:

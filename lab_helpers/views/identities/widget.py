@@ -13,6 +13,7 @@ seconds while somebody looks, in a thread of the widget's own.
 
 from __future__ import annotations
 
+import dataclasses
 import queue
 import threading
 import time
@@ -39,6 +40,8 @@ __all__ = ["IdentityWidget"]
 _SETTLING: Final = 5.0
 _ROUND: Final = 10.0
 """Seconds after which objects are read again although no endpoint changed."""
+_AGENTS: Final = 30.0
+"""Seconds after which the agents are asked again."""
 _PAUSE: Final = 0.5
 
 
@@ -54,7 +57,7 @@ class IdentityWidget(LiveWidget):
         namespaces: tuple[str, ...] = (),
         *,
         settling: float = _SETTLING,
-        read: Callable[[Cluster], Snapshot] = read_snapshot,
+        read: Callable[[Cluster, bool], Snapshot] = read_snapshot,
     ) -> None:
         self._endpoints = follower
         self._namespaces = namespaces
@@ -67,6 +70,7 @@ class IdentityWidget(LiveWidget):
         self._jobs: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self._wake = threading.Event()
         self._stale = True
+        self._agents_due = 0.0
         self._thread: threading.Thread | None = None
         self._closed = False
         super().__init__(follower)
@@ -118,7 +122,8 @@ class IdentityWidget(LiveWidget):
         self._wake.set()
 
     def on_refresh(self, _content: Mapping[str, Any]) -> None:
-        """Read again now."""
+        """Read again now, the agents too."""
+        self._agents_due = 0.0
         self._stale = True
         self._wake.set()
 
@@ -161,13 +166,23 @@ class IdentityWidget(LiveWidget):
     def _refresh(self) -> None:
         """Read the cluster; what it says instead is kept for the page."""
         try:
-            found = self._read(self.follower.find())
+            found = self._read_now()
             made = catalogue(found)
         except Exception as error:  # noqa: BLE001 - whatever keeps the cluster from answering; what is known stays
             self._problem = (str(error).splitlines() or [type(error).__name__])[0]
             return
         with self._work:
             self._snapshot, self._catalogue, self._problem = found, made, ""
+
+    def _read_now(self) -> Snapshot:
+        """The agents themselves are asked now and then only; in between, what they said last stands."""
+        before = self._snapshot
+        ask = before is None or time.monotonic() >= self._agents_due
+        found = self._read(self.follower.find(), ask)
+        if ask or before is None:
+            self._agents_due = time.monotonic() + _AGENTS
+            return found
+        return dataclasses.replace(found, agents=before.agents, notes=before.notes)
 
     def _page(self) -> IdentityPage:
         status = self.follower.status
@@ -219,8 +234,10 @@ class IdentityWidget(LiveWidget):
             self._sent["catalogue"] = told
             self.tell("catalogue", (), **told)
         now = time.time()
-        lines = [_line(line) for line in page.history.lines(now, *self._namespaces)]
-        self.tell("history", lines=lines)
+        moment = (page.history.tenures, now // _ROUND)
+        if moment != self._sent.get("history"):
+            self._sent["history"] = moment
+            self.tell("history", lines=[_line(line) for line in page.history.lines(now, *self._namespaces)])
 
     def _known_namespaces(self) -> list[str]:
         pods = (seat.pod for entry in self._catalogue.entries for seat in entry.seats)

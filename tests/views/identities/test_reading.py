@@ -29,6 +29,13 @@ def test_what_agents_list(monkeypatch: pytest.MonkeyPatch) -> None:
     assert notes == []
 
 
+def test_big_clusters_are_not_asked_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_ask", lambda *_: [{"id": 1, "labels": []}])
+    notes: list[str] = []
+    assert len(list(reading._agents(None, [AGENT] * 20, notes))) == 16  # type: ignore[arg-type]
+    assert notes == ["Only 16 of 20 agents were asked for identities of addresses outside."]
+
+
 @pytest.mark.parametrize(
     ("error", "told"), [(RefusedError(), "no right to exec into it"), (OSError("broken pipe\nmore"), "(broken pipe)")]
 )

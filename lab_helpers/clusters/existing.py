@@ -109,6 +109,7 @@ def adopt(home: Home, *, context: str, kubeconfig: str) -> Cluster:
 def preflight(cluster: Cluster) -> Iterator[Finding]:
     """Is it fit for the labs? Only questions are asked. Raises ClusterError when it stops answering."""
     from kubernetes import client
+    from urllib3.exceptions import HTTPError
 
     try:
         with cluster.api() as api:
@@ -116,7 +117,7 @@ def preflight(cluster: Cluster) -> Iterator[Finding]:
             yield from _relay(client.AppsV1Api(api), client)
             yield from _namespaces(client.CoreV1Api(api), client)
             yield from _rights(client.AuthorizationV1Api(api), client)
-    except (client.ApiException, OSError) as error:
+    except (client.ApiException, HTTPError, OSError) as error:
         raise ClusterError(f"the cluster cannot be looked at: {error}", where=cluster.name) from error
 
 

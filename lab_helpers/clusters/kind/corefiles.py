@@ -1,4 +1,6 @@
-"""CoreDNS learns where the outside's names are: stub zones between two marks in its Corefile.
+"""What the cluster is told about the outside: where its names are, and who signs for them.
+
+Names are stub zones between two marks in CoreDNS's Corefile.
 
 As everywhere in the Corefile kubeadm writes, answers are cached for 30 seconds at most and never longer than their TTL,
 and their order is shuffled: what a pod sees is what it sees on the twin.
@@ -16,7 +18,10 @@ from lab_helpers.clusters.kind.errors import KindError
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
 
-__all__ = ["apply_zones", "with_zones"]
+__all__ = ["AUTHORITY", "apply_zones", "publish", "with_zones"]
+
+AUTHORITY: Final = "cilium-labs-outside"
+"""ConfigMap in kube-system with the certificate that pods must trust to speak TLS with the outside (key ca.crt)."""
 
 _BEGIN: Final = "# cilium-labs outside: begin"
 _END: Final = "# cilium-labs outside: end"
@@ -66,3 +71,24 @@ def apply_zones(api: ApiClient, zones: Iterable[str], address: str) -> bool:
             try_="cilium-labs up --backend kind goes on from here",
         ) from error
     return True
+
+
+def publish(api: ApiClient, authority: str) -> None:
+    """Store the authority's certificate for pods that speak TLS with the outside. Raises KindError."""
+    from kubernetes import client
+
+    core = client.CoreV1Api(api)
+    body = {"metadata": {"name": AUTHORITY, "namespace": "kube-system"}, "data": {"ca.crt": authority}}
+    try:
+        try:
+            core.patch_namespaced_config_map(AUTHORITY, "kube-system", body)
+        except client.ApiException as error:
+            if error.status != 404:
+                raise
+            core.create_namespaced_config_map("kube-system", body)
+    except client.ApiException as error:
+        raise KindError(
+            f"the outside's certificate cannot be stored: {error.status} {error.reason}",
+            where=f"ConfigMap kube-system/{AUTHORITY}",
+            try_="cilium-labs up --backend kind goes on from here",
+        ) from error

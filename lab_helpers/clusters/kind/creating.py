@@ -8,10 +8,13 @@ somebody else's and left alone.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+from urllib3.exceptions import HTTPError
 
 from lab_helpers.clusters.cluster import Cluster
 from lab_helpers.clusters.findings import refuse_if_bad
@@ -19,7 +22,7 @@ from lab_helpers.clusters.homes import Home
 from lab_helpers.clusters.kind.ciliums import install_cilium
 from lab_helpers.clusters.kind.commands import checked
 from lab_helpers.clusters.kind.configs import CLUSTER, write_config
-from lab_helpers.clusters.kind.corefiles import apply_zones
+from lab_helpers.clusters.kind.corefiles import apply_zones, publish
 from lab_helpers.clusters.kind.engines import Engine, find_engine
 from lab_helpers.clusters.kind.errors import KindError, NotOurs
 from lab_helpers.clusters.kind.images import load_into_engine, load_into_nodes, node_image
@@ -31,12 +34,11 @@ from lab_helpers.clusters.kind.steps import Lines, Reporter, reporting
 from lab_helpers.clusters.tools.bundles import open_bundle
 from lab_helpers.clusters.tools.linking import find_tool
 
-__all__ = ["AUTHORITY", "NODE_LABEL", "KindCluster"]
+__all__ = ["NODE_LABEL", "KindCluster"]
 
 NODE_LABEL: Final = f"io.x-k8s.kind.cluster={CLUSTER}"
-AUTHORITY: Final = "cilium-labs-outside"
-"""ConfigMap in kube-system with the certificate that pods must trust to speak TLS with the outside (key ca.crt)."""
 CONTEXT: Final = f"kind-{CLUSTER}"
+_API_ATTEMPTS: Final = 120
 
 
 @dataclass
@@ -46,6 +48,7 @@ class KindCluster:
     home: Home
     report: Reporter = field(default_factory=lambda: Lines(lambda _line: None))
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    sleep: Callable[[float], None] = time.sleep
 
     @property
     def kubeconfig(self) -> Path:
@@ -73,6 +76,7 @@ class KindCluster:
                 noted.text = load_into_engine(engine, bundle)
         made = self._nodes(engine, ledger, port)
         self._kubeconfig(engine)
+        self._wait()
         if bundle is not None:
             with reporting(self.report, "images into the nodes") as noted:
                 noted.text = load_into_nodes(engine, self._kind(), bundle)
@@ -135,6 +139,22 @@ class KindCluster:
         if os.name == "posix":
             self.kubeconfig.chmod(0o600)
 
+    def _wait(self) -> None:
+        """Nodes that were started anew take a while until their API server answers."""
+        cluster = self.cluster()
+        if cluster.reachable():
+            return
+        with reporting(self.report, "the API server"):
+            for _ in range(_API_ATTEMPTS):
+                if cluster.reachable():
+                    return
+                self.sleep(1.0)
+            raise KindError(
+                "the API server does not answer",
+                where=str(self.kubeconfig),
+                try_="docker logs cilium-labs-control-plane; cilium-labs down and up make the cluster anew",
+            )
+
     def _outside(self, engine: Engine, ledger: Ledger, made: Made) -> None:
         image = outside_image(self.environ)
         container = OutsideContainer(engine, self.network, self.home.kind / "outside", image=image)
@@ -149,9 +169,16 @@ class KindCluster:
         with reporting(self.report, "the cluster's way to it: routes, DNS zones") as noted:
             address = container.address()
             container.route(made.nodes, address)
-            with self.cluster().api() as api:
-                changed = apply_zones(api, ZONES, address)
-                _publish(api, authority)
+            try:
+                with self.cluster().api() as api:
+                    changed = apply_zones(api, ZONES, address)
+                    publish(api, authority)
+            except HTTPError as error:
+                raise KindError(
+                    f"the API server stopped answering: {error}",
+                    where=str(self.kubeconfig),
+                    try_="cilium-labs up --backend kind goes on from here",
+                ) from error
             noted.text = f"at {address}" if changed else f"at {address}, there already"
 
     def _bundle(self) -> Path | None:
@@ -169,17 +196,3 @@ class KindCluster:
 
     def _run_kind(self, engine: Engine, *words: str, timeout: float) -> None:
         checked([self._kind(), *words], timeout=timeout, environ=engine.variables, say=self.report.detail)
-
-
-def _publish(api: object, authority: str) -> None:
-    """The authority's certificate for pods that speak TLS with the outside."""
-    from kubernetes import client
-
-    core = client.CoreV1Api(api)
-    body = {"metadata": {"name": AUTHORITY, "namespace": "kube-system"}, "data": {"ca.crt": authority}}
-    try:
-        core.patch_namespaced_config_map(AUTHORITY, "kube-system", body)
-    except client.ApiException as error:
-        if error.status != 404:
-            raise
-        core.create_namespaced_config_map("kube-system", body)

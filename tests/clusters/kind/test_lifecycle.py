@@ -204,6 +204,28 @@ def test_stopped_nodes_and_a_lost_outside_are_repaired(quick) -> None:  # type: 
     assert len(quick.calls("kind", "create")) == 1
 
 
+def test_an_api_server_that_comes_up_late_or_never(quick, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    waited: list[float] = []
+    answers = iter([False, False, False])
+    monkeypatch.setattr(Cluster, "reachable", lambda _self: next(answers, True))
+    cluster = quick.cluster()
+    cluster.sleep = waited.append
+    cluster.up("1.20.2")
+    assert waited == [1.0, 1.0]
+    monkeypatch.setattr(Cluster, "reachable", lambda _self: False)
+    with pytest.raises(KindError, match="the API server does not answer"):
+        cluster.up("1.20.2")
+
+
+def test_a_cluster_that_lost_a_node_is_made_anew(quick) -> None:  # type: ignore[no-untyped-def]
+    quick.cluster().up("1.20.2")
+    quick.put(containers=[one for one in quick.state["containers"] if one["name"] != NODES[2]])
+    quick.cluster().up("1.20.2")
+    assert sorted(quick.containers) == sorted([*NODES, "cilium-labs-outside"])
+    assert len(quick.calls("kind", "create")) == 2
+    assert remove(quick.home, QUIET, quick.environ) == [*NODES, "cilium-labs-outside", "network kind"]
+
+
 FAILURES = [
     ("no-daemon", "does not answer", "docker"),
     ("permission", "may not use the container engine", "usermod -aG docker"),

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from lab_helpers.clusters.kind.corefiles import AUTHORITY
 from lab_helpers.course import shopping
+from lab_helpers.course.trusting import PUBLISHED as PUBLISHED_NAME
 from lab_helpers.course.trusting import trusting
 
 PUBLISHED = {"kind": "ConfigMap", "metadata": {"name": "cilium-labs-outside"}, "data": {"ca.crt": "PEM"}}
+
+
+def test_both_sides_mean_the_same_config_map() -> None:
+    assert PUBLISHED_NAME == ("kube-system", AUTHORITY)
 
 
 def test_without_an_authority_nothing_changes() -> None:

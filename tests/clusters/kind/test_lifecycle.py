@@ -18,7 +18,9 @@ from kubernetes import client
 
 from lab_helpers.clusters import Cluster, ClusterError, NotRunning, connect
 from lab_helpers.clusters.connecting import up_kind
+from lab_helpers.clusters.environments import environment_file
 from lab_helpers.clusters.kind import KindError, remove
+from lab_helpers.clusters.kind.ciliums import BY_TAG
 from lab_helpers.clusters.kind.configs import problems
 from lab_helpers.clusters.kind.corefiles import with_zones
 from lab_helpers.clusters.kind.describing import describe
@@ -27,6 +29,9 @@ from lab_helpers.clusters.kind.ledgers import Ledger
 from lab_helpers.clusters.kind.outside_containers import OutsideContainer
 from lab_helpers.clusters.kind.steps import Lines
 from lab_helpers.clusters.tools.catalogues import load_catalogue
+from lab_helpers.tools.charts.cilium.charts import CiliumChart
+from lab_helpers.tools.charts.cilium.defaults import defaults
+from lab_helpers.tools.charts.cilium.versions import DEFAULT
 
 NODES = ["cilium-labs-control-plane", "cilium-labs-worker", "cilium-labs-worker2"]
 QUIET = Lines(lambda _line: None)
@@ -112,11 +117,6 @@ def test_cilium_by_helm(quick, tmp_path: Path, bundle: bool) -> None:  # type: i
 
 
 def test_values_are_those_the_chart_accepts() -> None:
-    from lab_helpers.clusters.environments import environment_file
-    from lab_helpers.clusters.kind.ciliums import BY_TAG
-    from lab_helpers.tools.charts.cilium.defaults import defaults
-    from lab_helpers.tools.charts.cilium.versions import DEFAULT
-
     values = yaml.safe_load(environment_file("kind", "cilium-values.yaml").read_text(encoding="utf-8"))
     known = defaults(DEFAULT)
 
@@ -130,6 +130,20 @@ def test_values_are_those_the_chart_accepts() -> None:
             assert isinstance(given, type(chart)), path
 
     check(values, known, "")
+    chart = CiliumChart(DEFAULT)
+
+    def merged(base: object, over: object) -> object:
+        if isinstance(base, dict) and isinstance(over, dict):
+            return {**base, **{key: merged(base.get(key), value) for key, value in over.items()}}
+        return over
+
+    complete = merged(chart.defaults(), values)
+    assert isinstance(complete, dict)
+    rendered = chart.render(complete, namespace="kube-system", lookup=lambda *_wanted: None)
+    config = next(one.body["data"] for one in rendered.manifests if one.body["metadata"]["name"] == "cilium-config")
+    assert config["kube-proxy-replacement"] == "true"
+    relay = [one for one in rendered.manifests if one.body["metadata"]["name"] == "hubble-relay"]
+    assert "Deployment" in {one.body["kind"] for one in relay}
     assert values["kubeProxyReplacement"] == "true"
     for name in BY_TAG:
         part: object = known

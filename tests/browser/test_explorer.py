@@ -38,7 +38,7 @@ OpenSheet = Callable[[str, list[str]], AbstractContextManager[Any]]
 @pytest.fixture(scope="module")
 def opened(sheet: OpenSheet) -> Iterator[Any]:
     """One notebook for all tests of this module; its first cell shows the explorer."""
-    with sheet("explorer", [OPEN, MANY, "explorer", "from time import sleep; sleep(3)"]) as opened:
+    with sheet("explorer", [OPEN, MANY, "explorer", "from time import sleep; sleep(6)"]) as opened:
         opened.run(0)
         yield opened
 
@@ -207,13 +207,19 @@ def test_hubble_leaves_and_comes_back(opened: Any, output: Any, shop: Cluster) -
     assert opened.errors == []
 
 
-def test_flows_arrive_while_a_cell_runs(opened: Any, output: Any, shop: Cluster) -> None:
-    opened.page.locator(".jp-Notebook .jp-CodeCell").nth(3).locator(".jp-Editor").click()
+def test_flows_arrive_and_filters_work_while_a_cell_runs(opened: Any, output: Any, shop: Cluster) -> None:
+    cell = opened.page.locator(".jp-Notebook .jp-CodeCell").nth(3)
+    cell.locator(".jp-Editor").click()
     opened.page.keyboard.press("Control+Enter")
     output.locator(".cl-state").scroll_into_view_if_needed()
     before = output.locator(".cl-row").last.inner_text()
     run(shop, "kubectl -n shop exec deploy/frontend -- curl -s -o /dev/null http://backend:8080/api/v1/products")
-    until(lambda: output.locator(".cl-row").last.inner_text() != before, 3)
+    until(lambda: output.locator(".cl-row").last.inner_text() != before)
+    output.get_by_label("Filter, as flags of hubble observe").first.fill("-n shop")
+    output.get_by_role("button", name="Apply").first.click()
+    output.locator(".cl-chip").first.wait_for()
+    assert "*" in cell.locator(".jp-InputPrompt").inner_text()
+    cell.locator(".jp-InputPrompt", has_text=re.compile(r"\[\d+\]")).wait_for()
 
 
 def test_a_restarted_kernel_is_said_and_the_cell_brings_everything_back(opened: Any, output: Any) -> None:

@@ -256,11 +256,11 @@ function clReplay(frame, rows, grid, counted) {
 /** One flow's facts, the policies that decided, and "why". */
 function clDetail(frame, filters, closed) {
   const root = clNode("section", { class: "cl-detail", tabindex: -1, "aria-label": "The flow in detail", hidden: true });
-  let shown = -1, reasons = null;
+  let asked = -1, shown = -1, reasons = null;
 
   function close() {
     root.hidden = true;
-    shown = -1;
+    asked = shown = -1;
     closed();
   }
 
@@ -299,7 +299,9 @@ function clDetail(frame, filters, closed) {
     root.focus();
   }
 
-  frame.on("detail", show);
+  frame.on("detail", (content) => {
+    if (content.number === asked) show(content);  // another view of this widget may have asked for another flow
+  });
   frame.on("why", (content) => {
     if (content.number !== shown) return;
     reasons.clButton.disabled = false;
@@ -307,7 +309,12 @@ function clDetail(frame, filters, closed) {
       clNode("p", {}, clMark(content.mark), " ", ...content.lines.flatMap((line) => [...clText(line), " "])),
       content.text ? clNode("pre", { tabindex: 0, "aria-label": "The policy engine's walk" }, content.text) : "");
   });
-  return { root, close };
+  function open(number) {
+    asked = number;
+    frame.send("detail", { number });
+  }
+
+  return { root, open, close };
 }
 
 export default {
@@ -321,7 +328,7 @@ export default {
     const save = clNode("button", { type: "button" }, "Export");
     const grid = clGrid({
       rows, label: "Flows, newest last", listen: frame.listen, marks: (verdict) => marks[verdict] || plain(verdict),
-      open: (row) => frame.send("detail", { number: rows.number(row) }),
+      open: (row) => detail.open(rows.number(row)),
       drawn: () => {
         if (!arrived) return;
         frame.root.dataset.firstPaint ??= Math.round(performance.now() - began);  // figures for whoever measures

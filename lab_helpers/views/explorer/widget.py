@@ -45,6 +45,7 @@ class FlowExplorer(LiveWidget):
 
     _esm = module("explorer", "explorer/grid.js")
     _css = stylesheet("explorer")
+    anytime = True
 
     def __init__(self, follower: Follower, command: str = "", *, settling: float = _SETTLING) -> None:
         self._work = threading.RLock()

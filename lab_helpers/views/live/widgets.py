@@ -44,8 +44,12 @@ def stylesheet(name: str) -> str:
 class LiveWidget(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget has no types here
     """Subclasses set ``_esm`` and ``_css``, and implement ``static``, ``snapshot`` and, if need be, ``on_flows``."""
 
+    anytime = False
+    """Handlers may run while a cell does, in a thread of the kernel's (where the kernel has subshells)."""
+
     def __init__(self, follower: Follower, **traits: Any) -> None:
         super().__init__(**traits)
+        self._unbind()
         self.follower = follower
         self._heard = float("-inf")
         self._sending = threading.Lock()
@@ -72,6 +76,7 @@ class LiveWidget(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget has no
         with self._sending:
             if self.comm is not None:
                 self.send({"kind": kind, **content}, list(buffers) or None)
+                self._unbind()
 
     @property
     def watched(self) -> bool:
@@ -101,6 +106,13 @@ class LiveWidget(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget has no
         self.tell("beat")
         if absent:
             self.on_hello(content)
+
+    def _unbind(self) -> None:
+        """ipykernel hands a page's messages to the loop that last sent something: that of the cells, which may be busy.
+        Without its note they go where the page sent them.
+        """
+        if self.anytime:
+            getattr(self.comm, "__dict__", {}).pop("_reply_subshell_id", None)
 
     def _received(self, _widget: object, content: Mapping[str, Any], _buffers: object) -> None:
         kind = str(content.get("kind", ""))

@@ -65,7 +65,7 @@ def test_good_documents_are_applied_beside_bad_ones(program: Any) -> None:
         (("apply", "-f", "x", "--prune"), "apply --prune"),
         (("cp", "/no/such/file", "b:c"), "error: /no/such/file doesn't exist in local filesystem"),
         (("cp", "a:b", "c:d"), "error: one of src or dest must be a local file specification"),
-        (("debug", "x"), "kubectl debug is not part"),
+        (("debug", "node/x"), "kubectl debug of nodes and of copies of pods is not part"),
         (("completion", "bash"), "kubectl completion is not part"),
         (("get", "pods", "-o", "go-template={{.x}}"), "-o go-template is not part"),
         (("top", "pods"), "error: Metrics API not available"),

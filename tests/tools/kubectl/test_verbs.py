@@ -157,6 +157,18 @@ def _join_with_ours(environ: dict[str, str]) -> None:
     assert done.returncode == 3, done.stderr
     assert done.stdout == '42\npod "ours" deleted\n'
     assert done.stderr.endswith("pod default/ours terminated (Error)\n")
+    add = ["debug", "-n", "kube-system", "deploy/coredns", "-i", "--image=nicolaka/netshoot:v0.14", "--profile=general"]
+    done = subprocess.run(
+        [sys.executable, "-m", "lab_helpers.tools.kubectl", *add, "--", "sh"],
+        input="echo $((6 * 7)); exit\n",
+        capture_output=True,
+        text=True,
+        env=environ,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "42\n"), done.stderr
+    assert "Defaulting debug container name to debugger-" in done.stderr
 
 
 def test_every_verb_has_its_case(real_program: str) -> None:

@@ -64,6 +64,8 @@ def test_its_life(cilium: Run, tmp_path: Path) -> None:
     assert report.exists()
 
     assert cilium("hubble", "enable", "--relay").returncode == 0
+    assert "enable-hubble" in cilium("config", "view").stdout
+    assert "♻️  Restarted Cilium pods" in cilium("config", "set", "debug", "true").stdout
     assert cilium("status", "--wait", "--interactive=false").returncode == 0
     both = ("--test", "dns-only/pod-to-pod,client-ingress-icmp/", "--test-concurrency", "2")
     tested = cilium("connectivity", "test", *both, *strict, "--print-flows")
@@ -77,10 +79,6 @@ def test_its_life(cilium: Run, tmp_path: Path) -> None:
     (found,) = tmp_path.glob("dump-*.zip")
     check_sysdump(found)
     assert cilium("encryption", "status").stdout == "Encryption: Disabled (3/3 nodes)\n"
-
-    assert "enable-hubble" in cilium("config", "view").stdout
-    assert "♻️  Restarted Cilium pods" in cilium("config", "set", "debug", "true").stdout
-    assert cilium("status", "--wait").returncode == 0
 
     gone = cilium("uninstall", "--wait")
     assert gone.returncode == 0, gone.stderr

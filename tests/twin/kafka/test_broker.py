@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 
 import pytest
@@ -41,18 +42,26 @@ class Socket:
 @pytest.fixture
 async def address() -> AsyncIterator[str]:
     brokers: list[Broker] = []
+    serving: dict[asyncio.Future[None], asyncio.StreamWriter] = {}
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        serving[ended] = writer
         try:
             await brokers[0].serve(Socket(reader, writer))
         except ConnectionError:
             return
+        finally:
+            ended.set_result(None)
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     brokers.append(Broker(Clock(), "127.0.0.1", port))
     yield f"127.0.0.1:{port}"
     server.close()
+    for writer in serving.values():
+        writer.close()
+    await asyncio.gather(*serving)
 
 
 def work(address: str) -> list[tuple[bytes | None, bytes]]:
@@ -68,9 +77,9 @@ def work(address: str) -> list[tuple[bytes | None, bytes]]:
     producer.flush()
     producer.close()
     consumer = KafkaConsumer(
-        "orders", bootstrap_servers=address, group_id="g", auto_offset_reset="earliest", consumer_timeout_ms=500
+        "orders", bootstrap_servers=address, group_id="g", auto_offset_reset="earliest", consumer_timeout_ms=30000
     )
-    found = [(record.key, record.value) for record in consumer]
+    found = [(record.key, record.value) for record in itertools.islice(consumer, 20)]
     consumer.commit()
     assert {sum(consumer.committed(part) for part in consumer.assignment())} == {20}
     consumer.close()

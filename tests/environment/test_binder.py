@@ -14,11 +14,12 @@ import shutil
 import subprocess
 import sys
 import tomllib
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.environment.servers import answers, serving
 
 ROOT = Path(__file__).resolve().parents[2]
 BINDER = ROOT / "binder"
@@ -162,25 +163,7 @@ def test_the_image_is_built_and_opens(tmp_path: Path) -> None:
     step("./binder/postBuild")
     size = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file() and not path.is_symlink())
     assert size + BASE_IMAGE < LIMIT, f"{size / 1e6:.0f} MB"
-    as_root = ["--allow-root"] if os.geteuid() == 0 else []
-    server = subprocess.Popen(
-        ["./binder/start", "jupyter", "lab", "--no-browser", "--port=0", "--IdentityProvider.token=t", *as_root],
-        cwd=home,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-    )
-    try:
-        assert server.stdout is not None
-        address = next(
-            found[0] for line in server.stdout if (found := re.search(r"http://(127\.0\.0\.1|localhost):\d+/", line))
-        )
-        url = f"{address}lab/tree/labs/00-start-here/00-start-here.ipynb?token=t"
-        with urllib.request.urlopen(url, timeout=60) as answer:
-            assert answer.status == 200
+    with serving(["./binder/start", "jupyter", "lab", "--no-browser"], cwd=home, environment=environment) as address:
+        assert answers(f"{address}/lab/tree/labs/00-start-here/00-start-here.ipynb?token=t")
         assert "node/" in step("bash", "-c", 'eval "$(cilium-labs env)"; kubectl get nodes -o name')
-    finally:
-        server.terminate()
-        server.wait(30)
-        step("cilium-labs", "down")
+    step("cilium-labs", "down")

@@ -10,7 +10,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ import click
 import pytest
 
 from lab_helpers.cli.main import cli
+from tests.environment.servers import answers, serving
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = ROOT / "environment" / "image"
@@ -165,28 +165,13 @@ def test_the_image_is_built_and_healthy(tmp_path: Path) -> None:
             subprocess.run(["bash", "-c", item.text], cwd=course, env=environment, check=True)
     size = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file() and not path.is_symlink())
     assert size + BASE_IMAGE < LIMIT, f"{size / 1e6:.0f} MB"
-    as_root = ["--allow-root"] if os.geteuid() == 0 else []
     command = [word for word in named("CMD")[0].words if not word.startswith(("--port", "--ip"))]
-    server = subprocess.Popen(
-        [*named("ENTRYPOINT")[0].words, *command, "--port=0", *as_root],
-        cwd=course,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-    )
-    try:
-        assert server.stdout is not None
-        port = next(found[1] for line in server.stdout if (found := re.search(r"http://127\.0\.0\.1:(\d+)/", line)))
+    with serving([*named("ENTRYPOINT")[0].words, *command], cwd=course, environment=environment) as address:
         check = json.loads(named("HEALTHCHECK")[0].text.partition("CMD ")[2])
-        healthy = [word.replace("8888", port) for word in check]
+        healthy = [word.replace("8888", address.rpartition(":")[2]) for word in check]
         assert subprocess.run(healthy, env=environment, check=False).returncode == 0
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api", timeout=10) as answer:
-            assert "version" in json.load(answer)
-    finally:
-        server.terminate()
-        server.wait(30)
-        subprocess.run(["cilium-labs", "down"], cwd=course, env=environment, check=False)
+        assert answers(f"{address}/lab/tree/00-start-here/00-start-here.ipynb?token=t")
+    subprocess.run(["cilium-labs", "down"], cwd=course, env=environment, check=True)
 
 
 # --- the dev container ------------------------------------------------------------------------------------------------

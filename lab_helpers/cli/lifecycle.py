@@ -155,7 +155,7 @@ def _up_kind(home: Home, with_cilium: bool, port: int, cilium_version: str) -> C
     cluster = up_kind(
         home, port=port, cilium_version=version.removeprefix("v"), with_cilium=with_cilium, report=reporter()
     )
-    if not with_cilium:
+    if not with_cilium and "cilium" not in cluster.versions():
         click.echo("Nodes are NotReady until Cilium is installed: lab 02, or the same command with --with-cilium.")
     return cluster
 

@@ -12,11 +12,11 @@ from lab_helpers.views.attempts import Attempt, explaining
 from lab_helpers.views.cards import LabCard
 from lab_helpers.views.choices import Choice, ChoiceWidget
 from lab_helpers.views.display import STYLE, Tones, View
-from lab_helpers.views.plots.bars import BarChart
 from lab_helpers.views.flows import FlowRow, FlowTable, Peer, row
 from lab_helpers.views.identities import IdentityRow, IdentityTable
 from lab_helpers.views.matrices import Matrix
 from lab_helpers.views.panels import Detail, Panel
+from lab_helpers.views.plots.bars import BarChart
 from lab_helpers.views.tables import Marked, Table, columns
 from lab_helpers.views.verdicts import Outcome, VerdictBadge
 

@@ -43,7 +43,9 @@ class LatencyPlot(Plot):
             if values
         )
         heads = ("", "answers", *(f"p{mark}" for mark in _MARKS), "longest")
-        return Table(heads, rows, self.title, "no HTTP answer seen (only what HTTP rules send through Envoy is seen as HTTP)")
+        return Table(
+            heads, rows, self.title, "no HTTP answer seen (only what HTTP rules send through Envoy is seen as HTTP)"
+        )
 
     def draw(self, axes: Any) -> None:
         """A step for each answer."""

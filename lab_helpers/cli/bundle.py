@@ -41,6 +41,7 @@ def bundle(target: Path, platforms: tuple[str, ...], images: bool, cilium_versio
     from lab_helpers.clusters.kind.steps import reporter
     from lab_helpers.clusters.tools import Installer, Platform, this_platform
     from lab_helpers.clusters.tools.catalogues import load_catalogue
+    from lab_helpers.course.images import course_images
 
     home = default_home().prepare()
     wanted = [Platform.parse(text) for text in platforms] or [this_platform()]
@@ -58,16 +59,9 @@ def bundle(target: Path, platforms: tuple[str, ...], images: bool, cilium_versio
         }
     if engine is not None:
         chart = bundling.add_chart(folder, home, cilium_version, report, os.environ)
-        pods = [*bundling.chart_images(chart, home, os.environ), *_shop_images()]
+        pods = [*bundling.chart_images(chart, home, os.environ), *course_images()]
         facts |= bundling.add_images(folder, engine, load_catalogue().node_image, pods, report, os.environ)
         facts["cilium"] = cilium_version
     size = bundling.pack(folder, target, facts)
     click.echo(f"{target} ({size / 2**20:.0f} MiB): {'tools, chart, images' if images else 'tools'}")
     click.echo(f"there:  CILIUM_LABS_BUNDLE={target.name} cilium-labs tools install")
-
-
-def _shop_images() -> list[str]:
-    from lab_helpers.clusters.kind.bundling import manifest_images
-    from lab_helpers.course.shopping import manifest_text
-
-    return manifest_images(manifest_text())

@@ -6,9 +6,10 @@
     tools/             downloads as their publishers made them, with their sums
     charts/            cilium-<version>.tgz
     images/engine.tar  images that become containers: kind's node, the outside
-    images/nodes.tar   images that become pods: Cilium's, the shop's
+    images/nodes.tar   images that become pods: Cilium's, the shop's, the labs'
 
-Which images Cilium needs is asked of its own chart (``helm template``), which are the shop's of the manifests given.
+Which images Cilium needs is asked of its own chart (``helm template``); those of the shop and the labs are read from
+their manifests (``course.images``).
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ from lab_helpers.clusters.tools.linking import find_tool
 
 __all__ = ["add_chart", "add_images", "add_tools", "chart_images", "manifest_images", "pack"]
 
-_IMAGE: Final = re.compile(r"""^\s*-?\s*image:\s*["']?([^\s"']+)["']?\s*$""", re.MULTILINE)
+_IMAGE: Final = re.compile(r"""^(?:[^#\n]*[\s{,])?(?:image:[ ]+|--image[= ])["']?([^\s"',}]+)""", re.MULTILINE)
+"""In block and flow style, and as kubectl's option."""
 
 
 def add_tools(folder: Path, installer: Installer, platforms: Iterable[Platform], report: Reporter) -> list[str]:
@@ -80,7 +82,7 @@ def chart_images(chart: Path, home: Home, environ: Mapping[str, str]) -> list[st
 
 
 def manifest_images(text: str) -> list[str]:
-    """The images manifests name, in order, each once, without digests."""
+    """The images that manifests or commands name, in order, each once, without digests; at most one in a line."""
     return list(dict.fromkeys(without_digest(found) for found in _IMAGE.findall(text)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -60,7 +61,7 @@ def lab(port: int, no_browser: bool, keep: bool, labs: Path | None) -> None:
         if ours and not keep:
             cluster.down()
             click.echo("The twin is stopped; its state and your notebooks are kept.")
-    if code not in (0, 130, -2):
+    if code not in (0, 130, 143, -signal.SIGINT, -signal.SIGTERM):
         raise ClusterError(
             f"JupyterLab ended with exit code {code}", try_="read its messages above; cilium-labs doctor"
         )
@@ -100,7 +101,12 @@ def _screen() -> bool:
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:
-    """JupyterLab gets Ctrl-C from the terminal as we do; a second one is not needed (it is told to answer yes)."""
+    """JupyterLab gets Ctrl-C from the terminal as we do; a second one is not needed (it is told to answer yes). Whoever
+    ends us otherwise, or closes the terminal, ends JupyterLab too.
+    """
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: process.terminate())
     while True:
         try:
             return process.wait()

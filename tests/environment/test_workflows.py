@@ -23,6 +23,8 @@ from ruamel.yaml import YAML
 
 from lab_helpers.cli.main import cli
 from lab_helpers.clusters.twins import DEFAULT_CILIUM_VERSION
+from lab_helpers.course.catalogue import lab_folders
+from lab_helpers.course.limitations import undecidable
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".github" / "workflows"
@@ -112,6 +114,23 @@ def test_real_covers_the_default_cilium_and_the_one_before() -> None:
     versions = read(FOLDER / "real.yml")["jobs"]["kind"]["strategy"]["matrix"]["cilium"]
     assert DEFAULT_CILIUM_VERSION in versions
     assert {tuple(version.split(".")[:2]) for version in versions} == {("1", "19"), ("1", "20")}
+
+
+def test_each_lab_runs_on_the_default_cilium_and_those_of_any_version_on_the_other_too() -> None:
+    steps = [step for step in read(FOLDER / "real.yml")["jobs"]["kind"]["steps"] if "labs run" in step.get("run", "")]
+    chosen = {step["if"].rpartition(" && ")[2]: shlex.split(step["run"]) for step in steps}
+    default, other = f"matrix.cilium == '{DEFAULT_CILIUM_VERSION}'", f"matrix.cilium != '{DEFAULT_CILIUM_VERSION}'"
+    assert set(chosen) == {default, other}
+    assert not [word for word in chosen[default] if word.isdigit()], "all of them"
+    labs = [folder for folder in lab_folders(ROOT / "labs") if not undecidable(folder.name[:2], "kind")]
+    free = [folder.name[:2] for folder in labs if not installs(folder)]
+    assert [word for word in chosen[other] if word.isdigit()] == free
+
+
+def installs(folder: Path) -> bool:
+    """Does the lab install a version of Cilium by its own text?"""
+    files = [*folder.glob("*.ipynb"), *folder.glob("tasks/*.yaml")]
+    return any(re.search(r"helm .*cilium/cilium", file.read_text(encoding="utf-8")) for file in files)
 
 
 def test_reports_are_kept_even_of_failures() -> None:

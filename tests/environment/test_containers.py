@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -103,6 +104,15 @@ def test_what_is_copied_is_there_and_not_ignored() -> None:
     for source, _ in copied():
         assert (ROOT / source).exists(), source
         assert not ignored(source), f"{source} is left out by the ignore file"
+
+
+def test_what_the_package_is_built_of_is_copied_before_it_is_installed() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    names = [item.name if item.name != "RUN" else item.text for item in dockerfile()]
+    before = dockerfile()[: names.index("python -m pip install --editable .")]
+    sources = {word for item in before if item.name == "COPY" for word in item.words}
+    assert {*wheel["packages"], *wheel["force-include"], "pyproject.toml", project["project"]["readme"]} <= sources
 
 
 @pytest.mark.parametrize("path", [".git/config", ".venv/bin/python", "tests/conftest.py", "lab_helpers/__pycache__/a"])

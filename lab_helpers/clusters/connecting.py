@@ -83,7 +83,7 @@ def up_kind(
     finally:
         # also when it is not whole: `down` removes what an interrupted `up` made
         if Ledger(home).read() is not None:
-            home.choose(backend="kind", cilium_version=version)
+            home.choose(backend="kind", cilium_version=version, bundle=str(kind.bundle or ""))
     return _kind(home)
 
 
@@ -158,8 +158,9 @@ def _kind(home: Home) -> Cluster:
         raise NotRunning(
             "the kind cluster is not whole", where=str(kind.kubeconfig), try_="cilium-labs up --backend kind"
         )
-    version = str((home.chosen() or {}).get("cilium_version") or twins.DEFAULT_CILIUM_VERSION)
-    return dataclasses.replace(kind.cluster(), facts={"cilium_version": version})
+    chosen = home.chosen() or {}
+    version = str(chosen.get("cilium_version") or twins.DEFAULT_CILIUM_VERSION)
+    return dataclasses.replace(kind.cluster(), facts={"cilium_version": version, "bundle": chosen.get("bundle", "")})
 
 
 def _twin(home: Home) -> Cluster:

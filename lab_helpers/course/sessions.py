@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab_helpers.course import notebooks, shopping
+from lab_helpers.course import notebooks, offline, shopping
 from lab_helpers.course.answering import Answer, Answers
 from lab_helpers.course.api import Api
 from lab_helpers.course.betting import Bets, ShownBoard
@@ -243,6 +243,8 @@ class Lab(View):
             facts.append(("shop", f"{pods} pods in {' and '.join(shopping.NAMESPACES)}"))
         for limit in limitations(outline.number, self.cluster.backend):
             facts.append(("not decided on this cluster", str(limit)))
+        if outline.start is Stage.BARE and self._chart:
+            facts.append(("without internet", offline.advice(self._chart)))
         kept = self.records.applied(self._incarnation, outline.name)
         if kept:
             facts.append(("kept from last time", ", ".join(item.name for item in kept) + " (lab.reset() starts over)"))
@@ -298,14 +300,17 @@ class Lab(View):
         self.api = Api(cluster.api())
         self.tools = Tools(environment)
         self._flows: FlowSource = self._given_flows or HubbleFlows(cluster)
+        version = self.outline.cilium or str(cluster.facts.get("cilium_version") or CILIUM_VERSION)
+        self._chart = offline.chart_here(cluster, version)
         self._stager = Stager(
             self.api,
             self.tools,
             own=cluster.backend != "existing",
             say=self._say,
-            version=self.outline.cilium or str(cluster.facts.get("cilium_version") or CILIUM_VERSION),
+            version=version,
             needed=bool(self.outline.cilium),
             parts=self.outline.parts,
+            chart=self._chart,
         )
         own = cluster.backend != "existing"
         self._answers = Answers(self.api, self.tools, everywhere=own or bool(cluster.facts.get("cluster_wide")))

@@ -76,7 +76,8 @@ class Stager:
     """``own`` tells whether the cluster is the course's own: only then Cilium is installed, changed or removed.
 
     ``version`` is the Cilium that belongs there; ``needed`` says that nothing else will do (a lab about that version).
-    ``parts`` are further parts of the story, applied with the shop.
+    ``parts`` are further parts of the story, applied with the shop. ``chart`` are helm's words for a chart that is
+    here, for a room without internet; none for the one in Cilium's repository.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Stager:
         version: str = CILIUM_VERSION,
         needed: bool = False,
         parts: Sequence[str] = (),
+        chart: Sequence[str] = (),
     ) -> None:
         self._api = api
         self._tools = tools
@@ -97,6 +99,7 @@ class Stager:
         self._version = version
         self._needed = needed
         self._parts = tuple(parts)
+        self._chart = tuple(chart)
         self._waiting = Waiting(say)
 
     def identity(self) -> str:
@@ -154,9 +157,10 @@ class Stager:
         self._say(f"installing Cilium {self._version}" if first else "giving Cilium its values back")
         host, port = self._api_server()
         values = (*CHART_VALUES, ("k8sServiceHost", host), ("k8sServicePort", port))
-        self._helm("repo", "add", "cilium", REPOSITORY, "--force-update")
-        words = ["upgrade", "--install", "cilium", "cilium/cilium", "--version", self._version]
-        words += ["--namespace", "kube-system"]
+        if not self._chart:
+            self._helm("repo", "add", "cilium", REPOSITORY, "--force-update")
+        chart = self._chart or ("cilium/cilium", "--version", self._version)
+        words = ["upgrade", "--install", "cilium", *chart, "--namespace", "kube-system"]
         for name, value in values:
             words += ["--set", f"{name}={value}"]
         self._helm(*words)

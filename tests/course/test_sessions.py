@@ -277,6 +277,22 @@ def test_a_lab_that_starts_bare_gets_a_fresh_cluster(world: World, monkeypatch: 
     assert "no network plug-in yet" in lab.text()
 
 
+def test_a_lab_that_installs_says_what_to_write_without_internet(world: World) -> None:
+    (world.folder / "77-tiny" / "lab.yaml").write_text(LAB.replace("start: shop", "start: bare"), encoding="utf-8")
+    world.api = FakeApi(world.decide).put(*kube_system())
+    assert "internet" not in world.lab().text()
+    chart = world.folder / "room" / "charts" / "cilium-1.20.2.tgz"
+    chart.parent.mkdir(parents=True)
+    chart.write_bytes(b"chart")
+    world.cluster.facts = {"bundle": str(world.folder / "room")}
+    said = " ".join(world.lab().text().split())
+    assert "leave them out, and write" in said
+    assert "where cells and solutions say cilium/cilium --version 1.20.2" in said
+    (world.folder / "77-tiny" / "lab.yaml").write_text(LAB, encoding="utf-8")
+    world.api.put(*cilium(), *shop())
+    assert "internet" not in world.lab().text(), "other labs do not install"
+
+
 def test_a_cluster_that_cannot_be_renewed_is_left_alone(world: World) -> None:
     file = world.folder / "77-tiny" / "lab.yaml"
     file.write_text(LAB.replace("start: shop", "start: bare"), encoding="utf-8")

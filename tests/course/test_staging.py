@@ -49,6 +49,15 @@ def test_cilium_is_installed_by_helm_with_the_address_of_the_api_server() -> Non
     assert names(api, "Deployment")[-1] == "redis"
 
 
+def test_without_internet_cilium_comes_from_the_chart_that_is_here() -> None:
+    api = FakeApi().put(*kube_system(), ready_node("node-1", ready=False))
+    tools = FakeTools(on_run=lambda line, _stdin: api.put(*cilium()) if " --install " in line else None)
+    chart = ("/room/charts/cilium-1.20.2.tgz", "--values", "/by-tag.yaml")
+    Stager(api, tools, own=True, say=lambda _text: None, chart=chart).reach(Stage.CILIUM)  # type: ignore[arg-type]
+    (command,) = [line for line in tools.ran if line.startswith("helm")]
+    assert command.startswith(f"helm upgrade --install cilium {' '.join(chart)} --namespace kube-system --set ")
+
+
 def test_a_stage_that_is_reached_changes_nothing() -> None:
     api, tools = full(), FakeTools()
     before = sorted(api.objects)

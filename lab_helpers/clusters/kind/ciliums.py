@@ -13,30 +13,25 @@ from typing import Final
 from lab_helpers.clusters.environments import environment_file
 from lab_helpers.clusters.kind.commands import checked
 
-__all__ = ["BY_TAG", "REPOSITORY", "install_cilium", "install_command"]
+__all__ = ["REPOSITORY", "bundled_chart", "install_cilium", "install_command"]
 
 REPOSITORY: Final = "https://helm.cilium.io/"
-BY_TAG: Final = (
-    "image.useDigest",
-    "operator.image.useDigest",
-    "envoy.image.useDigest",
-    "hubble.relay.image.useDigest",
-    "hubble.ui.backend.image.useDigest",
-    "hubble.ui.frontend.image.useDigest",
-)
-"""Values that are set to false where images come from an archive."""
 _TIMEOUT: Final = 600.0
+
+
+def bundled_chart(bundle: Path | None, version: str) -> list[str]:
+    """helm's words for the chart in a bundle, with values that go with its images; none without such a chart."""
+    chart = bundle / "charts" / f"cilium-{version}.tgz" if bundle is not None else None
+    if chart is None or not chart.is_file():
+        return []
+    return [str(chart), "--values", str(environment_file("kind", "by-tag-values.yaml"))]
 
 
 def install_command(helm: str, version: str, *, bundle: Path | None = None) -> list[str]:
     """The command; it may be repeated."""
-    chart = bundle / "charts" / f"cilium-{version}.tgz" if bundle is not None else None
-    offline = chart is not None and chart.is_file()
-    where = [str(chart)] if offline else ["cilium", "--repo", REPOSITORY, "--version", version]
+    where = bundled_chart(bundle, version) or ["cilium", "--repo", REPOSITORY, "--version", version]
     words = [helm, "upgrade", "--install", "cilium", *where, "--namespace", "kube-system"]
     words += ["--values", str(environment_file("kind", "cilium-values.yaml"))]
-    for name in BY_TAG if offline else ():
-        words += ["--set", f"{name}=false"]
     return [*words, "--wait", "--timeout", "10m"]
 
 

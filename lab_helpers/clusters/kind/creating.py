@@ -43,12 +43,16 @@ _API_ATTEMPTS: Final = 120
 
 @dataclass
 class KindCluster:
-    """The cluster of one home. ``environ`` is where variables are read from."""
+    """The cluster of one home. ``environ`` is where variables are read from.
+
+    ``bundle`` is the folder of the bundle in use, known once ``up`` opened it.
+    """
 
     home: Home
     report: Reporter = field(default_factory=lambda: Lines(lambda _line: None))
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     sleep: Callable[[float], None] = time.sleep
+    bundle: Path | None = None
 
     @property
     def kubeconfig(self) -> Path:
@@ -70,7 +74,7 @@ class KindCluster:
             count = sum(one.level == "note" for one in found)
             noted.text = f"{count} notes (cilium-labs doctor --backend kind)" if count else "all is well"
         engine = find_engine(self.environ)
-        bundle = self._bundle()
+        bundle = self.bundle = self._bundle()
         if bundle is not None:
             with reporting(self.report, "images from the bundle") as noted:
                 noted.text = load_into_engine(engine, bundle)

@@ -20,7 +20,6 @@ from lab_helpers.clusters import Cluster, ClusterError, NotRunning, connect
 from lab_helpers.clusters.connecting import up_kind
 from lab_helpers.clusters.environments import environment_file
 from lab_helpers.clusters.kind import KindError, remove
-from lab_helpers.clusters.kind.ciliums import BY_TAG
 from lab_helpers.clusters.kind.configs import problems
 from lab_helpers.clusters.kind.corefiles import with_zones
 from lab_helpers.clusters.kind.describing import describe
@@ -29,6 +28,7 @@ from lab_helpers.clusters.kind.ledgers import Ledger
 from lab_helpers.clusters.kind.outside_containers import OutsideContainer
 from lab_helpers.clusters.kind.steps import Lines
 from lab_helpers.clusters.tools.catalogues import load_catalogue
+from lab_helpers.course.offline import chart_here
 from lab_helpers.tools.charts.cilium.charts import CiliumChart
 from lab_helpers.tools.charts.cilium.defaults import defaults
 from lab_helpers.tools.charts.cilium.versions import DEFAULT
@@ -107,13 +107,27 @@ def test_cilium_by_helm(quick, tmp_path: Path, bundle: bool) -> None:  # type: i
     assert "--wait" in words
     if bundle:
         assert str(folder / "charts" / "cilium-1.20.2.tgz") in words
-        assert "--set image.useDigest=false" in words
+        assert f"--values {environment_file('kind', 'by-tag-values.yaml')}" in words
         (created,) = quick.calls("kind", "create")
         assert created[created.index("--image") + 1] == node, "an archive keeps no digest"
         assert len(quick.calls("kind", "load")) == 1
     else:
         assert "cilium --repo https://helm.cilium.io/ --version 1.20.2" in words
-        assert "useDigest" not in words
+        assert "by-tag" not in words
+
+
+def test_labs_find_the_chart_of_the_bundle(quick, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    chart = tmp_path / "room" / "charts" / "cilium-1.20.2.tgz"
+    chart.parent.mkdir(parents=True)
+    chart.write_bytes(b"chart")
+    (tmp_path / "room" / "bundle.json").write_text('{"format": 1}', encoding="utf-8")
+    monkeypatch.setenv("CILIUM_LABS_BUNDLE", str(tmp_path / "room"))
+    monkeypatch.setenv("CILIUM_LABS_KIND_IMAGE", "kindest/node:1")
+    up_kind(quick.home)
+    monkeypatch.delenv("CILIUM_LABS_BUNDLE")
+    cluster = connect(quick.home)
+    assert chart_here(cluster, "1.20.2")[:2] == [str(chart), "--values"]
+    assert chart_here(cluster, "1.19.8") == [], "the bundle has none of that version"
 
 
 def test_values_are_those_the_chart_accepts() -> None:
@@ -145,12 +159,9 @@ def test_values_are_those_the_chart_accepts() -> None:
     relay = [one for one in rendered.manifests if one.body["metadata"]["name"] == "hubble-relay"]
     assert "Deployment" in {one.body["kind"] for one in relay}
     assert values["kubeProxyReplacement"] == "true"
-    for name in BY_TAG:
-        part: object = known
-        for key in name.split(".")[:-1]:
-            assert isinstance(part, dict)
-            assert key in part, name
-            part = part[key]
+    by_tag = yaml.safe_load(environment_file("kind", "by-tag-values.yaml").read_text(encoding="utf-8"))
+    check(by_tag, known, "")
+    assert "useDigest: true" not in yaml.safe_dump(merged(complete, by_tag)["hubble"])  # type: ignore[index]
 
 
 def test_down_removes_exactly_what_was_made(quick) -> None:  # type: ignore[no-untyped-def]

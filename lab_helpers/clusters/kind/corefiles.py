@@ -1,4 +1,4 @@
-"""What the cluster is told about the outside: where its names are, and who signs for them.
+"""What the cluster and the outside tell each other: where its names are, who signs for them, which ones a learner adds.
 
 Names are stub zones between two marks in CoreDNS's Corefile.
 
@@ -14,11 +14,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from lab_helpers.clusters.kind.errors import KindError
+from lab_helpers.twin.outside import CONFIG_MAP, Internet, OutsideError, parse_internet
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
 
-__all__ = ["AUTHORITY", "apply_zones", "publish", "with_zones"]
+__all__ = ["AUTHORITY", "added_names", "apply_zones", "publish", "with_zones"]
 
 AUTHORITY: Final = "cilium-labs-outside"
 """ConfigMap in kube-system with the certificate that pods must trust to speak TLS with the outside (key ca.crt)."""
@@ -92,3 +93,30 @@ def publish(api: ApiClient, authority: str) -> None:
             where=f"ConfigMap kube-system/{AUTHORITY}",
             try_="cilium-labs up --backend kind goes on from here",
         ) from error
+
+
+def added_names(api: ApiClient) -> tuple[Internet, str]:
+    """A learner's names, from the ConfigMap that the twin follows too, and what is wrong with them.
+
+    A broken addition is left out as a whole, as on the twin. Raises KindError.
+    """
+    from kubernetes import client
+
+    namespace, name = CONFIG_MAP
+    added = Internet()
+    try:
+        found = client.CoreV1Api(api).read_namespaced_config_map(name, namespace)
+    except client.ApiException as error:
+        if error.status == 404:
+            return added, ""
+        raise KindError(
+            f"the learner's names cannot be read: {error.status} {error.reason}",
+            where=f"ConfigMap {namespace}/{name}",
+            try_="cilium-labs up --backend kind goes on from here",
+        ) from error
+    try:
+        for text in (found.data or {}).values():
+            added = added.merged(parse_internet(text))
+    except OutsideError as error:
+        return Internet(), f"ConfigMap {namespace}/{name} is left out: {error}"
+    return added, ""

@@ -7,12 +7,13 @@ somebody else's and left alone.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from urllib3.exceptions import HTTPError
 
@@ -22,17 +23,19 @@ from lab_helpers.clusters.homes import Home
 from lab_helpers.clusters.kind.ciliums import install_cilium
 from lab_helpers.clusters.kind.commands import checked
 from lab_helpers.clusters.kind.configs import CLUSTER, write_config
-from lab_helpers.clusters.kind.corefiles import apply_zones, publish
+from lab_helpers.clusters.kind.corefiles import added_names, apply_zones, publish
 from lab_helpers.clusters.kind.engines import Engine, find_engine
 from lab_helpers.clusters.kind.errors import KindError, NotOurs
 from lab_helpers.clusters.kind.images import load_into_engine, load_into_nodes, node_image
 from lab_helpers.clusters.kind.ledgers import Ledger, Made
 from lab_helpers.clusters.kind.outside_containers import OutsideContainer, outside_image
-from lab_helpers.clusters.kind.outsides import ZONES
 from lab_helpers.clusters.kind.preflights import examine
 from lab_helpers.clusters.kind.steps import Lines, Reporter, reporting
 from lab_helpers.clusters.tools.bundles import open_bundle
 from lab_helpers.clusters.tools.linking import find_tool
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
 
 __all__ = ["NODE_LABEL", "KindCluster"]
 
@@ -160,8 +163,12 @@ class KindCluster:
             )
 
     def _outside(self, engine: Engine, ledger: Ledger, made: Made) -> None:
-        image = outside_image(self.environ)
-        container = OutsideContainer(engine, self.network, self.home.kind / "outside", image=image)
+        """A learner's names are read here: they are served when ``up`` is repeated, not at once as on the twin."""
+        with self._asking() as api:
+            added, problem = added_names(api)
+        container = OutsideContainer(
+            engine, self.network, self.home.kind / "outside", image=outside_image(self.environ), added=added
+        )
         with reporting(self.report, "the outside: names, servers, certificates") as noted:
             authority = container.prepare()
             wanted = container.sum()
@@ -170,20 +177,26 @@ class KindCluster:
             else:
                 made = ledger.change(made, outside=container.make(), outside_sum=wanted)
                 container.wait()
+            noted.text = problem or noted.text
         with reporting(self.report, "the cluster's way to it: routes, DNS zones") as noted:
             address = container.address()
             container.route(made.nodes, address)
-            try:
-                with self.cluster().api() as api:
-                    changed = apply_zones(api, ZONES, address)
-                    publish(api, authority)
-            except HTTPError as error:
-                raise KindError(
-                    f"the API server stopped answering: {error}",
-                    where=str(self.kubeconfig),
-                    try_="cilium-labs up --backend kind goes on from here",
-                ) from error
+            with self._asking() as api:
+                changed = apply_zones(api, container.zones, address)
+                publish(api, authority)
             noted.text = f"at {address}" if changed else f"at {address}, there already"
+
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[ApiClient]:
+        try:
+            with self.cluster().api() as api:
+                yield api
+        except HTTPError as error:
+            raise KindError(
+                f"the API server stopped answering: {error}",
+                where=str(self.kubeconfig),
+                try_="cilium-labs up --backend kind goes on from here",
+            ) from error
 
     def _bundle(self) -> Path | None:
         path = self.environ.get("CILIUM_LABS_BUNDLE", "")

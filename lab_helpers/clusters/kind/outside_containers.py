@@ -18,8 +18,8 @@ from typing import Final
 from lab_helpers.clusters.environments import environment_file
 from lab_helpers.clusters.kind.engines import Engine
 from lab_helpers.clusters.kind.errors import KindError, NotOurs
-from lab_helpers.clusters.kind.outsides import prepare, routes
-from lab_helpers.twin.outside import load_internet
+from lab_helpers.clusters.kind.outsides import prepare, routes, zones_with
+from lab_helpers.twin.outside import Internet, load_internet
 
 __all__ = ["NAME", "PART", "OutsideContainer", "outside_image"]
 
@@ -36,7 +36,7 @@ def outside_image(environ: Mapping[str, str] = os.environ) -> str:
 
 
 class OutsideContainer:
-    """``folder`` is where its files are kept on this machine."""
+    """``folder`` is where its files are kept on this machine. ``added`` are a learner's names beside the course's."""
 
     def __init__(
         self,
@@ -45,17 +45,20 @@ class OutsideContainer:
         folder: Path,
         *,
         image: str,
+        added: Internet | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._engine = engine
         self._network = network
         self._folder = folder
         self._image = image
+        self._internet = load_internet().merged(added or Internet())
+        self.zones = zones_with(added or Internet())
         self._sleep = sleep
 
     def prepare(self) -> str:
         """Write its files; returns the certificate of its authority. Raises KindError."""
-        authority = prepare(self._folder)
+        authority = prepare(self._folder, self._internet, self.zones)
         shutil.copyfile(environment_file("kind", "outside", "outside.py"), self._folder / "outside.py")
         return authority
 
@@ -113,6 +116,6 @@ class OutsideContainer:
 
     def route(self, nodes: Iterable[str], address: str) -> None:
         """Lead the nodes' packets for outside addresses to it; harmless when they are led already. Raises KindError."""
-        lines = [f"ip route replace {network} via {address}" for network in routes(load_internet())]
+        lines = [f"ip route replace {network} via {address}" for network in routes(self._internet, self.zones)]
         for node in nodes:
             self._engine.do("exec", node, "sh", "-c", " && ".join(lines))

@@ -14,14 +14,19 @@ from typing import Any, Final
 
 from lab_helpers.clusters.kind.authorities import Wanted, certify, open_authority
 from lab_helpers.clusters.kind.errors import KindError
-from lab_helpers.twin.outside import Internet, load_internet
+from lab_helpers.twin.outside import Internet, Server, load_internet
 
-__all__ = ["ZONES", "addresses", "describe", "prepare", "routes"]
+__all__ = ["ZONES", "addresses", "describe", "prepare", "routes", "zones_with"]
 
 ZONES: Final = ("example.com", "example.org", "stripe.com")
-"""Names below these are the outside container's, in CoreDNS."""
+"""Names below these are the outside container's, in CoreDNS; a learner's names (``corefiles``) come one by one."""
 
 _DOCUMENTATION: Final = tuple(map(ipaddress.IPv4Network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")))
+
+
+def zones_with(added: Internet) -> tuple[str, ...]:
+    """The zones of the course and, where they are not below one, the names of ``added``."""
+    return (*ZONES, *(name for name in added.names if not _below(name, ZONES)))
 
 
 def addresses(internet: Internet | None = None, zones: tuple[str, ...] = ZONES) -> list[str]:
@@ -101,7 +106,7 @@ def _certificate(internet: Internet, address: str) -> Wanted:
     names = internet.names_at(address)
     aliases = tuple(name for name in internet.names if name not in names and _leads_to(internet, name, names))
     entry = internet.names[names[0]]
-    server = internet.servers[entry.server]
+    server = internet.servers.get(entry.server) or Server()
     valid = server.names or (*names, *aliases)
     return Wanted(f"{names[0]}.pem", tuple(valid), bool(server.issuer))
 

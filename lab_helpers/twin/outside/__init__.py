@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab_helpers.twin.outside.hosts import Outside
-from lab_helpers.twin.outside.names import Internet, OutsideError, load_internet
+from lab_helpers.twin.outside.hosts import CONFIG_MAP, Outside
+from lab_helpers.twin.outside.names import Internet, OutsideError, Server, load_internet, parse_internet
 
-__all__ = ["Internet", "Outside", "OutsideError", "load_internet"]
+__all__ = ["CONFIG_MAP", "Internet", "Outside", "OutsideError", "Server", "load_internet", "parse_internet"]

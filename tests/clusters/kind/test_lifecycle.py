@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ from lab_helpers.course.offline import chart_here
 from lab_helpers.tools.charts.cilium.charts import CiliumChart
 from lab_helpers.tools.charts.cilium.defaults import defaults
 from lab_helpers.tools.charts.cilium.versions import DEFAULT
+from lab_helpers.twin.outside import CONFIG_MAP
 
 NODES = ["cilium-labs-control-plane", "cilium-labs-worker", "cilium-labs-worker2"]
 QUIET = Lines(lambda _line: None)
@@ -128,6 +130,51 @@ def test_labs_find_the_chart_of_the_bundle(quick, tmp_path: Path, monkeypatch) -
     cluster = connect(quick.home)
     assert chart_here(cluster, "1.20.2")[:2] == [str(chart), "--values"]
     assert chart_here(cluster, "1.19.8") == [], "the bundle has none of that version"
+
+
+@pytest.fixture
+def outside_names(twin: Cluster) -> Iterator[Callable[[str], None]]:
+    """Sets the learner's names, and takes them away at the end."""
+    namespace, name = CONFIG_MAP
+    with twin.api() as api:
+        core = client.CoreV1Api(api)
+        core.create_namespaced_config_map(namespace, {"metadata": {"name": name}, "data": {"mine": ""}})
+
+        def put(text: str) -> None:
+            core.patch_namespaced_config_map(name, namespace, {"data": {"mine": text}})
+
+        yield put
+        core.delete_namespaced_config_map(name, namespace)
+
+
+def test_names_that_a_learner_adds_are_served_when_up_is_repeated(quick, twin, outside_names) -> None:  # type: ignore[no-untyped-def]
+    quick.cluster().up("1.20.2")
+    first = quick.calls("docker", "create")
+    outside_names(
+        "names: {shop.example.net: {a: [192.0.2.7], ttl: 20, server: mine}, new.example.com: {a: [10.9.8.7]}}"
+    )
+    quick.forget_calls()
+    quick.cluster().up("1.20.2")
+    described = json.loads((quick.home.kind / "outside" / "outside.json").read_text(encoding="utf-8"))
+    assert described["names"]["shop.example.net"]["ttl"] == 20
+    assert {"192.0.2.7", "10.9.8.7"} <= set(described["listen"]) & set(described["certificates"])
+    (again,) = quick.calls("docker", "create")
+    assert again != first[0], "it is made anew"
+    routed = " ".join(" ".join(call) for call in quick.calls("docker", "exec"))
+    assert "ip route replace 192.0.2.0/24 via" in routed
+    assert "ip route replace 10.9.8.7/32 via" in routed
+    with twin.api() as api:
+        corefile = client.CoreV1Api(api).read_namespaced_config_map("coredns", "kube-system").data["Corefile"]
+    assert "shop.example.net:53 {" in corefile
+    assert "new.example.com:53" not in corefile, "below a zone of the course"
+    outside_names("names: {shop.example.net: {b: 1}}")
+    quick.cluster().up("1.20.2")
+    assert any("outside-names is left out: names.shop.example.net: unknown field 'b'" in line for line in quick.said)
+    outside_names("")
+    quick.cluster().up("1.20.2")
+    with twin.api() as api:
+        corefile = client.CoreV1Api(api).read_namespaced_config_map("coredns", "kube-system").data["Corefile"]
+    assert "shop.example.net" not in corefile
 
 
 def test_values_are_those_the_chart_accepts() -> None:

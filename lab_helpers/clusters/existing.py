@@ -180,7 +180,7 @@ def _relay(apps: Any, client: Any) -> Iterator[Finding]:
             raise
         yield Finding("bad", "Hubble Relay is not installed: labs have no flows to show", cure)
         return
-    if found.status.ready_replicas:
+    if found.status and found.status.ready_replicas:
         yield Finding("ok", "Hubble Relay is ready")
     else:
         yield Finding("bad", "Hubble Relay is not ready", "kubectl -n kube-system get pods -l k8s-app=hubble-relay")

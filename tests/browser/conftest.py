@@ -165,9 +165,9 @@ def _address(log: Path, process: subprocess.Popen[bytes]) -> str:
     raise AssertionError(log.read_text(encoding="utf-8"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Chromium, without a head."""
+    """Chromium, without a head; for a module only, as nothing else of this process can use asyncio meanwhile."""
     if CHROMIUM is None:
         pytest.skip("there is no Chromium on PATH")
     sync = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install '.[test]')")
@@ -178,18 +178,22 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def shop(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A twin with Cilium, Relay and the shop."""
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium on PATH")
     cluster = start_twin(tmp_path_factory.mktemp("desk-twin"))
     kept = dict(os.environ)
     try:
         from lab_helpers.course.sessions import Lab
 
-        Lab("hubble", cluster=cluster).close()
+        try:
+            Lab("hubble", cluster=cluster).close()
+        finally:
+            os.environ.clear()
+            os.environ.update(kept)  # at once: other tests of this process are not to find this cluster
         yield cluster
     finally:
-        os.environ.clear()
-        os.environ.update(kept)
         cluster.down()
 
 
@@ -200,7 +204,7 @@ def desk(shop: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[De
         yield opened
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def sheet(browser: Any, desk: Desk) -> Callable[[str, list[str]], AbstractContextManager[Sheet]]:
     """``with sheet("name", [cell, …]) as opened:`` opens a notebook; see Sheet."""
     return lambda name, cells: _sheet(browser, desk, f"{name}.ipynb", cells)

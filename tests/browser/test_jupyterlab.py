@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,24 +61,20 @@ def _url(log: Path, process: subprocess.Popen[bytes]) -> str:
     raise AssertionError(log.read_text(encoding="utf-8"))
 
 
-def test_lab_00_by_keyboard(address: str) -> None:
-    sync = pytest.importorskip("playwright.sync_api")
+def test_lab_00_by_keyboard(address: str, browser: Any) -> None:
     base, _, token = address.partition("/lab")
-    with sync.sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        page = browser.new_page(viewport={"width": 1280, "height": 1400})
-        errors: list[str] = []
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        page.goto(f"{base}/lab/tree/00-start-here/00-start-here.ipynb?{token.partition('?')[2]}")
-        page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
-        page.get_by_text("| Idle").wait_for(timeout=60_000)
-        page.locator(".jp-CodeCell .jp-Editor").first.click()
-        page.keyboard.press("Shift+Enter")
-        page.get_by_text("You will be able to").wait_for(timeout=90_000)
-        page.keyboard.press("Shift+Enter")
-        page.keyboard.press("Shift+Enter")
-        page.keyboard.press("Shift+Enter")
-        page.get_by_text("cilium-labs-worker2").first.wait_for(timeout=30_000)
-        assert errors == []
-        browser.close()
+    page = browser.new_page(viewport={"width": 1280, "height": 1400})
+    errors: list[str] = []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.goto(f"{base}/lab/tree/00-start-here/00-start-here.ipynb?{token.partition('?')[2]}")
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
+    page.get_by_text("| Idle").wait_for(timeout=60_000)
+    page.locator(".jp-CodeCell .jp-Editor").first.click()
+    page.keyboard.press("Shift+Enter")
+    page.get_by_text("You will be able to").wait_for(timeout=90_000)
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.press("Shift+Enter")
+    page.get_by_text("cilium-labs-worker2").first.wait_for(timeout=30_000)
+    assert errors == []
+    page.close()

@@ -61,7 +61,7 @@ def apply_zones(api: ApiClient, zones: Iterable[str], address: str) -> bool:
             return False
         core.patch_namespaced_config_map("coredns", "kube-system", {"data": {"Corefile": after}})
         deployment = apps.read_namespaced_deployment("coredns", "kube-system")
-        if deployment.status.ready_replicas:
+        if deployment.status and deployment.status.ready_replicas:
             stamp = {"kubectl.kubernetes.io/restartedAt": dt.datetime.now(dt.UTC).isoformat(timespec="seconds")}
             change = {"spec": {"template": {"metadata": {"annotations": stamp}}}}
             apps.patch_namespaced_deployment("coredns", "kube-system", change)

@@ -42,7 +42,7 @@ def _examine(cluster: Cluster, failure: str) -> Status:
         return Status(State.NO_CILIUM, "Cilium is not installed on this cluster", "`cilium install --wait`")
     if relay is None:
         return Status(State.NO_HUBBLE, "Hubble Relay is not installed", "`cilium hubble enable`")
-    wanted, ready = relay.spec.replicas or 0, relay.status.ready_replicas or 0
+    wanted, ready = relay.spec.replicas or 0, (relay.status and relay.status.ready_replicas) or 0
     if not wanted:
         command = f"`kubectl -n {_NAMESPACE} scale deployment/hubble-relay --replicas=1`"
         return Status(State.NO_HUBBLE, "Hubble Relay is scaled to 0", command)

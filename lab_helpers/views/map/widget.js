@@ -99,11 +99,22 @@ export default {
       for (const [key, group] of parts) group.setAttribute("tabindex", key === current ? "0" : "-1");
     }
 
+    /** The edge whose label lies under the pointer, though another edge may lie above it. */
+    function named(event) {
+      const label = document.elementsFromPoint(event.clientX, event.clientY)
+        .find((one) => one.classList.contains("cl-map-label"));
+      return label && [...parts].find(([, group]) => group.contains(label))?.[0];
+    }
+
     function part(key, parent, tags) {
       if (!parts.has(key)) {
         const group = drawn("g", { role: "button", tabindex: "-1" });
         group.append(...tags.map((tag) => drawn(tag, {})));
-        group.addEventListener("click", () => { go(key); choose(key); });
+        group.addEventListener("click", (event) => {
+          const meant = named(event) || key;
+          go(meant);
+          choose(meant);
+        });
         group.addEventListener("focus", () => { current = key; light(key); rove(); });
         group.addEventListener("blur", () => light(null));
         group.addEventListener("mouseenter", () => light(key));

@@ -28,11 +28,14 @@ def lab(cluster: Cluster, api: Api, tmp_path_factory: pytest.TempPathFactory) ->
     there = [name for name in shopping.NAMESPACES if api.get("Namespace", name)]
     if there and cluster.backend == "existing":
         pytest.skip(f"somebody works with the course here: namespace {', '.join(there)}")
+    kept = dict(os.environ)
     os.environ["CILIUM_LABS_PROGRESS"] = str(tmp_path_factory.mktemp("progress") / "progress.db")
     with hurried(cluster):
         lab = Lab("l3-l4-policies", cluster=cluster, labs=LABS)
     yield lab
     lab.close()
+    os.environ.clear()
+    os.environ.update(kept)  # other tests of this process are not to find this cluster
     for name in set(shopping.NAMESPACES) - set(there):
         api.delete("Namespace", name)
     with hurried(cluster):

@@ -13,7 +13,9 @@ async def test_unknown_image_backs_off(lab):
     pod = lab.pod("x", "example.com/nope:1")
     state = lab.state(pod)
     assert (state.running, state.reason) == (False, "ErrImagePull")
-    assert state.message.startswith('the twin cannot play image "example.com/nope:1": it knows alpine, apache/kafka, busybox, ')
+    assert state.message.startswith(
+        'the twin cannot play image "example.com/nope:1": it knows alpine, apache/kafka, busybox, '
+    )
     await lab.clock.advance(11)
     assert lab.state(pod).reason == "ImagePullBackOff"
 

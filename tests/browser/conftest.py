@@ -122,6 +122,7 @@ def _sheet(browser: Any, desk: Desk, name: str, cells: list[str]) -> Iterator[Sh
     page.goto(f"{desk.url}/lab/workspaces/{Path(name).stem}/tree/{name}?token={desk.token}&reset")
     page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
     page.get_by_text("| Idle").wait_for(timeout=60_000)
+    opened.theme("light")
     try:
         yield opened
     finally:

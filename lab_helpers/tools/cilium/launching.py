@@ -1,6 +1,7 @@
 """From command line to exit status."""
 
 import contextlib
+import importlib
 import os
 import sys
 from collections.abc import Callable
@@ -16,10 +17,25 @@ _REFUSED = {
     "features": "read cilium-config with cilium config view",
     "multicast": "use cilium-dbg in an agent",
 }
+_MODULES = {
+    "install": "installing",
+    "upgrade": "installing",
+    "uninstall": "installing",
+    "status": "reporting",
+    "version": "versions",
+    "config": "configuring",
+    "hubble": "hubbling",
+    "connectivity": "testing",
+    "sysdump": "sysdump",
+    "encryption": "examining",
+    "bgp": "examining",
+    "clustermesh": "examining",
+}
+"""Which module builds a command: reading all of them costs a quick command more than its own work."""
 
 
-def root() -> Command:
-    """The whole tree of commands."""
+def root(first: str = "") -> Command:
+    """The tree of commands; of the command ``first`` alone when it is one of them."""
     command = Command(
         "cilium",
         short="Cilium provides eBPF-based networking, observability and security for Kubernetes",
@@ -36,19 +52,9 @@ cilium connectivity test""",
     )
     command.silent_usage = True
     add_options(command.persistent)
-    from lab_helpers.tools.cilium import (
-        configuring,
-        examining,
-        hubbling,
-        installing,
-        reporting,
-        sysdump,
-        testing,
-        versions,
-    )
-
-    for module in (installing, reporting, versions, configuring, hubbling, testing, sysdump, examining):
-        for child in module.build():
+    names = (_MODULES[first],) if first in _MODULES else dict.fromkeys(_MODULES.values())
+    for name in names:
+        for child in importlib.import_module(f"lab_helpers.tools.cilium.{name}").build():
             command.add(child)
     for name, instead in _REFUSED.items():
         command.add(_refused(name, instead))
@@ -97,7 +103,7 @@ def main(words: list[str], out: TextIO | None = None, err: TextIO | None = None)
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", newline="\n")
     try:
-        status = root().execute(words, out, err)
+        status = root(words[0] if words else "").execute(words, out, err)
         (out or sys.stdout).flush()
     except BrokenPipeError:
         with contextlib.suppress(OSError, ValueError):

@@ -3,6 +3,8 @@
 They start the interpreter without ``site`` and environment (``-IS``), which saves scanning site-packages, name the
 folders they import from, put off loading what is hardly ever used, and leave without tidying up. With
 CILIUM_LABS_TOOLS=system, a tool whose real program is on PATH gets no launcher.
+
+``cilium-labs`` gets one as well, an ordinary one: shell cells find it though nobody activated the virtual environment.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from pathlib import Path
 __all__ = ["TOOLS", "ShimError", "write_shims"]
 
 TOOLS = ("kubectl", "helm", "cilium", "hubble")
+_OWN = "cilium-labs"
 _SHEBANG_LIMIT = 120  # Linux cut longer ones off before 5.1, some systems still do
 
 
@@ -30,11 +33,17 @@ def write_shims(
     environ: Mapping[str, str] = os.environ,
     windows: bool = os.name == "nt",
 ) -> list[Path]:
-    """Write the launchers into `folder`, remove those not wanted, and return the wanted ones. Raises ShimError."""
+    """Write the launchers into `folder`, remove those not wanted, and return the tools' wanted ones. Raises
+    ShimError.
+    """
     wanted = [tool for tool in TOOLS if not (_system(environ) and _real(tool, folder, environ))]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        written = [_write_one(folder, tool, python, windows=windows) for tool in wanted]
+        folders = import_folders()
+        written = [
+            _write_one(folder, tool, script_text(tool, folders), python, "-IS", windows=windows) for tool in wanted
+        ]
+        _write_one(folder, _OWN, own_script_text(folders), python, "-I", windows=windows)
         for tool in TOOLS:
             if tool not in wanted:
                 for name in (tool, f"{tool}.cmd", f"{tool}-launcher.py"):
@@ -107,27 +116,38 @@ leave(main(sys.argv[1:]))
 """
 
 
-def _write_one(folder: Path, tool: str, python: str, *, windows: bool) -> Path:
-    body = script_text(tool, import_folders())
+def own_script_text(folders: Iterable[str]) -> str:
+    """The Python of ``cilium-labs``."""
+    return f"""\
+import sys
+
+sys.path += [folder for folder in {list(folders)!r} if folder not in sys.path]
+from lab_helpers.cli.main import main
+
+main()
+"""
+
+
+def _write_one(folder: Path, name: str, body: str, python: str, options: str, *, windows: bool) -> Path:
     if windows:
-        _write(folder / f"{tool}-launcher.py", body)
-        target = folder / f"{tool}.cmd"
-        _write(target, f'@"{python}" -IS -X utf8 "%~dp0{tool}-launcher.py" %*\r\n')
+        _write(folder / f"{name}-launcher.py", body)
+        target = folder / f"{name}.cmd"
+        _write(target, f'@"{python}" {options} -X utf8 "%~dp0{name}-launcher.py" %*\r\n')
         return target
-    target = folder / tool
-    _write(target, _shebang(python) + body, mode=0o755)
+    target = folder / name
+    _write(target, _shebang(python, options) + body, mode=0o755)
     return target
 
 
-def _shebang(python: str) -> str:
+def _shebang(python: str, options: str) -> str:
     """The first lines: a plain shebang, or, where the path is too long or has blanks, a shell line Python reads as a
     string.
     """
-    line = f"#!{python} -IS\n"
+    line = f"#!{python} {options}\n"
     if len(line) <= _SHEBANG_LIMIT and not any(char.isspace() for char in python):
         return line
     quoted = python.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$").replace("`", "\\`")
-    return f"#!/bin/sh\n'''exec' \"{quoted}\" -IS \"$0\" \"$@\"\n' '''\n"
+    return f"#!/bin/sh\n'''exec' \"{quoted}\" {options} \"$0\" \"$@\"\n' '''\n"
 
 
 def _write(path: Path, text: str, mode: int = 0o644) -> None:

@@ -197,10 +197,8 @@ def help_of(*command: str) -> str:
         command = (sys.executable, *command[1:])
     if command[0] in ON_A_CLUSTER:
         command = (sys.executable, "-m", f"lab_helpers.tools.{command[0]}", *command[1:])
-    found = shutil.which(command[0])
-    if found is None:
-        beside = Path(sys.executable).parent / command[0]
-        found = shutil.which(str(beside))
+    beside = str(Path(sys.executable).parent)
+    found = shutil.which(command[0], path=beside) or shutil.which(command[0])
     assert found, f"{command[0]} is not installed with the tests"
     done = subprocess.run(
         [found, *command[1:], "--help"],

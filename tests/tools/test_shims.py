@@ -39,6 +39,14 @@ def test_awkward_interpreter_paths_work(tmp_path: Path, name: str) -> None:
 
 
 @posix
+def test_cilium_labs_starts_without_an_activated_environment(tmp_path: Path) -> None:
+    write_shims(tmp_path / "bin", environ={})
+    done = run(str(tmp_path / "bin" / "cilium-labs"), "--version")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("cilium-labs")
+
+
+@posix
 def test_real_programs_win_when_asked_for(tmp_path: Path) -> None:
     real = tmp_path / "real"
     real.mkdir()

@@ -41,11 +41,6 @@ def layout_name(name: str) -> str:
     return _BY_LOWER_NAME.get(name.lower(), "StampMilli")
 
 
-def is_valid(stamp: TimestampLike) -> bool:
-    """Whether a timestamp is within the years 1 to 9999 and has proper nanoseconds."""
-    return _FIRST_SECOND <= stamp.seconds <= _LAST_SECOND and 0 <= stamp.nanos < SECOND
-
-
 def moment(stamp: TimestampLike) -> int:
     """Nanoseconds since 1970."""
     return stamp.seconds * SECOND + stamp.nanos

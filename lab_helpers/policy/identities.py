@@ -23,7 +23,6 @@ __all__ = [
     "Identity",
     "NamedPort",
     "ReservedIdentity",
-    "is_local_scope",
     "pod_namespace",
     "reserved_identity",
     "runs_endpoint",
@@ -80,11 +79,6 @@ RESERVED: Final[Mapping[int, Identity]] = {int(number): _reserved(number) for nu
 def reserved_identity(name: str) -> Identity:
     """The reserved identity called ``name`` (``host``, ``remote-node`` …). Raises KeyError."""
     return RESERVED[ReservedIdentity[name.upper().replace("-", "_")]]
-
-
-def is_local_scope(numeric: int) -> bool:
-    """Is this the number of a CIDR or FQDN identity, which only its own node understands?"""
-    return numeric >> 24 == 1
 
 
 class NamedPort(NamedTuple):

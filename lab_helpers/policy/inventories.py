@@ -70,7 +70,6 @@ class ServiceObject:
 
     service: Service
     ports: tuple[ServicePort, ...]
-    cluster_ip: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +185,7 @@ def _service(obj: _Node, backends: Mapping[tuple[str, str], list[str]]) -> Servi
         )
         for port in spec.get("ports") or ()
     )
-    return ServiceObject(service, ports, str(spec.get("clusterIP") or ""))
+    return ServiceObject(service, ports)
 
 
 def _backends(objects: Iterable[Object]) -> dict[tuple[str, str], list[str]]:

@@ -14,15 +14,12 @@ __all__ = [
     "NAMESPACE_LABEL",
     "NAMESPACE_LABELS_PREFIX",
     "SERVICE_ACCOUNT_LABEL",
-    "SOURCES",
     "Label",
     "LabelSet",
     "parse_key",
     "parse_label",
     "parse_labels",
 ]
-
-SOURCES: Final = ("k8s", "reserved", "cidr", "cidrgroup", "fqdn", "node", "any", "unspec", "gen", "cni", "directory")
 
 NAMESPACE_LABEL: Final = "io.kubernetes.pod.namespace"
 NAMESPACE_LABELS_PREFIX: Final = "io.cilium.k8s.namespace.labels"

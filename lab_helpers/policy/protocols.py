@@ -69,17 +69,6 @@ class PortMatch(NamedTuple):
             return False
         return self.first == 0 or self.first <= port <= self.last
 
-    @property
-    def prefix_bits(self) -> int:
-        """How specific the key is: 0 nothing, 8 a protocol, up to 24 one port. A range counts with its shortest
-        prefix.
-        """
-        if self.protocol is Protocol.ANY:
-            return 0
-        if self.first == 0 and not self.name:
-            return 8
-        return 8 + 16 - (self.last - self.first).bit_length()
-
     def __str__(self) -> str:
         if self.protocol is Protocol.ANY:
             return "ANY"

@@ -21,7 +21,6 @@ from lab_helpers.policy.prefixes import Prefix, prefix_of_label
 
 __all__ = [
     "ENTITIES",
-    "NOBODY",
     "WILDCARD",
     "EntitySelector",
     "LabelSelector",
@@ -274,8 +273,6 @@ def label_selector(
 def _reserved(name: str) -> LabelSelector:
     return LabelSelector((Requirement("reserved", name, Operator.EXISTS),))
 
-
-NOBODY: Final = EntitySelector("none", ())
 
 _IN_CLUSTER: Final = ("host", "remote-node", "init", "ingress", "health", "unmanaged", "kube-apiserver")
 

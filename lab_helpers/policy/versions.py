@@ -1,7 +1,6 @@
-"""What differs between the versions of Cilium known here, and where a version is at odds with its own
-documentation: as data.
+"""Where a version of Cilium is at odds with its own documentation: as data.
 
-``why`` and ``lint`` quote from these lists, so that nobody is puzzled by a real cluster that answers otherwise.
+``why`` and ``lint`` quote from this list, so that nobody is puzzled by a real cluster that answers otherwise.
 """
 
 from __future__ import annotations
@@ -12,38 +11,7 @@ from lab_helpers.policy.configs import PolicyConfig, Version
 from lab_helpers.policy.rules import Action, Rule
 from lab_helpers.policy.selectors import LabelSelector
 
-__all__ = ["DIFFERENCES", "OPEN_FAULTS", "Difference", "Fault", "faults_of"]
-
-
-class Difference(NamedTuple):
-    """One behaviour that changed."""
-
-    topic: str
-    before: str
-    after: str
-
-
-DIFFERENCES: Final[tuple[Difference, ...]] = (
-    Difference("entity cluster-mesh", "1.19 does not know it: unsupported entity", "1.20: all clusters of the mesh"),
-    Difference("bare IP in toCIDR/fromCIDR", "1.19 accepts 10.0.0.1 as 10.0.0.1/32", "1.20 refuses it: no '/'"),
-    Difference(
-        "rules.kafka and rules.l7proto",
-        "1.19 enforces them in the proxy",
-        "1.20 has no such field: the agent ignores it and the port is open at L4",
-    ),
-    Difference(
-        "ClusterNetworkPolicy (v1alpha2)", "1.19 does not read it", "1.20 with k8sClusterNetworkPolicy.enabled=true"
-    ),
-    Difference(
-        "ports of VRRP, IGMP, GRE, IPIP, IPV6, ESP, AH", "1.19 ignores a port", "1.20 refuses one other than 0 or none"
-    ),
-    Difference(
-        "aggregate identities",
-        "1.19 has none",
-        "1.20 looks them up, see open fault 46949: negative selectors over-apply",
-    ),
-)
-"""1.19 against 1.20."""
+__all__ = ["OPEN_FAULTS", "Fault", "faults_of"]
 
 
 class Fault(NamedTuple):

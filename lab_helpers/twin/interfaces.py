@@ -32,7 +32,6 @@ __all__ = [
     "DatagramHandler",
     "ExecResult",
     "Image",
-    "Images",
     "NetworkReadiness",
     "Networks",
     "NodeNetwork",
@@ -257,13 +256,6 @@ class Image(NamedTuple):
     command: Sequence[str] = ()
     files: Mapping[str, bytes] = {}
     env: Mapping[str, str] = {}
-
-
-class Images(Protocol):
-    """The images that can be "pulled"; anything else ends in ErrImagePull, with a message that says why."""
-
-    def add(self, image: Image) -> None:
-        """Offer an image (the agent adds cilium, operator, relay, envoy; the containers part adds what labs use)."""
 
 
 # --- the network, seen by a program in a container -----------------------------------------------------------

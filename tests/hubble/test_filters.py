@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab_helpers.hubble.errors import FilterError
-from lab_helpers.hubble.filters import compile_flow_filters
+from lab_helpers.hubble.filters import compile_filters
 from lab_helpers.hubble.filters.messages import url_path
 from lab_helpers.hubble.filters.patterns import _fallback, compile_regex
 from lab_helpers.hubble.filters.selectors import holds, parse_selector, split_label
 from lab_helpers.hubble.protos import flow_pb2
+from lab_helpers.hubble.records import Record
 
 from .conftest import make_flow
 
@@ -21,7 +22,7 @@ Filter = flow_pb2.FlowFilter
 
 
 def passes(flow: Any, *allow: Any, deny: Any = ()) -> bool:
-    return compile_flow_filters(allow, deny)(flow)
+    return compile_filters(allow, deny)(Record(flow))
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,7 @@ def test_meaning(fields: dict[str, Any], matches: bool) -> None:
 )
 def test_errors(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(FilterError) as caught:
-        compile_flow_filters([Filter(**fields)])
+        compile_filters([Filter(**fields)])
     assert str(caught.value) == message
 
 

@@ -104,12 +104,6 @@ def compile_filters(allow: Iterable[Any], deny: Iterable[Any] = ()) -> Predicate
     return all_of(checks)
 
 
-def compile_flow_filters(allow: Iterable[Any], deny: Iterable[Any] = ()) -> Callable[[Any], bool]:
-    """The same as a function of flow_pb2.Flow messages, for a few flows at a time. Raises FilterError."""
-    passes = compile_filters(allow, deny)
-    return lambda flow: passes(Record(flow))
-
-
 def _factored(messages: list[Any]) -> tuple[list[Predicate], list[Predicate]]:
     """Predicates of which one must hold, and predicates that must hold in any case."""
     if len(messages) < 2:

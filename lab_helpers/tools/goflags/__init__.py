@@ -18,16 +18,7 @@ Errors (all subclasses of `FlagError`, which is this package's root)::
 Behaviour follows github.com/spf13/pflag and github.com/spf13/cobra; the code is ours.
 """
 
-from lab_helpers.tools.goflags.commands import (
-    Command,
-    Invocation,
-    arbitrary_args,
-    exact_args,
-    max_args,
-    min_args,
-    no_args,
-    range_args,
-)
+from lab_helpers.tools.goflags.commands import Command, Invocation, exact_args, no_args
 from lab_helpers.tools.goflags.errors import ExitError, FlagError, HelpRequested, UsageError
 from lab_helpers.tools.goflags.flagsets import Flag, FlagSet
 from lab_helpers.tools.goflags.quoting import go_quote
@@ -43,14 +34,10 @@ __all__ = [
     "Invocation",
     "UsageError",
     "Value",
-    "arbitrary_args",
     "duration_text",
     "exact_args",
     "go_quote",
-    "max_args",
-    "min_args",
     "no_args",
     "parse_bool",
     "parse_duration",
-    "range_args",
 ]

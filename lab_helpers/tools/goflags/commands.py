@@ -296,45 +296,11 @@ def no_args(command: Command, args: list[str]) -> None:
         raise UsageError(f"unknown command {go_quote(args[0])} for {go_quote(command.path)}")
 
 
-def arbitrary_args(_command: Command, _args: list[str]) -> None:
-    """Any words will do."""
-
-
 def exact_args(count: int) -> ArgsCheck:
     """Exactly `count` words."""
 
     def check(_command: Command, args: list[str]) -> None:
         if len(args) != count:
             raise UsageError(f"accepts {count} arg(s), received {len(args)}")
-
-    return check
-
-
-def min_args(count: int) -> ArgsCheck:
-    """At least `count` words."""
-
-    def check(_command: Command, args: list[str]) -> None:
-        if len(args) < count:
-            raise UsageError(f"requires at least {count} arg(s), only received {len(args)}")
-
-    return check
-
-
-def max_args(count: int) -> ArgsCheck:
-    """At most `count` words."""
-
-    def check(_command: Command, args: list[str]) -> None:
-        if len(args) > count:
-            raise UsageError(f"accepts at most {count} arg(s), received {len(args)}")
-
-    return check
-
-
-def range_args(low: int, high: int) -> ArgsCheck:
-    """Between `low` and `high` words."""
-
-    def check(_command: Command, args: list[str]) -> None:
-        if not low <= len(args) <= high:
-            raise UsageError(f"accepts between {low} and {high} arg(s), received {len(args)}")
 
     return check

@@ -10,8 +10,6 @@ from lab_helpers.tools.goflags.values import (
     CallbackValue,
     CountValue,
     DurationValue,
-    FloatValue,
-    IntSliceValue,
     NumberValue,
     StringArrayValue,
     StringSliceValue,
@@ -127,10 +125,6 @@ class FlagSet:
         """An integer of the Go type `kind`."""
         return self.add(Flag(name, NumberValue(default, kind), usage, shorthand, **more))
 
-    def floating(self, name: str, default: float, usage: str = "", shorthand: str = "", **more: Any) -> Flag:
-        """A float64."""
-        return self.add(Flag(name, FloatValue(default), usage, shorthand, **more))
-
     def duration(self, name: str, default: int, usage: str = "", shorthand: str = "", **more: Any) -> Flag:
         """A duration in nanoseconds."""
         return self.add(Flag(name, DurationValue(default), usage, shorthand, **more))
@@ -142,10 +136,6 @@ class FlagSet:
     def array(self, name: str, default: list[str], usage: str = "", shorthand: str = "", **more: Any) -> Flag:
         """A list, one element per occurrence (stringArray)."""
         return self.add(Flag(name, StringArrayValue(default), usage, shorthand, **more))
-
-    def ints(self, name: str, default: list[str], usage: str = "", shorthand: str = "", **more: Any) -> Flag:
-        """A list of integers."""
-        return self.add(Flag(name, IntSliceValue(default), usage, shorthand, **more))
 
     def count(self, name: str, usage: str = "", shorthand: str = "", **more: Any) -> Flag:
         """How often the flag was given."""

@@ -183,27 +183,6 @@ class NumberValue(Value):
         self.value = self._parse(text, self._bits)
 
 
-class FloatValue(Value):
-    """A float64 or float32."""
-
-    type = "float64"
-
-    def __init__(self, default: float, kind: str = "float64") -> None:
-        super().__init__(default)
-        self.type = kind
-
-    def set(self, text: str) -> None:
-        """Replace the value."""
-        try:
-            self.value = float(text)
-        except ValueError:
-            raise ValueError(f"strconv.ParseFloat: parsing {go_quote(text)}: invalid syntax") from None
-
-    def text(self) -> str:
-        """Without a trailing ``.0``, as Go's ``%g``."""
-        return f"{self.value:g}"
-
-
 class DurationValue(Value):
     """A duration in nanoseconds."""
 
@@ -258,19 +237,6 @@ class StringSliceValue(_ListValue):
         import csv
 
         return next(csv.reader([text]))
-
-
-class IntSliceValue(_ListValue):
-    """Comma-separated integers."""
-
-    type = "intSlice"
-
-    def _words(self, text: str) -> list[Any]:
-        return [parse_int(word) for word in text.split(",")]
-
-    def text(self) -> str:
-        """``[1,2]``."""
-        return "[" + ",".join(str(number) for number in self.value) + "]"
 
 
 class CountValue(Value):

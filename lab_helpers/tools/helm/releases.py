@@ -27,7 +27,7 @@ from lab_helpers.tools.helm.storing import Api, Storage
 from lab_helpers.tools.helm.waiting import Patience, wait_for, wait_gone
 from lab_helpers.tools.rest.errors import ApiError
 
-__all__ = ["Helm", "ValuesFrom", "install_release", "namespace_body"]
+__all__ = ["Helm", "ValuesFrom", "namespace_body"]
 
 Values = Mapping[str, Any]
 Body = dict[str, Any]
@@ -334,8 +334,3 @@ def _carried(values: Values, current: Release, values_from: ValuesFrom) -> tuple
         case ValuesFrom.RESET_THEN_REUSE:
             return None, merged(current.config, values)
     return None, values or current.config
-
-
-def install_release(client: Any, name: str, chart: Chart, values: Values, namespace: str, **options: Any) -> Release:
-    """``Helm.install`` for callers that need nothing else."""
-    return Helm.connect(client, namespace).install(name, chart, values, **options)

@@ -8,7 +8,6 @@ from lab_helpers.tools.hubble import connecting, helping
 from lab_helpers.tools.hubble.flags import server_flags
 from lab_helpers.tools.hubble.settings import Settings
 
-_NAMES_SHOWN = 10
 _OUTPUTS = {
     "compact": "compact",
     "dict": "dict",

@@ -319,7 +319,6 @@ class EndpointKeeper:
         endpoint.become(EndpointState.WAITING_TO_REGENERATE, f"Triggering endpoint regeneration due to {reason}", now)
         endpoint.become(EndpointState.REGENERATING, f"Regenerating endpoint: {reason}", now)
         inner.policy = RealizedPolicy(self.repository, subject, endpoint.audit)
-        endpoint.desired_revision = self.repository.revision
         endpoint.regenerations += 1
         self.regenerations += 1
         endpoint.become(EndpointState.READY, "Successfully regenerated endpoint program", now)
@@ -333,9 +332,7 @@ class EndpointKeeper:
         self.names_changed()
         for endpoint in self.endpoints.values():
             policy = endpoint.datapath.policy
-            if not everything and isinstance(policy, RealizedPolicy) and policy.confirm():
-                endpoint.desired_revision = policy.revision
-            else:
+            if everything or not isinstance(policy, RealizedPolicy) or not policy.confirm():
                 self.regenerate_endpoint(endpoint, reason)
 
     def enforcement(self, endpoint: ManagedEndpoint) -> Enforcement:

@@ -28,7 +28,6 @@ class EndpointState(StrEnum):
     REGENERATING = "regenerating"
     RESTORING = "restoring"
     READY = "ready"
-    DISCONNECTING = "disconnecting"
     DISCONNECTED = "disconnected"
 
 
@@ -58,7 +57,6 @@ class ManagedEndpoint:
     audit: bool | None = None
     """The endpoint's own ``PolicyAuditMode``; None follows the agent."""
     created: str = ""
-    desired_revision: int = 0
     regenerations: int = 0
 
     @property

@@ -61,7 +61,6 @@ class MainStreams:
     def started(self, child: Child) -> None:
         """The program runs: its terminal begins to read keys."""
         if self._terminal is not None:
-            self._terminal.hang_up = lambda: child.kill(SIGNALS["HUP"])
             self._terminal.interrupt_program = lambda: child.kill(SIGNALS["INT"])
             self._helper = asyncio.create_task(self._terminal.run())
 

@@ -49,7 +49,6 @@ async def execute(
         return ExecResult(128, "cannot exec in a stopped container")
     helpers: list[asyncio.Task[None]] = []
     if terminal is not None:
-        terminal.hang_up = lambda: child.kill(SIGNALS["HUP"])
         terminal.interrupt_program = lambda: child.kill(SIGNALS["INT"])
         helpers.append(asyncio.create_task(terminal.run()))
         if resize is not None:

@@ -21,7 +21,7 @@ def normalise_image(reference: str) -> str:
 
 
 class ImageCatalogue:
-    """Images by name (implements ``Images``). Any tag of a known image can be pulled."""
+    """Images by name . Any tag of a known image can be pulled."""
 
     def __init__(self) -> None:
         self._images: dict[str, Image] = {}

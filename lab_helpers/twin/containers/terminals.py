@@ -38,12 +38,10 @@ class Terminal:
         self._pipe = Pipe()
         self._line = bytearray()
         self._reading: asyncio.Task[bytes] | None = None
-        self._thrown_away = False
         self.input = _TerminalInput(self, self._pipe.reader)
         self.output = CallbackOutput(self._write, tty=True)
         self.on_interrupt: Callable[[], None] | None = None
         self.interrupt_program: Callable[[], None] = lambda: None
-        self.hang_up: Callable[[], None] = lambda: None
         self.size = (80, 24)
 
     async def _write(self, data: bytes) -> None:
@@ -100,14 +98,12 @@ class Terminal:
         if self.on_interrupt is not None:
             self.on_interrupt()
         elif self._reading is not None:
-            self._thrown_away = True
             self._reading.cancel()
         else:
             self.interrupt_program()
 
     async def read_line_or_interrupt(self, source: Input) -> bytes | None:
         """A line for an interactive shell's prompt; None when Ctrl-C was pressed instead."""
-        self._thrown_away = False
         self._reading = asyncio.create_task(source.read_line())
         try:
             await asyncio.wait({self._reading})

@@ -12,9 +12,7 @@ from lab_helpers.twin.containers.errors import StartFailure
 from lab_helpers.twin.containers.files import File, FileSystem, LiveTree, Tree
 from lab_helpers.twin.objects.registry import Registry
 
-__all__ = ["TOKEN_PATH", "Volumes", "build_files", "hosts_file", "resolv_conf"]
-
-TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a path
+__all__ = ["Volumes", "build_files", "hosts_file", "resolv_conf"]
 
 _SHARED = frozenset({"emptyDir", "hostPath", "persistentVolumeClaim", "ephemeral", "csi", "nfs"})
 

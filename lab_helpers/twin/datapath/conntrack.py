@@ -75,7 +75,6 @@ class Entry:
     seen_non_syn: bool = False
     proxy_redirect: bool = False
     reverse_nat: int = 0
-    reopened: bool = False
 
     @property
     def closing(self) -> bool:

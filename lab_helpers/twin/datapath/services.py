@@ -106,10 +106,6 @@ class ServiceTable:
         found = self._by_key.get(FrontendKey(ip, port, protocol))
         return None if found is None else (found.namespace, found.name)
 
-    def is_service_ip(self, ip: str) -> bool:
-        """Is it the address of some frontend (whatever the port)?"""
-        return any(key.ip == ip for key in self._by_key)
-
     def select(
         self, frontend: Frontend, client: str, now: float, *, node: str, external: bool = False
     ) -> Backend | None:

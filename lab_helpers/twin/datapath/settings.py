@@ -62,7 +62,6 @@ class Settings:
     dns_max_ips: int = 1000
     dns_idle_grace: float = 0.0
     dns_max_deferred: int = 10000
-    dns_response_delay: float = 0.1
     dns_refuse_code: str = "refused"
     labels: tuple[str, ...] = ()
     pool: str = "10.0.0.0/8"
@@ -137,7 +136,6 @@ class Settings:
             dns_max_ips=number("tofqdns-endpoint-max-ip-per-hostname", 1000),
             dns_idle_grace=seconds("tofqdns-idle-connection-grace-period", 0.0),
             dns_max_deferred=number("tofqdns-max-deferred-connection-deletes", 10000),
-            dns_response_delay=seconds("tofqdns-proxy-response-max-delay", 0.1),
             dns_refuse_code=choice("tofqdns-dns-reject-response-code", "refused", ("refused", "nameError")),
             labels=tuple(data.get("labels", "").split()),
             pool=data.get("cluster-pool-ipv4-cidr", "").split(",")[0].split()[0]

@@ -87,11 +87,6 @@ class Storage:
         """The newest resource version."""
         return self._revision
 
-    @property
-    def compacted(self) -> int:
-        """A watch may start at this revision or later."""
-        return self._compacted
-
     def get(self, key: Key) -> Object | None:
         """The stored object (shared, read-only), or None."""
         return self._objects.get(key.resource, {}).get((key.namespace, key.name))

@@ -27,7 +27,6 @@ _SHORT: Final = {
     "CiliumClusterwideNetworkPolicy": "ccnp",
     "NetworkPolicy": "networkpolicy",
 }
-_DERIVED: Final = "k8s:io.cilium.k8s.policy.derived-from="
 _UNTOLD: Final = "no policy is named: none selects the endpoint in this direction, or this event does not carry it"
 _REFUSED: Final = "no policy is named: the proxy refused the request, because no rule at layer 7 matches it"
 _DEFAULT_DENY: Final = "no policy is named: no rule allowed it, so the default deny of a selected endpoint applies"

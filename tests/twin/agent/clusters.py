@@ -236,13 +236,6 @@ async def echo(stream: ByteStream) -> None:
     await stream.close()
 
 
-async def one_answer(stream: ByteStream) -> None:
-    """Read one request, answer, close."""
-    await stream.read()
-    await stream.write(b"answer")
-    await stream.close()
-
-
 async def request(client: Sockets, ip: str, port: int, *, timeout: float | None = None) -> bytes:
     """One short TCP exchange; the client closes first, as ``curl`` does after a response of known length."""
     stream = await client.connect(ip, port, timeout=timeout)

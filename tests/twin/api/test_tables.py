@@ -8,7 +8,6 @@ import pytest
 
 from lab_helpers.twin.api.tables.formatting import human_duration, label_selector_text, more
 from lab_helpers.twin.api.tables.json_paths import JsonPathError, find
-from lab_helpers.twin.api.tables.pods import pod_reason
 from lab_helpers.twin.api.tables.rendering import printer_for
 from lab_helpers.twin.objects.kinds import BUILTIN
 
@@ -91,8 +90,8 @@ def container(state, ready=False, restarts=0, **last):
         (pod("Running", container({"running": {}}), deletionTimestamp="2026-01-01T00:00:00Z"), "Terminating"),
     ],
 )
-def test_pod_reason(item, reason):
-    assert pod_reason(item) == reason
+def test_status_of_a_pod(item, reason):
+    assert printer_for("pods").cells(item, NOW)[2] == reason
 
 
 def test_restarts_say_when():

@@ -8,7 +8,7 @@ from lab_helpers.tools.goflags import Command, ExitError, FlagSet, Invocation
 from lab_helpers.tools.helm.errors import HelmError
 from lab_helpers.tools.helm.settings import user_values
 
-__all__ = ["at_least", "dry_run_of", "exactly", "nothing", "up_to", "value_flags", "values_of", "wait_flags"]
+__all__ = ["at_least", "dry_run_of", "exactly", "nothing", "value_flags", "values_of", "wait_flags"]
 
 Check = Callable[[Command, list[str]], None]
 FIVE_MINUTES = 300 * 10**9
@@ -38,16 +38,6 @@ def at_least(count: int) -> Check:
     def check(command: Command, words: list[str]) -> None:
         if len(words) < count:
             raise _complaint(command, f"requires at least {_plural(count)}")
-
-    return check
-
-
-def up_to(count: int) -> Check:
-    """``count`` words or fewer."""
-
-    def check(command: Command, words: list[str]) -> None:
-        if len(words) > count:
-            raise _complaint(command, f"accepts at most {_plural(count)}")
 
     return check
 

@@ -2,7 +2,7 @@
 
 Simple rules (``has(self.x)``, ``self == oldSelf`` and the like, joined by ``||`` and ``&&``: all that Cilium's
 definitions use) are decided here. Others need the cel-python library, which is used when it is importable; without it
-such a rule is not checked, and ``unchecked_rules`` says which ones.
+such a rule is not checked, and the log says so.
 """
 
 from __future__ import annotations
@@ -17,19 +17,13 @@ from typing import Any
 
 from lab_helpers.twin.api.crds.structural import Finding
 
-__all__ = ["check_rules", "unchecked_rules"]
+__all__ = ["check_rules"]
 
 Schema = Mapping[str, Any]
 Rule = Callable[[Any, Any], bool]
 
 _LOG = logging.getLogger(__name__)
 _HAS = re.compile(r"^(?P<not>!\s*)?has\(self((?:\.\w+)+)\)$")
-_UNCHECKED: set[str] = set()
-
-
-def unchecked_rules() -> frozenset[str]:
-    """Rules met so far that could not be decided, for want of cel-python or because it does not know a function."""
-    return frozenset(_UNCHECKED)
 
 
 def check_rules(value: Any, schema: Schema, path: str = "", old: Any = None) -> list[Finding]:
@@ -82,7 +76,6 @@ def _holds(text: str, value: Any, old: Any) -> bool:
     try:
         return rule(value, old)
     except Exception as error:  # noqa: BLE001 - any failure of a foreign evaluator means: not decided
-        _UNCHECKED.add(text)
         _LOG.warning("validation rule %r could not be evaluated: %s", text, error)
         return True
 
@@ -138,14 +131,12 @@ def _foreign(text: str) -> Rule | None:
         import celpy
         from celpy.adapter import json_to_cel
     except ImportError:
-        _UNCHECKED.add(text)
         _LOG.warning("validation rule %r is not checked: install cel-python to check it", text)
         return None
     try:
         environment = celpy.Environment()
         program = environment.program(environment.compile(text))
     except Exception as error:  # noqa: BLE001 - a rule in a newer dialect must not stop the server
-        _UNCHECKED.add(text)
         _LOG.warning("validation rule %r is not checked: %s", text, error)
         return None
 

@@ -9,7 +9,7 @@ from typing import Any
 from lab_helpers.twin.api.tables.columns import Cells, Printer, columns
 from lab_helpers.twin.api.tables.formatting import age
 
-__all__ = ["POD", "pod_reason"]
+__all__ = ["POD"]
 
 _DONE = {
     "Succeeded": ("Succeeded", "The pod has completed successfully."),
@@ -29,11 +29,6 @@ class _Tally:
         self.restarts += status.get("restartCount", 0)
         ended = ((status.get("lastState") or {}).get("terminated") or {}).get("finishedAt") or ""
         self.last = max(self.last, ended)
-
-
-def pod_reason(pod: Mapping[str, Any]) -> str:
-    """The STATUS column."""
-    return _walk(pod)[0]
 
 
 def _walk(pod: Mapping[str, Any]) -> tuple[str, _Tally]:

@@ -155,7 +155,11 @@ class Conntrack:
         return any(entry.key.dst == ip and not (entry.rx_closing and entry.tx_closing) for entry in self)
 
     def live_destinations(self) -> set[tuple[str, str]]:
-        """(source, destination) addresses of the connections that pods of this node opened and that still live."""
+        """(source, destination) addresses of the connections that pods of this node opened and that still live.
+
+        Once both sides have closed a connection it counts no more. (Cilium's own collector, which runs rarer, counts
+        the entry for the ten seconds until it expires.)
+        """
         return {
             (entry.key.src, entry.key.dst)
             for entry in self

@@ -5,7 +5,9 @@ least ``tofqdns-min-ttl``) and until the next run of the garbage collector, whic
 a zombie. The next run removes the zombie, unless its pod has a live connection to the address (or the grace period is
 not over), or to another zombie address of the same name: then the name holds for two more minutes, and so on. What any
 pod of the node learned counts for all of it. What is more than the limit of addresses per name becomes a zombie at
-once, the one that ends first.
+once, the one that ends first. A connection is alive until both sides have sent their FIN, or conntrack has not seen it
+for 8000 seconds: one that only one side closed, or reset, still counts. What a pod learned goes with the pod, and
+outlives a restart of the agent, which takes limits as they are then and counts its minutes anew.
 
 The other side is the agent with its DNS proxy, policy, ipcache and conntrack, on a clock that only jumps.
 """
@@ -15,7 +17,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import dns.message
 import dns.rrset
@@ -24,6 +26,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from lab_helpers.policy.matchpatterns import name_matches
 from lab_helpers.policy.protocols import Protocol
 from lab_helpers.policy.rules import Direction
 from lab_helpers.twin.interfaces import ByteStream
@@ -31,7 +34,10 @@ from tests.twin.agent.clusters import N1, N2, Cluster, echo
 
 IPS = ("203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4")
 NAMES = ("api.stripe.com", "files.stripe.com", "cdn.example.com")
+LINGERING = IPS[3]
+"""The server there never closes."""
 PODS = ("a", "b")
+Ending = Literal["FIN", "RST"]
 GC, SYNTHETIC, CONNTRACK = 60.0, 120.0, 8000.0
 POLICIES = {
     "stripe": (("a", "b"), {"matchPattern": "*.stripe.com"}, ("api.stripe.com", "files.stripe.com")),
@@ -50,16 +56,43 @@ DNS_FOR_ALL = {
 }
 
 
-@dataclass
-class Model:
-    """Who is allowed to reach what. Times are seconds since the agent started."""
+class Limits(NamedTuple):
+    """What ``cilium-config`` says, in seconds and addresses per name."""
 
     minimum: int
-    limit: int
-    grace: float
+    most: int
+    grace: int
+
+    def config(self) -> dict[str, str]:
+        return {
+            "tofqdns-min-ttl": str(self.minimum),
+            "tofqdns-endpoint-max-ip-per-hostname": str(self.most),
+            "tofqdns-idle-connection-grace-period": f"{self.grace}s",
+        }
+
+
+LIMITS = st.builds(Limits, st.sampled_from((0, 0, 45)), st.sampled_from((2, 1000)), st.sampled_from((0, 0, 120)))
+
+
+class Answer(NamedTuple):
+    at: float
+    ttl: int
+
+    @property
+    def until(self) -> float:
+        return self.at + self.ttl
+
+
+@dataclass
+class Model:
+    """Who is allowed to reach what. Times are seconds since the beginning."""
+
+    limits: Limits
     now: float = 0.0
-    answers: dict[tuple[str, str, str], float] = field(default_factory=dict)
-    """(pod, name, address) → when it ends."""
+    collects: float = GC
+    """When the garbage collector comes next."""
+    answers: dict[tuple[str, str, str], Answer] = field(default_factory=dict)
+    """(pod, name, address) → the last one."""
     zombies: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     """(pod, address) → names."""
     held: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -74,9 +107,9 @@ class Model:
 
     def evicts(self, pod: str, name: str, ips: tuple[str, ...], ttl: int) -> tuple[list[str], bool]:
         """Addresses over the limit after an answer, and whether it is clear which ones they are."""
-        known = {ip: until for (p, n, ip), until in self.answers.items() if (p, n) == (pod, name)}
-        known.update(dict.fromkeys(ips, self.now + max(ttl, self.minimum)))
-        over = max(len(known) - self.limit, 0)
+        known = {ip: answer.until for (p, n, ip), answer in self.answers.items() if (p, n) == (pod, name)}
+        known.update(dict.fromkeys(ips, self.now + max(ttl, self.limits.minimum)))
+        over = max(len(known) - self.limits.most, 0)
         order = sorted(known, key=lambda ip: known[ip])
         clear = not over or known[order[over - 1]] < known[order[over]]
         return order[:over], clear
@@ -84,7 +117,7 @@ class Model:
     def learn(self, pod: str, name: str, ips: tuple[str, ...], ttl: int) -> None:
         out, _ = self.evicts(pod, name, ips, ttl)
         for ip in ips:
-            self.answers[pod, name, ip] = self.now + max(ttl, self.minimum)
+            self.answers[pod, name, ip] = Answer(self.now, max(ttl, self.limits.minimum))
             self.zombies.get((pod, ip), set()).discard(name)
         self._drop_empty()
         for ip in out:
@@ -100,33 +133,52 @@ class Model:
             del self.zombies[key]
             del self.held[key]
 
+    def forget(self, pod: str) -> None:
+        self.answers = {key: answer for key, answer in self.answers.items() if key[0] != pod}
+        self.zombies = {key: names for key, names in self.zombies.items() if key[0] != pod}
+        self.held = {key: since for key, since in self.held.items() if key[0] != pod}
+        self.connections = {number: one for number, one in self.connections.items() if one[0] != pod}
+
+    def clean(self, pattern: str) -> None:
+        self.answers = {key: answer for key, answer in self.answers.items() if not name_matches(pattern, key[1])}
+        self.kept = {key: until for key, until in self.kept.items() if not name_matches(pattern, key[0])}
+        for names in self.zombies.values():
+            names -= {name for name in names if name_matches(pattern, name)}
+        self._drop_empty()
+
     def wait(self, seconds: float) -> None:
         end = self.now + seconds
-        moment = (self.now // GC + 1) * GC
-        while moment <= end:
-            self.now = moment
+        while self.collects <= end:
+            self.now = self.collects
             self._collect()
-            moment += GC
+            self.collects += GC
         self.now = end
 
     def _collect(self) -> None:
         for key in self.zombies:
             if any((p, i) == key and self.now < last + CONNTRACK for p, i, last in self.connections.values()):
                 self.held[key] = self.now
-        living = [key for key in self.zombies if self.now == self.held[key] or self.now - self.held[key] < self.grace]
+        living = [
+            key for key in self.zombies if self.now == self.held[key] or self.now - self.held[key] < self.limits.grace
+        ]
         saved = {(pod, name) for pod, ip in living for name in self.zombies[pod, ip]}
         for pod, name in saved:
             shared = sum(name in names for (p, _), names in self.zombies.items() if p == pod)
-            self.unclear |= shared > self.limit
+            self.unclear |= shared > self.limits.most
         for (pod, ip), names in list(self.zombies.items()):
             if (pod, ip) in living or any((pod, name) in saved for name in names):
                 for name in names:
                     self.kept[name, ip] = self.now + SYNTHETIC
             else:
                 del self.zombies[pod, ip], self.held[pod, ip]
-        for pod, name, ip in [key for key, until in self.answers.items() if until <= self.now]:
+        for pod, name, ip in [key for key, answer in self.answers.items() if answer.until <= self.now]:
             self._bury(pod, name, ip)
         self.kept = {key: until for key, until in self.kept.items() if until > self.now}
+
+    def rows(self) -> set[tuple[str, str, str, int, str]]:
+        """What ``fqdn cache list`` shows: pod, source, name, TTL, address."""
+        found = {(pod, "lookup", name, answer.ttl, ip) for (pod, name, ip), answer in self.answers.items()}
+        return found | {(pod, "connection", name, 0, ip) for (pod, ip), names in self.zombies.items() for name in names}
 
     def names(self, ip: str) -> set[str]:
         found = {name for _, name, known in self.answers if known == ip}
@@ -141,16 +193,10 @@ class Model:
 class World:
     """One node with two pods, a resolver on another node, and servers outside."""
 
-    def __init__(self, minimum: int, limit: int, grace: int) -> None:
+    def __init__(self, limits: Limits) -> None:
         self.loop = asyncio.new_event_loop()
         self.zone: dict[str, tuple[tuple[str, ...], int]] = {}
-        self.cluster = Cluster(
-            {
-                "tofqdns-min-ttl": str(minimum),
-                "tofqdns-endpoint-max-ip-per-hostname": str(limit),
-                "tofqdns-idle-connection-grace-period": f"{grace}s",
-            }
-        )
+        self.cluster = Cluster(limits.config())
         self.run(self.start())
 
     def run(self, what: Awaitable[Any]) -> Any:
@@ -160,13 +206,39 @@ class World:
         cluster = self.cluster
         await cluster.start()
         for pod in PODS:
-            cluster.pod(pod, N1, labels={"app": pod, "calls": "outside"})
+            self.create(pod)
         cluster.pod("dns", N2).bind(53, self.answer)
         for ip in IPS:
-            cluster.datapath.outside(ip).listen(443, echo)
+            cluster.datapath.outside(ip).listen(443, lingering if ip == LINGERING else echo)
         cluster.cnp("dns", DNS_FOR_ALL)
         await cluster.settle()
         cluster.agents.agent(N1).tables.observers.clear()  # nobody looks at flows here
+
+    def create(self, pod: str) -> None:
+        self.cluster.pod(pod, N1, labels={"app": pod, "calls": "outside"})
+
+    async def replace(self, pod: str) -> None:
+        self.cluster.delete_pod(pod)
+        await self.cluster.settle()
+        self.create(pod)
+        await self.cluster.settle()
+
+    async def restart(self, limits: Limits) -> None:
+        cluster = self.cluster
+        cluster.agents.agent(N1).stop()
+        cluster.config = limits.config()
+        cluster.start_agent(N1)
+        await cluster.settle()
+        cluster.agents.agent(N1).tables.observers.clear()
+
+    def rows(self) -> set[tuple[str, str, str, int, str]]:
+        agent = self.cluster.agents.agent(N1)
+        pods = {endpoint.id: endpoint.datapath.pod for endpoint in agent.endpoints.values()}
+        return {
+            (pods[row.endpoint], row.source, row.name.removesuffix("."), row.ttl, ip)
+            for row in agent.names.rows()
+            for ip in row.ips
+        }
 
     async def answer(self, payload: bytes, _source: tuple[str, int]) -> bytes:
         query = dns.message.from_wire(payload)
@@ -211,13 +283,18 @@ class World:
         self.loop.close()
 
 
+async def lingering(stream: ByteStream) -> None:
+    """Echo, and keep the connection when the client has closed it."""
+    while data := await stream.read():
+        await stream.write(data)
+    await asyncio.Event().wait()
+
+
 class Lifetimes(RuleBasedStateMachine):
-    @initialize(
-        minimum=st.sampled_from((0, 0, 45)), limit=st.sampled_from((2, 1000)), grace=st.sampled_from((0, 0, 90))
-    )
-    def begin(self, minimum: int, limit: int, grace: int) -> None:
-        self.world = World(minimum, limit, grace)
-        self.model = Model(minimum, limit, float(grace))
+    @initialize(limits=LIMITS)
+    def begin(self, limits: Limits) -> None:
+        self.world = World(limits)
+        self.model = Model(limits)
         self.streams: dict[int, ByteStream] = {}
         self.numbers = 0
         for policy in ("stripe", "cdn"):
@@ -245,6 +322,24 @@ class Lifetimes(RuleBasedStateMachine):
     def ask(self, pod: str, name: str, ips: list[str], ttl: int) -> None:
         self.look_up(pod, name, ips, ttl)
 
+    @rule(
+        pod=st.sampled_from(PODS),
+        name=st.sampled_from(NAMES),
+        ip=st.sampled_from(IPS),
+        more=st.sampled_from((-1, 0, 1)),
+    )
+    def ask_for_what_ends_with_the_collector(self, pod: str, name: str, ip: str, more: int) -> None:
+        """The TTL is over when it comes, or a second before or after; then it comes."""
+        left = int(self.model.collects - self.model.now)
+        self.look_up(pod, name, [ip], left + more)
+        self.wait(left)
+
+    @rule(pod=st.sampled_from(PODS), name=st.sampled_from(NAMES), ips=st.permutations(IPS))
+    def ask_for_more_than_the_limit(self, pod: str, name: str, ips: list[str]) -> None:
+        """A name that rotates, one address for each answer."""
+        for number, ip in enumerate(ips[:3]):
+            self.look_up(pod, name, [ip], 70 + number)
+
     def look_up(self, pod: str, name: str, ips: list[str], ttl: int) -> None:
         if not self.model.evicts(pod, name, tuple(ips), ttl)[1]:
             ips = ips[:1]
@@ -262,10 +357,31 @@ class Lifetimes(RuleBasedStateMachine):
         self.world.run(self.world.cluster.clock.advance(seconds))
         self.model.wait(seconds)
 
-    @precondition(lambda self: self.streams)
+    @rule(before=st.sampled_from((0, 1, 9, 11)))
+    def wait_for_the_collector(self, before: int) -> None:
+        """Until so many seconds before it comes."""
+        self.wait(max(int(self.model.collects - self.model.now) - before, 0))
+
+    @precondition(lambda self: self.model.connections)
     @rule()
     def wait_until_conntrack_forgets(self) -> None:
         self.wait(8001)
+
+    @rule(pod=st.sampled_from(PODS))
+    def replace_a_pod(self, pod: str) -> None:
+        self.world.run(self.world.replace(pod))
+        self.streams = {n: one for n, one in self.streams.items() if self.model.connections[n][0] != pod}
+        self.model.forget(pod)
+
+    @rule(limits=LIMITS)
+    def restart_the_agent(self, limits: Limits) -> None:
+        self.world.run(self.world.restart(limits))
+        self.model.limits, self.model.collects = limits, self.model.now + GC
+
+    @rule(pattern=st.sampled_from(("api.stripe.com", "*.stripe.com")))
+    def clean_the_cache(self, pattern: str) -> None:
+        self.world.cluster.agents.agent(N1).names.clean(pattern)
+        self.model.clean(pattern)
 
     @rule(policy=st.sampled_from(sorted(POLICIES)))
     def change_policy(self, policy: str) -> None:
@@ -300,19 +416,54 @@ class Lifetimes(RuleBasedStateMachine):
             self.model.connections[number] = (pod, ip, self.model.now)
 
     @precondition(lambda self: self.streams)
-    @rule(data=st.data())
-    def close_a_connection(self, data: st.DataObject) -> None:
-        number = data.draw(st.sampled_from(sorted(self.streams)))
+    @rule(data=st.data(), how=st.sampled_from(("FIN", "RST")))
+    def end_a_connection(self, data: st.DataObject, how: Ending) -> None:
+        self.end(data.draw(st.sampled_from(sorted(self.streams))), how)
+
+    def end(self, number: int, how: Ending) -> None:
         pod, ip, _ = self.model.connections[number]
-        if self.model.allowed(pod, ip):  # else the FIN is dropped as well, and the connection lingers
-            self.world.run(self.streams.pop(number).close())
-            self.world.run(self.world.cluster.settle())
+        if not self.model.allowed(pod, ip):  # the last packet is dropped as well, and sent again and again
+            return
+        stream = self.streams.pop(number)
+        if how == "FIN":
+            self.world.run(stream.close())
+        else:
+            stream.abort()
+        self.world.run(self.world.cluster.settle())
+        if how == "FIN" and ip != LINGERING:
             del self.model.connections[number]
+        else:
+            self.model.connections[number] = (pod, ip, self.model.now)
+
+    @rule(
+        pod=st.sampled_from(PODS),
+        name=st.sampled_from(NAMES),
+        ips=st.lists(st.sampled_from(IPS), min_size=1, max_size=2, unique=True),
+        shared=st.booleans(),
+        how=st.sampled_from(("FIN", "RST")),
+        before=st.sampled_from((1, 9, 11)),
+        after=st.sampled_from((0, 61)),
+    )
+    def end_just_before_the_collector(
+        self, pod: str, name: str, ips: list[str], shared: bool, how: Ending, before: int, after: int
+    ) -> None:
+        """A connection to one address of a name outlives the name, then ends so many seconds before conntrack is
+        asked for it. ``shared``: the other pod knows the name, too, and has no connection.
+        """
+        for one in PODS if shared else (pod,):
+            self.look_up(one, name, ips, 5)
+        self.connect(pod, ips[0])
+        self.wait(120)
+        self.wait_for_the_collector(before)
+        if self.numbers in self.streams and self.model.connections[self.numbers][:2] == (pod, ips[0]):
+            self.end(self.numbers, how)
+        self.wait(before + after)
 
     @invariant()
     def every_address_is_judged_as_the_rules_say(self) -> None:
         if not hasattr(self, "world") or self.model.unclear:
             return
+        assert self.world.rows() == self.model.rows()
         for pod in PODS:
             for ip in IPS:
                 assert self.world.decides(pod, ip) == self.model.allowed(pod, ip), (pod, ip, self.model)

@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from traitlets.config.loader import PyFileConfigLoader
+
+import lab_helpers.cli
 
 COMMANDS = ("up", "down", "status", "reset", "lab", "run", "env", "doctor", "clock", "tools", "bundle", "policy")
 
@@ -65,3 +68,17 @@ def test_doctor_is_content_here(tmp_path: Path) -> None:
     done = run("doctor", home=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Python" in done.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows knows no login shells")
+@pytest.mark.parametrize("shell", ["/bin/sh", None])
+def test_terminals_keep_the_path_with_the_tools(shell: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Path(lab_helpers.cli.__file__).parent / "desk"
+    if shell:
+        monkeypatch.setenv("SHELL", shell)
+    else:
+        monkeypatch.delenv("SHELL", raising=False)
+    settings = PyFileConfigLoader("jupyter_server_config.py", path=str(desk)).load_config()
+    (command,) = settings.ServerApp.terminado_settings["shell_command"]  # one word: no -l
+    assert Path(command).is_file()
+    assert shell in (command, None)

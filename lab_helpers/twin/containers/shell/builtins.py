@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from lab_helpers.twin.containers.files import normalise
 from lab_helpers.twin.containers.formatting import FormatProblem, echo, printf
 from lab_helpers.twin.containers.shell.arithmetic import evaluate
+from lab_helpers.twin.containers.shell.calling import Builtin
 from lab_helpers.twin.containers.shell.conditions import holds
 from lab_helpers.twin.containers.shell.errors import ExpansionProblem
 from lab_helpers.twin.containers.shell.jobs import jobs_, kill_, quoted, trap_, wait_
 from lab_helpers.twin.containers.shell.jumps import BreakLoop, ContinueLoop, ExitShell, ReturnFrom
-from lab_helpers.twin.containers.shell.running import Builtin, Shell
+from lab_helpers.twin.containers.shell.running import Shell
 from lab_helpers.twin.containers.streams import Input
 
 __all__ = ["BUILTINS"]

@@ -1,14 +1,42 @@
-"""Puts the bodies of here-documents in place once they have been read."""
+"""Here-documents: their bodies are read after the line that announces them, then put in place."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
+from lab_helpers.twin.containers.shell.cursors import Cursor
+from lab_helpers.twin.containers.shell.errors import Unfinished
 from lab_helpers.twin.containers.shell.trees import Redirect, Script, Word
 
-__all__ = ["place"]
+__all__ = ["Announced", "bodies", "place"]
+
+
+class Announced(NamedTuple):
+    """``<<delimiter``. ``quoted``: nothing in the body is expanded."""
+
+    redirect: Redirect
+    delimiter: str
+    quoted: bool
+
+
+def bodies(cursor: Cursor, announced: Sequence[Announced]) -> Iterator[tuple[Announced, str]]:
+    """Read the bodies where the cursor is, at the beginning of a line. Raises Unfinished."""
+    for one in announced:
+        lines: list[str] = []
+        while True:
+            if cursor.position >= len(cursor.text):
+                raise Unfinished(f'here-document is not ended by "{one.delimiter}"')
+            end = cursor.text.find("\n", cursor.position)
+            line = cursor.text[cursor.position :] if end < 0 else cursor.text[cursor.position : end]
+            cursor.position = len(cursor.text) if end < 0 else end + 1
+            if one.redirect.operator == "<<-":
+                line = line.lstrip("\t")
+            if line == one.delimiter:
+                break
+            lines.append(line + "\n")
+        yield one, "".join(lines)
 
 
 def place(script: Script, bodies: Mapping[int, Word]) -> Script:

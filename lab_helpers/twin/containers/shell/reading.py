@@ -1,47 +1,24 @@
-"""Reading words: quotes, ``$`` expansions, backticks, operators. The grammar above words is in ``parsing``."""
+"""Reading words: quotes, ``$`` expansions, backticks. The grammar above words is in ``parsing``."""
 
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 
+from lab_helpers.twin.containers.shell.cursors import Cursor
 from lab_helpers.twin.containers.shell.errors import SyntaxProblem, Unfinished
+from lab_helpers.twin.containers.shell.escapes import ansi
 from lab_helpers.twin.containers.shell.trees import (
     Arithmetic,
     Parameter,
     Part,
-    Redirect,
     Script,
     Substitution,
     Text,
     Word,
 )
 
-__all__ = ["OPERATORS", "WordReader"]
-
-OPERATORS = (
-    "&>>",
-    "<<<",
-    "<<-",
-    "&&",
-    "||",
-    ";;",
-    "&>",
-    "<<",
-    ">>",
-    "<&",
-    ">&",
-    "<>",
-    ">|",
-    "&",
-    "|",
-    ";",
-    "<",
-    ">",
-    "(",
-    ")",
-    "\n",
-)
-REDIRECTIONS = frozenset({"&>>", "<<<", "<<-", "&>", "<<", ">>", "<&", ">&", "<>", ">|", "<", ">"})
+__all__ = ["WordReader"]
 
 _META = frozenset(" \t\n;&|<>()")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -49,60 +26,24 @@ _OPERATOR = re.compile(r":-|:=|:\?|:\+|-|=|\?|\+|%%|%|##|#|//|/|:|\^\^|\^|,,|,")
 _DEPTH = 60
 
 
-class WordReader:
-    """A position in the text of a script, and everything needed to read one word there."""
+class WordReader(Cursor, ABC):
+    """Everything needed to read one word where the cursor is."""
 
     def __init__(self, text: str, *, depth: int = 0) -> None:
         if depth > _DEPTH:
             raise SyntaxProblem("commands are nested too deeply")
-        self.text = text
-        self.position = 0
+        super().__init__(text)
         self.depth = depth
-        self.pending: list[tuple[Redirect, str, bool]] = []
-        self.documents: dict[int, Word] = {}
-        self._announced: list[Redirect] = []  # kept alive, because documents are found by object id
 
-    # --- to be provided by the grammar ---
+    # --- provided by the grammar ---
 
+    @abstractmethod
     def nested(self, text: str) -> Script:
         """Parse ``text`` as a whole script."""
-        raise NotImplementedError
 
+    @abstractmethod
     def nested_here(self) -> Script:
         """Parse a script here, up to and including the ``)`` that ends it."""
-        raise NotImplementedError
-
-    # --- characters ---
-
-    def peek(self, offset: int = 0) -> str:
-        """The character there, "" at the end."""
-        index = self.position + offset
-        return self.text[index] if index < len(self.text) else ""
-
-    def starts(self, prefix: str) -> bool:
-        """Does the rest begin with it?"""
-        return self.text.startswith(prefix, self.position)
-
-    def skip_blanks(self) -> None:
-        """Over blanks, line continuations and a comment; not over newlines."""
-        while True:
-            char = self.peek()
-            if char in (" ", "\t") and char:
-                self.position += 1
-            elif char == "\\" and self.peek(1) == "\n":
-                self.position += 2
-            elif char == "#":
-                while self.peek() not in ("", "\n"):
-                    self.position += 1
-            else:
-                return
-
-    def operator(self) -> str:
-        """The operator here, "" if there is none; does not move."""
-        for candidate in OPERATORS:
-            if self.starts(candidate):
-                return candidate
-        return ""
 
     # --- words ---
 
@@ -146,7 +87,7 @@ class WordReader:
                 flush()
                 self.position += 1
                 raw = self._single_quoted(escapes=True)
-                parts.append(Text(_ansi(raw.text), quoted=True))
+                parts.append(Text(ansi(raw.text), quoted=True))
             elif char == "$":
                 flush()
                 parts.append(self._dollar(quoted=False))
@@ -341,66 +282,9 @@ class WordReader:
         self.position += 1
         return Substitution(self.nested("".join(inside)), quoted)
 
-    # --- here-documents ---
-
-    def read_documents(self) -> None:
-        """After a newline: the bodies of the here-documents announced on the line."""
-        for redirect, delimiter, quoted in self.pending:
-            lines: list[str] = []
-            strip = redirect.operator == "<<-"
-            while True:
-                if self.position >= len(self.text):
-                    raise Unfinished(f'here-document is not ended by "{delimiter}"')
-                end = self.text.find("\n", self.position)
-                line = self.text[self.position :] if end < 0 else self.text[self.position : end]
-                self.position = len(self.text) if end < 0 else end + 1
-                if strip:
-                    line = line.lstrip("\t")
-                if line == delimiter:
-                    break
-                lines.append(line + "\n")
-            body = "".join(lines)
-            if quoted:
-                word = Word((Text(body, quoted=True),))
-            else:
-                inner = type(self)(body, depth=self.depth + 1)
-                word = Word(tuple(inner.quoted_parts("")))
-            self.documents[id(redirect)] = word
-            self._announced.append(redirect)
-        self.pending.clear()
-
 
 def _backslashes(text: str, index: int) -> int:
     count = 0
     while index - count - 1 >= 0 and text[index - count - 1] == "\\":
         count += 1
     return count
-
-
-_ESCAPES = {
-    "n": "\n",
-    "t": "\t",
-    "r": "\r",
-    "a": "\a",
-    "b": "\b",
-    "f": "\f",
-    "v": "\v",
-    "e": "\x1b",
-    "\\": "\\",
-    "'": "'",
-    '"': '"',
-}
-
-
-def _ansi(text: str) -> str:
-    r"""bash's ``$'…'`` escapes."""
-
-    def replace(found: re.Match[str]) -> str:
-        code = found.group(1)
-        if code[0] == "x":
-            return chr(int(code[1:], 16))
-        if code[0] in "01234567":
-            return chr(int(code, 8) & 0xFF)
-        return _ESCAPES.get(code, "\\" + code)
-
-    return re.sub(r"\\(x[0-9A-Fa-f]{1,2}|[0-7]{1,3}|.)", replace, text, flags=re.DOTALL)

@@ -61,6 +61,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _execute(options: argparse.Namespace, reporter: _Reporter) -> int:
     import logging
 
+    from lab_helpers.course.sparing import spare_address_parsers
+
+    spare_address_parsers()
     import papermill
     from papermill.exceptions import PapermillExecutionError
     from traitlets.config import Config

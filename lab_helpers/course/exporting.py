@@ -14,6 +14,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from lab_helpers.course.results import LabResult, summary
+from lab_helpers.course.sparing import spare_address_parsers
 from lab_helpers.course.stamps import meta_tags, stamp_facts, stamp_panel
 
 __all__ = ["junit", "write_page", "write_reports"]
@@ -33,6 +34,7 @@ _PREFERRED = (
 
 def write_page(notebook: Path, page: Path, result: LabResult) -> None:
     """Write an executed notebook as one HTML file with its stamp on top, and in its head for machines."""
+    spare_address_parsers()
     import nbformat
     from nbconvert import HTMLExporter
     from traitlets.config import Config

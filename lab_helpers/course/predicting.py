@@ -116,11 +116,12 @@ class Predictions:
             return "That is not what the course expects here: run the cells above again, or lab.reset()."
         return self.find(record.name).why
 
-    @staticmethod
-    def _fared(record: PredictionRecord) -> str:
+    def _fared(self, record: PredictionRecord) -> str:
         if record.right is None:
             return ""
-        return "You predicted it." if record.right else f"You predicted: {record.choice}."
+        if record.right:
+            return "You predicted it."
+        return f'You predicted: "{dict(self.find(record.name).options).get(record.choice, record.choice)}".'
 
     @staticmethod
     def _tone(record: PredictionRecord) -> Tone:

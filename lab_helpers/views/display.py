@@ -36,7 +36,7 @@ white-space:pre-wrap}}
 .cl-panel{{border:1px solid var(--cl-line,#8d8d8d);border-left:5px solid var(--cl-mark,#595959);
 border-radius:3px;padding:.4em .8em}}
 .cl-badge{{display:inline-block;font-weight:600;border:1px solid var(--cl-mark,#595959);border-left-width:4px;
-border-radius:3px;padding:0 .45em;white-space:nowrap}}
+border-radius:3px;padding:0 .45em;margin:.08em 0;line-height:1.4;white-space:nowrap}}
 .cl-icon{{color:var(--cl-mark,#595959)}}
 .cl-faint{{color:var(--cl-faint,#545454)}}
 </style>"""

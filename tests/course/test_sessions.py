@@ -173,7 +173,7 @@ def test_a_prediction_is_settled_by_an_attempt(world: World) -> None:
     assert "Not committed yet" in lab.predict("open").text()
     assert "Committed: no" in lab.predict("open", "timeout").text()
     attempt = lab.try_("dev/intruder", "curl x", settles="open")
-    assert attempt.settled == "You predicted: timeout. Nobody closed it."
+    assert attempt.settled == 'You predicted: "no". Nobody closed it.'
     assert "0 of 1 predictions right" in lab.progress().text()
 
 

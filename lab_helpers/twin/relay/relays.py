@@ -13,7 +13,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from lab_helpers.twin.agent.agents import Agents
 from lab_helpers.twin.clock import Clock
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from lab_helpers.hubble.serving.nodelogs import NodeLog
 
 __all__ = ["Relay"]
+
+_FAREWELL: Final = 1.0
+"""Seconds in which calls that were just ended may still tell their clients so."""
 
 
 class Relay:
@@ -135,7 +138,7 @@ class Relay:
             return
         server, self._server = self._server, None
         await self._observer.leave()
-        await server.stop(0)
+        await server.stop(_FAREWELL)
         if self._path is not None:
             self._path.unlink(missing_ok=True)
 

@@ -183,7 +183,7 @@ def test_real_programs_win_on_a_real_cluster(tmp_path: Path) -> None:
     environ = {"PATH": f"{home.bin}{os.pathsep}{system}"}
     origins = {"kubectl": "system", "helm": "installed", "cilium": "bundled", "hubble": "bundled"}
     assert link_tools(home, environ) == origins
-    assert sorted(path.name for path in home.bin.iterdir()) == ["cilium", "helm", "hubble"]
+    assert sorted(path.name for path in home.bin.iterdir()) == ["cilium", "cilium-labs", "helm", "hubble"]
     assert (home.bin / "helm").resolve() == installed.resolve()
     assert find_tool(home, "kubectl", environ) == str(system / "kubectl")
     assert set(link_tools(home, {**environ, "CILIUM_LABS_TOOLS": "bundled"}).values()) == {"bundled"}

@@ -81,7 +81,11 @@ def test_without_cilium_both_say_so_and_recover(tmp_path: Path, lab: Lab) -> Non
             assert "cluster gone" in text
         where[0] = lab.cluster
         for widget in widgets:
-            text = until(lambda widget=widget: widget.static().text(), lambda text: "shop/backend" in text)  # type: ignore[misc]
+            text = until(  # what is read anew may come before the follower says that it follows again
+                lambda widget=widget: widget.static().text(),  # type: ignore[misc]
+                lambda text: "shop/backend" in text and "cluster gone" not in text,
+            )
+            assert "shop/backend" in text
             assert "cluster gone" not in text
     finally:
         found.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -23,6 +24,7 @@ class BetsWidget(LiveWidget):
     def __init__(self, board: Board, commit: Callable[[Mapping[Pair, Outcome]], Board], follower: Follower) -> None:
         self._board = board
         self._commit = commit
+        self._work = threading.RLock()
         super().__init__(follower)
 
     @property
@@ -32,8 +34,9 @@ class BetsWidget(LiveWidget):
 
     @board.setter
     def board(self, board: Board) -> None:
-        self._board = board
-        self.snapshot()
+        with self._work:
+            self._board = board
+            self.snapshot()
 
     def static(self) -> Board:
         """The board."""
@@ -41,7 +44,8 @@ class BetsWidget(LiveWidget):
 
     def snapshot(self) -> None:
         """The whole board."""
-        self.tell("board", **_message(self._board))
+        with self._work:
+            self.tell("board", **_message(self._board))
 
     def on_commit(self, content: Mapping[str, Any]) -> None:
         """The page commits ``bets``: names of pairs to values of outcomes. Raises ValueError for unknown ones."""
@@ -52,7 +56,8 @@ class BetsWidget(LiveWidget):
             raise ValueError(f"there is no connection {strange[0]}")
         if not given:
             raise ValueError("choose an outcome for at least one connection first")
-        self.board = self._commit({known[name]: Outcome(value) for name, value in given.items()})
+        with self._work:  # a cell that settles meanwhile has the last word
+            self.board = self._commit({known[name]: Outcome(value) for name, value in given.items()})
 
 
 def _message(board: Board) -> dict[str, Any]:

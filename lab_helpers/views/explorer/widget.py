@@ -45,7 +45,6 @@ class FlowExplorer(LiveWidget):
 
     _esm = module("explorer", "explorer/grid.js")
     _css = stylesheet("explorer")
-    anytime = True
 
     def __init__(self, follower: Follower, command: str = "", *, settling: float = _SETTLING) -> None:
         self._work = threading.RLock()
@@ -100,13 +99,15 @@ class FlowExplorer(LiveWidget):
 
     def static(self) -> Exploration:
         """The model of now."""
+        with self._work:
+            typed, valid, passes = self._typed, self._valid, self._passes
         end = self.follower.ring.end
         first, records = self.follower.ring.window(0, end)
-        passed = [record for record in records if self._passes(record)]
-        if self._valid.last:
-            passed = passed[-self._valid.last :]
+        passed = [record for record in records if passes(record)]
+        if valid.last:
+            passed = passed[-valid.last :]
         rows = tuple(row(record.flow) for record in passed[-SHOWN:])
-        return Exploration(self._typed, self.follower.status, rows, len(passed), end - first, self.follower.lost)
+        return Exploration(typed, self.follower.status, rows, len(passed), end - first, self.follower.lost)
 
     # --- the page ---------------------------------------------------------------------------------------------------
 
@@ -196,14 +197,16 @@ class FlowExplorer(LiveWidget):
 
     def _passing(self, most: int, stop: int | None = None) -> list[Numbered]:
         """The newest that pass, oldest first."""
-        if self._valid.last:
-            most = min(most, self._valid.last)
+        with self._work:
+            valid, passes = self._valid, self._passes
+        if valid.last:
+            most = min(most, valid.last)
         first, records = self.follower.ring.window(0, stop)
         found: list[Numbered] = []
         for offset in range(len(records) - 1, -1, -1):
             if len(found) == most:
                 break
-            if self._passes(records[offset]):
+            if passes(records[offset]):
                 found.append((first + offset, records[offset]))
         found.reverse()
         return found

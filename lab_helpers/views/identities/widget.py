@@ -43,6 +43,9 @@ _ROUND: Final = 10.0
 _AGENTS: Final = 30.0
 """Seconds after which the agents are asked again."""
 _PAUSE: Final = 0.5
+"""Seconds between two drawings."""
+_STEP: Final = 2.0
+"""Seconds after which it is looked whether something is due."""
 
 
 class IdentityWidget(LiveWidget):
@@ -63,17 +66,16 @@ class IdentityWidget(LiveWidget):
         self._namespaces = namespaces
         self._read = read
         self._work = threading.RLock()
+        self._asking = threading.Lock()
         self._snapshot: Snapshot | None = None
         self._catalogue = Catalogue()
         self._problem = ""
         self._sent: dict[str, Any] = {}
         self._jobs: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
-        self._wake = threading.Event()
-        self._stale = True
+        self._due = 0.0
         self._agents_due = 0.0
-        self._thread: threading.Thread | None = None
-        self._closed = False
         super().__init__(follower)
+        self._working = self.worker(self._work_on, pace=_PAUSE, idle=_STEP)
         follower.settle(settling)
 
     # --- for cells --------------------------------------------------------------------------------------------------
@@ -110,69 +112,53 @@ class IdentityWidget(LiveWidget):
 
     def snapshot(self) -> None:
         """All of it, by the widget's thread."""
-        self._sent = {}
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._work_on, name="cilium-labs-identities", daemon=True)
-            self._thread.start()
-        self._wake.set()
+        with self._work:
+            self._sent = {}
+        self._working.wake()
 
     def on_flows(self, batch: Batch) -> None:  # noqa: ARG002 - the history has it
         """An endpoint changed."""
-        self._stale = True
-        self._wake.set()
+        self._due = 0.0
+        self._working.wake()
 
     def on_refresh(self, _content: Mapping[str, Any]) -> None:
         """Read again now, the agents too."""
-        self._agents_due = 0.0
-        self._stale = True
-        self._wake.set()
+        self._agents_due = self._due = 0.0
+        self._working.wake()
 
     def on_show(self, content: Mapping[str, Any]) -> None:
         """Only these namespaces."""
-        self._namespaces = tuple(map(str, content["namespaces"]))
-        self._sent = {}
-        self._wake.set()
+        with self._work:
+            self._namespaces = tuple(map(str, content["namespaces"]))
+            self._sent = {}
+        self._working.wake()
 
     def on_preview(self, content: Mapping[str, Any]) -> None:
         """What would this change do?"""
         self._jobs.put((str(content["target"]), str(content["change"])))
-        self._wake.set()
-
-    def close(self) -> None:
-        """End the thread, too."""
-        self._closed = True
-        self._wake.set()
-        super().close()
+        self._working.wake()
 
     # --- inside -----------------------------------------------------------------------------------------------------
 
     def _work_on(self) -> None:
-        due = 0.0
-        while self.watched and not self._closed:
-            self._wake.wait(2.0)
-            self._wake.clear()
-            if self._stale or time.monotonic() > due:
-                self._stale = False
-                self._refresh()
-                due = time.monotonic() + _ROUND
-            try:
-                self._publish()
-                while not self._jobs.empty():
-                    self._preview(*self._jobs.get())
-            except Exception as error:  # noqa: BLE001 - shown in the widget, where else it would be lost
-                self.tell("problem", what=f"{type(error).__name__}: {error}")
-            time.sleep(_PAUSE)
+        if time.monotonic() >= self._due:
+            self._due = time.monotonic() + _ROUND
+            self._refresh()
+        self._publish()
+        while not self._jobs.empty():
+            self._preview(*self._jobs.get())
 
     def _refresh(self) -> None:
         """Read the cluster; what it says instead is kept for the page."""
-        try:
-            found = self._read_now()
-            made = catalogue(found)
-        except Exception as error:  # noqa: BLE001 - whatever keeps the cluster from answering; what is known stays
-            self._problem = (str(error).splitlines() or [type(error).__name__])[0]
-            return
-        with self._work:
-            self._snapshot, self._catalogue, self._problem = found, made, ""
+        with self._asking:  # one reading at a time: the older is not to replace the newer
+            try:
+                found = self._read_now()
+                made = catalogue(found)
+            except Exception as error:  # noqa: BLE001 - whatever keeps the cluster from answering; what is known stays
+                self._problem = (str(error).splitlines() or [type(error).__name__])[0]
+                return
+            with self._work:
+                self._snapshot, self._catalogue, self._problem = found, made, ""
 
     def _read_now(self) -> Snapshot:
         """The agents themselves are asked now and then only; in between, what they said last stands."""
@@ -223,21 +209,22 @@ class IdentityWidget(LiveWidget):
         )
 
     def _publish(self) -> None:
-        page = self._page()
-        told = {
-            "entries": [_entry(entry) for entry in page.entries],
-            "notes": [*page.catalogue.notes, *([self._problem] if self._problem else [])],
-            "namespaces": self._known_namespaces(),
-            "shown": list(self._namespaces),
-        }
-        if told != self._sent.get("catalogue"):
-            self._sent["catalogue"] = told
-            self.tell("catalogue", (), **told)
-        now = time.time()
-        moment = (page.history.tenures, now // _ROUND)
-        if moment != self._sent.get("history"):
-            self._sent["history"] = moment
-            self.tell("history", lines=[_line(line) for line in page.history.lines(now, *self._namespaces)])
+        with self._work:
+            page = self._page()
+            told = {
+                "entries": [_entry(entry) for entry in page.entries],
+                "notes": [*page.catalogue.notes, *([self._problem] if self._problem else [])],
+                "namespaces": self._known_namespaces(),
+                "shown": list(self._namespaces),
+            }
+            if told != self._sent.get("catalogue"):
+                self._sent["catalogue"] = told
+                self.tell("catalogue", (), **told)
+            now = time.time()
+            moment = (page.history.tenures, now // _ROUND)
+            if moment != self._sent.get("history"):
+                self._sent["history"] = moment
+                self.tell("history", lines=[_line(line) for line in page.history.lines(now, *self._namespaces)])
 
     def _known_namespaces(self) -> list[str]:
         pods = (seat.pod for entry in self._catalogue.entries for seat in entry.seats)

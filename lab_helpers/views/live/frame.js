@@ -51,6 +51,7 @@ function clSave(name, text, type = "application/json") {
 }
 
 const CL_BEAT = 20_000;
+const CL_PATIENCE = [300, 600, 1_200, 2_500, 5_000, 10_000];
 
 /**
  * State line, problems, a region for screen readers, and messages.
@@ -61,7 +62,9 @@ const CL_BEAT = 20_000;
  *   frame.hold(text)                says "paused", and why, in the place of "live"; "" ends that
  *   frame.problem(text)             shows a problem until the next one or ""
  *   frame.listen(target, event, f)  a listener that goes when the widget goes
- *   frame.begin()                   say hello: call it when the handlers are set
+ *   frame.begin()                   say hello, again until it is answered (the first may wait behind the cells, because
+ *                                   the kernel's thread for such messages is not there yet): call it when the handlers
+ *                                   are set
  *   frame.end()                     return it from render
  */
 function clFrame({ model, el, label }) {
@@ -71,7 +74,8 @@ function clFrame({ model, el, label }) {
   const problem = clNode("div", { class: "cl-problem", role: "alert", hidden: true });
   const spoken = clNode("div", { class: "cl-hidden", role: "status", "aria-live": "polite" });
   const body = clNode("div", {});
-  let held = "";
+  const page = Math.random().toString(36).slice(2);
+  let held = "", greeting = 0, answered = false;
   const root = clNode("section", { class: "cl-view cl-live", "aria-label": label }, state, problem, body, spoken);
   el.append(root);
   for (const name of ["keydown", "keyup", "keypress", "copy", "paste", "cut", "contextmenu"]) {
@@ -101,10 +105,15 @@ function clFrame({ model, el, label }) {
     listen(target, name, handler, options = {}) {
       target.addEventListener(name, handler, { ...options, signal: ending.signal });
     },
-    begin() { frame.send("hello"); },
+    begin(turn = 0) {
+      if (answered) return;
+      frame.send("hello", { page });
+      greeting = setTimeout(() => frame.begin(turn + 1), CL_PATIENCE[Math.min(turn, CL_PATIENCE.length - 1)]);
+    },
     end() {
       ending.abort();
       clearInterval(beating);
+      clearTimeout(greeting);
       model.off("msg:custom", receive);
       model.off("comm_live_update", lost);
       model.off("comm:close", lost);
@@ -133,6 +142,7 @@ function clFrame({ model, el, label }) {
   function receive(content, buffers) {
     frame.dead = false;
     if (content.kind === "status") show(content);
+    else if (content.kind === "welcome") answered ||= content.page === page;
     else if (content.kind === "problem") frame.problem(content.what);
     else if (content.kind !== "beat") {
       const handler = handlers.get(content.kind);

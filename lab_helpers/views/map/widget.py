@@ -76,10 +76,8 @@ class MapWidget(LiveWidget):
         self._details: EdgeDetails | None = None
         self._read = read
         self._explorer: FlowExplorer | None = None
-        self._wake = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._closed = False
         super().__init__(follower)
+        self._drawing = self.worker(self._draw, pace=_PAUSE, idle=_FADE)
         follower.settle(settling)
 
     # --- for cells --------------------------------------------------------------------------------------------------
@@ -101,7 +99,8 @@ class MapWidget(LiveWidget):
             words = f"{source} → {target}" if target else source
             return Panel(f"There is no edge {words}", Tones.NOTE.value, "none", (f"On the map are: {known}",))
         inventory = self._read(self.follower.find())
-        found = [details_of(edge, self._tally.recent(edge.line), inventory) for edge in wanted]
+        with self._work:
+            found = [details_of(edge, self._tally.recent(edge.line), inventory) for edge in wanted]
         if len(found) == 1:
             return found[0]
         return Several(tuple(found))
@@ -115,22 +114,20 @@ class MapWidget(LiveWidget):
 
     def snapshot(self) -> None:
         """All of it, drawn by the widget's thread."""
-        self._sent = {}
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._draw, name="cilium-labs-map", daemon=True)
-            self._thread.start()
-        self._wake.set()
+        with self._work:
+            self._sent = {}
+        self._drawing.wake()
 
     def on_flows(self, batch: Batch) -> None:  # noqa: ARG002 - the thread reads the ring
         """There is something to count."""
-        self._wake.set()
+        self._drawing.wake()
 
     def on_show(self, content: Mapping[str, Any]) -> None:
         """Only these namespaces; the places are placed anew."""
         with self._work:
             self._namespaces = tuple(map(str, content["namespaces"]))
             self._layout, self._sent = None, {}
-        self._wake.set()
+        self._drawing.wake()
 
     def on_clear(self, _content: Mapping[str, Any]) -> None:
         """Forget what was; the map begins with the next flow."""
@@ -138,13 +135,13 @@ class MapWidget(LiveWidget):
             self._tally = Tally(self._tally.window)
             self._next = self.follower.ring.end
             self._layout, self._sent = None, {}
-        self._wake.set()
+        self._drawing.wake()
 
     def on_open(self, content: Mapping[str, Any]) -> None:
         """An edge was opened."""
         with self._work:
             self._opened, self._details = str(content["key"]), None
-        self._wake.set()
+        self._drawing.wake()
 
     def on_shut(self, _content: Mapping[str, Any]) -> None:
         """The details were closed."""
@@ -156,16 +153,15 @@ class MapWidget(LiveWidget):
         from lab_helpers.views.explorer.widget import FlowExplorer
 
         command = str(content["command"])
-        if self._explorer is None:
-            self._explorer = FlowExplorer(self.follower, command, settling=0.0)
-        else:
-            self._explorer.command = command
+        with self._work:
+            if self._explorer is None:
+                self._explorer = FlowExplorer(self.follower, command, settling=0.0)
+            else:
+                self._explorer.command = command
         self.tell("explorer", model=self._explorer.model_id)
 
     def close(self) -> None:
-        """End the thread, too."""
-        self._closed = True
-        self._wake.set()
+        """Close the explorer inside, too."""
         if self._explorer is not None:
             self._explorer.close()
         super().close()
@@ -173,17 +169,10 @@ class MapWidget(LiveWidget):
     # --- the thread -------------------------------------------------------------------------------------------------
 
     def _draw(self) -> None:
-        while self.watched and not self._closed:
-            self._wake.wait(_FADE)
-            self._wake.clear()
-            try:
-                with self._work:
-                    self._catch_up()
-                    self._publish()
-                self._tell_details()
-            except Exception as error:  # noqa: BLE001 - shown in the widget, where else it would be lost
-                self.tell("problem", what=f"{type(error).__name__}: {error}")
-            time.sleep(_PAUSE)
+        with self._work:
+            self._catch_up()
+            self._publish()
+        self._tell_details()
 
     def _catch_up(self) -> None:
         """Count what came since the last time."""

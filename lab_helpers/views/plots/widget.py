@@ -1,4 +1,4 @@
-"""A plot of live flows that draws itself anew, at most once a second, beside the kernel's own work.
+"""A plot of live flows that draws itself anew, at most once a second, in a thread of the widget's own.
 
 ::
 
@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -50,7 +49,6 @@ class LivePlot(LiveWidget):
 
     _esm = module("plots")
     _css = stylesheet("plots")
-    _timer: threading.Timer | None = None
 
     def __init__(
         self, follower: Follower, kind: str = "verdicts", command: str = "", *, settling: float = _SETTLING
@@ -61,9 +59,9 @@ class LivePlot(LiveWidget):
             raise ValueError(self._command.fault.what)
         self._passes = self._command.predicate()
         self._paused: Plot | None = None
-        self._planning = threading.Lock()
-        self._drawn = float("-inf")
+        self._choosing = threading.Lock()
         super().__init__(follower)
+        self._drawing = self.worker(self._draw, pace=_PACE)
         follower.settle(settling)
 
     @property
@@ -73,37 +71,35 @@ class LivePlot(LiveWidget):
 
     @kind.setter
     def kind(self, kind: str) -> None:
-        self._kind = _known(kind)
-        self._paused = None
-        self._plan()
+        with self._choosing:
+            self._kind = _known(kind)
+            self._paused = None
+        self._drawing.wake()
 
     def view(self) -> Plot:
         """The plot of now."""
-        _, records = self.follower.ring.window(0)
-        return KINDS[self._kind].make(record.flow for record in records if self._passes(record))
+        return self._view(self._kind)
 
     def static(self) -> View:
         """The plot, or why there is none."""
         status = self.follower.status
         return self.view() if status.live or self.follower.ring.end else status
 
-    def close(self) -> None:
-        """Stop drawing."""
-        if self._timer is not None:
-            self._timer.cancel()
-        super().close()
+    def _view(self, kind: str) -> Plot:
+        _, records = self.follower.ring.window(0)
+        return KINDS[kind].make(record.flow for record in records if self._passes(record))
 
     # --- the page ---------------------------------------------------------------------------------------------------
 
     def snapshot(self) -> None:
-        """The choices, then the picture."""
-        self._plan()
+        """The choices, with the picture."""
+        self._drawing.wake()
 
     def on_flows(self, batch: Batch) -> None:
         """Something to draw, unless it is paused."""
         del batch
         if self._paused is None:
-            self._plan()
+            self._drawing.wake()
 
     def on_kind(self, content: Mapping[str, Any]) -> None:
         """The page chose another plot."""
@@ -111,29 +107,21 @@ class LivePlot(LiveWidget):
 
     def on_pause(self, content: Mapping[str, Any]) -> None:
         """The page holds the picture, or lets it go on."""
-        self._paused = self.view() if content.get("on") else None
-        self._plan()
-
-    def _plan(self) -> None:
-        """Draw soon, in a thread of its own, but only one drawing at a time."""
-        with self._planning:
-            if self._timer is None:
-                wait = max(0.0, self._drawn + _PACE - time.monotonic())
-                self._timer = threading.Timer(wait, self._draw)
-                self._timer.daemon = True
-                self._timer.start()
+        held = self.view() if content.get("on") else None
+        with self._choosing:
+            self._paused = held
+        self._drawing.wake()
 
     def _draw(self) -> None:
-        with self._planning:
-            self._timer = None
-            self._drawn = time.monotonic()
-        plot = self._paused or self.view()
+        with self._choosing:
+            kind, held = self._kind, self._paused
+        plot = held or self._view(kind)
         self.tell(
             "plot",
-            chosen=self._kind,
+            chosen=kind,
             kinds=[[name, kind.words] for name, kind in KINDS.items()],
             command=self._command.shell,
-            paused=self._paused is not None,
+            paused=held is not None,
             picture=plot.body(),
             numbers=plot.text(),
         )

@@ -101,7 +101,7 @@ def test_a_fault_is_shown_under_the_line_and_changes_nothing(explorer: Told) -> 
 
 def test_a_page_gets_everything_when_it_says_hello(explorer: Told) -> None:
     explorer.says("hello")
-    assert explorer.kinds() == ["status", "command", "paused", "vocabulary", "marks", "rows"]
+    assert explorer.kinds() == ["welcome", "status", "command", "paused", "vocabulary", "marks", "rows"]
     content, buffers = explorer.last("rows")
     assert (content["reset"], content["count"], len(buffers[0])) == (True, 50, 400)
 

@@ -28,7 +28,7 @@ _TURNS: Final = 500
 
 def timestamp(moment: datetime) -> str:
     """Kubernetes' ``metav1.Time`` form: RFC 3339 in UTC, whole seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
 class Timer:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from lab_helpers.twin.agent.allocating import IDENTITIES, IdentityAllocator
 from lab_helpers.twin.agent.endpointkeeping import AgentNotRunningError
 from lab_helpers.twin.agent.envoys import Envoys
+from lab_helpers.twin.agent.importing import PolicyReader
 from lab_helpers.twin.agent.nodeagents import NodeAgent
 from lab_helpers.twin.clock import Clock
 from lab_helpers.twin.datapath.datapaths import Datapath
@@ -40,6 +41,7 @@ class Agents:
         self.datapath = datapath
         self.numbers = numbers or random.Random()
         self.allocator = IdentityAllocator(registry, self.numbers)
+        self.policies = PolicyReader()
         self.nodes: dict[str, NodeAgent] = {}
         self.envoys = Envoys(self.agent)
         self._callbacks: list[Callable[[str], None]] = []
@@ -176,6 +178,8 @@ class Agents:
 
     def _take(self, change: Change) -> None:
         resource, obj = change.key.resource, change.object
+        if change.type == "DELETED":
+            self.policies.forget(change)
         if resource == IDENTITIES:
             self._take_identity(change)
         elif resource == "nodes" and change.type != "DELETED":
@@ -212,7 +216,9 @@ class Agents:
         labels = node["metadata"].get("labels") or {}
         tables = self.datapath.add_node(name, ip, apiserver="node-role.kubernetes.io/control-plane" in labels)
         if name not in self.nodes:
-            agent = NodeAgent(self.registry, self.clock, self.datapath, tables, self.allocator, self.numbers)
+            agent = NodeAgent(
+                self.registry, self.clock, self.datapath, tables, self.allocator, self.numbers, self.policies
+            )
             agent.on_hubble = self._hubble_changed
             self.nodes[name] = agent
         return self.nodes[name]

@@ -12,13 +12,13 @@ from lab_helpers.policy.configs import PolicyConfig
 from lab_helpers.policy.errors import PolicyEngineError
 from lab_helpers.policy.parsing import parse, provenance
 from lab_helpers.policy.repositories import Repository
-from lab_helpers.policy.rules import PolicyRef
+from lab_helpers.policy.rules import ParsedPolicy, PolicyRef
 from lab_helpers.twin.agent.logs import AgentLog
 from lab_helpers.twin.agent.notifying import Notifier
 from lab_helpers.twin.objects.registry import Registry
-from lab_helpers.twin.objects.storage import Change
+from lab_helpers.twin.objects.storage import Change, Object
 
-__all__ = ["POLICY_RESOURCES", "PolicyImporter"]
+__all__ = ["POLICY_RESOURCES", "PolicyImporter", "PolicyReader"]
 
 POLICY_RESOURCES: Final = {
     "ciliumnetworkpolicies.cilium.io": "CiliumNetworkPolicy",
@@ -29,6 +29,31 @@ POLICY_RESOURCES: Final = {
 }
 
 
+class PolicyReader:
+    """Reads a policy object once for all who ask for it: what it means depends on the object and the configuration
+    alone. The cluster's agents and its operator share one.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[PolicyRef, tuple[Object, PolicyConfig, ParsedPolicy]] = {}
+
+    def read(self, kind: str, obj: Object, config: PolicyConfig) -> ParsedPolicy:
+        """The policy of an object. Raises PolicyEngineError."""
+        ref = PolicyRef(kind, obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
+        known = self._known.get(ref)
+        if known is not None and known[1] == config and _meaning(known[0]) == _meaning(obj):
+            return known[2]
+        policy = parse({**obj, "kind": kind}, config)
+        self._known[ref] = obj, config, policy
+        return policy
+
+    def forget(self, change: Change) -> None:
+        """An object was deleted."""
+        kind = POLICY_RESOURCES.get(change.key.resource)
+        if kind is not None:
+            self._known.pop(PolicyRef(kind, change.key.namespace, change.key.name), None)
+
+
 class PolicyImporter:
     """Keeps ``repository`` in step with the policy objects; ``network_policies``: ``enable-k8s-networkpolicy``."""
 
@@ -37,6 +62,7 @@ class PolicyImporter:
         repository: Repository,
         config: PolicyConfig,
         log: AgentLog,
+        reader: PolicyReader,
         *,
         network_policies: bool = True,
         notifier: Notifier | None = None,
@@ -44,6 +70,7 @@ class PolicyImporter:
         self._repository = repository
         self._config = config
         self._log = log
+        self._reader = reader
         self._notifier = notifier
         self.changes = {"success": 0, "fail": 0}
         """Policy changes by outcome."""
@@ -80,7 +107,7 @@ class PolicyImporter:
 
     def _upsert(self, kind: str, obj: dict[str, Any]) -> bool:
         try:
-            policy = parse({**obj, "kind": kind}, self._config)
+            policy = self._reader.read(kind, obj, self._config)
         except PolicyEngineError as error:
             message = getattr(error, "message", str(error))
             self._log.warning(f"Unable to add {kind}", **_fields(kind, obj), error=message)

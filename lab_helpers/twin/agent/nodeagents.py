@@ -17,7 +17,7 @@ from lab_helpers.policy.rules import Service as PolicyService
 from lab_helpers.twin.agent.addressing import AddressBook
 from lab_helpers.twin.agent.allocating import AddressPool, IdentityAllocator
 from lab_helpers.twin.agent.endpointkeeping import EndpointKeeper
-from lab_helpers.twin.agent.importing import PolicyImporter
+from lab_helpers.twin.agent.importing import PolicyImporter, PolicyReader
 from lab_helpers.twin.agent.labelling import LabelFilter
 from lab_helpers.twin.agent.names import GC_INTERVAL
 from lab_helpers.twin.agent.publishing import ENDPOINTS, NODES, publish_node
@@ -47,10 +47,12 @@ class NodeAgent(EndpointKeeper):
         tables: NodeTables,
         allocator: IdentityAllocator,
         numbers: random.Random,
+        reader: PolicyReader,
     ) -> None:
         super().__init__(registry, clock, datapath, tables, allocator, numbers)
         self.version = ""
-        self.importer = PolicyImporter(self.repository, self.settings.policy, self.log)
+        self._reader = reader
+        self.importer = PolicyImporter(self.repository, self.settings.policy, self.log, reader)
         self.hubble: NodeLog | None = None
         self.flow_metrics: FlowMetrics | None = None
         self._next_metrics: FlowMetrics | None = None
@@ -78,6 +80,7 @@ class NodeAgent(EndpointKeeper):
             self.repository,
             settings.policy,
             self.log,
+            self._reader,
             notifier=self.notifier,
             network_policies=data.get("enable-k8s-networkpolicy", "true") != "false",
         )

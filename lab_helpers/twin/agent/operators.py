@@ -33,6 +33,8 @@ RENEWAL: Final = 2.0
 _LEASE: Final = "cilium-operator-resource-lock"
 _CRDS: Final = "customresourcedefinitions.apiextensions.k8s.io"
 _SCHEMA_LABEL: Final = "io.cilium.k8s.crd.schema.version"
+_WATCHED: Final = (NODES, "nodes", *VALIDATED, _CRDS)
+"""And the pods of kube-system."""
 
 
 def read_config(agents: Agents) -> dict[str, str]:
@@ -52,6 +54,8 @@ class Operator:
         self._clock = agents.clock
         self._lock = asyncio.Lock()
         self._wake = asyncio.Event()
+        self._changed: set[str] = set()
+        """Resources that changed since the last look."""
         self._leading = False
         self._unused: dict[str, float] = {}
         self._validated: dict[str, str] = {}
@@ -78,6 +82,7 @@ class Operator:
                 self._every(ENDPOINT_GC, self._collect_endpoints),
             ]
             try:
+                self._changed = {*_WATCHED, "pods"}
                 while True:
                     self._wake.clear()
                     self._work()
@@ -101,10 +106,8 @@ class Operator:
 
     def _notice(self, change: Change) -> None:
         key = change.key
-        if self._leading and (
-            key.resource in (NODES, "nodes", *VALIDATED, "customresourcedefinitions.apiextensions.k8s.io")
-            or (key.resource == "pods" and key.namespace == "kube-system")
-        ):
+        if self._leading and (key.resource in _WATCHED or (key.resource == "pods" and key.namespace == "kube-system")):
+            self._changed.add(key.resource)
             self._wake.set()
 
     def _take_lease(self, holder: str) -> None:
@@ -151,20 +154,25 @@ class Operator:
     # --- what changed ---------------------------------------------------------------------------------------
 
     def _work(self) -> None:
+        changed, self._changed = self._changed, set()
         kinds = self._registry.kinds
-        if kinds.get(NODES) is not None:
+        if kinds.get(NODES) is not None and not changed.isdisjoint((NODES, "nodes", _CRDS)):
             self._allocate_cidrs()
         for resource in VALIDATED:
-            if kinds.get(resource) is not None:
-                for obj in self._registry.list(resource):
-                    metadata = obj["metadata"]
-                    if self._validated.get(metadata["uid"]) == metadata["resourceVersion"]:
-                        continue
-                    if validate(self._registry, resource, obj, self._settings.policy):
-                        self._log.info("Validated policy", resource=resource, name=metadata["name"])
-                    else:
-                        self._validated[metadata["uid"]] = metadata["resourceVersion"]
-        self._mark_nodes()
+            if kinds.get(resource) is not None and not changed.isdisjoint((resource, _CRDS)):
+                self._validate(resource)
+        if not changed.isdisjoint(("nodes", "pods")):
+            self._mark_nodes()
+
+    def _validate(self, resource: str) -> None:
+        for obj in self._registry.list(resource):
+            metadata = obj["metadata"]
+            if self._validated.get(metadata["uid"]) == metadata["resourceVersion"]:
+                continue
+            judged = validate(self._registry, self._agents.policies, resource, obj, self._settings.policy)
+            if judged is not obj:
+                self._log.info("Validated policy", resource=resource, name=metadata["name"])
+            self._validated[metadata["uid"]] = judged["metadata"]["resourceVersion"]
 
     def _allocate_cidrs(self) -> None:
         if self._settings.ipam not in ("cluster-pool", "cluster-pool-v2beta"):

@@ -90,7 +90,7 @@ class Scheduler(Controller):
             else:
                 reasons[reason] += 1
         if fitting:
-            self._bind(pod, min(fitting, key=lambda node: self._crowd(pod, node))["metadata"]["name"])
+            self._bind(pod, self._least_crowded(pod, fitting))
         else:
             self._refuse(pod, _message(len(nodes), reasons, claims))
 
@@ -137,14 +137,13 @@ class Scheduler(Controller):
         ]
         return [other for name in names for other in self.indexes.pods_on(name) if not is_finished(other)]
 
-    def _crowd(self, pod: Object, node: Object) -> tuple[int, int, str]:
-        name = node["metadata"]["name"]
+    def _least_crowded(self, pod: Object, nodes: list[Object]) -> str:
+        """The node with the fewest pods of the same owner; of several the one with the fewest pods."""
         owner = controller_of(pod)
-        siblings = 0
-        if owner is not None:
-            family = self.indexes.owned(owner["uid"], "pods")
-            siblings = sum(sibling["spec"].get("nodeName") == name for sibling in family)
-        return siblings, self.indexes.count_on(name), name
+        family = [] if owner is None else self.indexes.owned(owner["uid"], "pods")
+        siblings = Counter(sibling["spec"].get("nodeName") for sibling in family)
+        names = [node["metadata"]["name"] for node in nodes]
+        return min(names, key=lambda name: (siblings[name], self.indexes.count_on(name), name))
 
     def _unbound_claims(self, pod: Object) -> str | None:
         namespace = pod["metadata"]["namespace"]

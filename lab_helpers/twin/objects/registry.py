@@ -9,7 +9,6 @@ Resources are addressed as ``pods`` or ``deployments.apps``.
 
 from __future__ import annotations
 
-import copy
 import secrets
 import uuid
 from collections.abc import Callable, Mapping
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lab_helpers.twin.clock import Clock
+from lab_helpers.twin.objects.copying import copied
 from lab_helpers.twin.objects.errors import already_exists, bad_request, conflict, not_found
 from lab_helpers.twin.objects.kinds import Kind, Kinds
 from lab_helpers.twin.objects.selectors import parse_label_selector
@@ -78,7 +78,8 @@ class Registry:
 
     def draft(self, resource: str, name: str, namespace: str = "") -> Object:
         """A private copy to change and ``update``. Raises 404."""
-        return copy.deepcopy(self.get(resource, name, namespace))
+        found: Object = copied(self.get(resource, name, namespace))
+        return found
 
     def list(self, resource: str, namespace: str = "", labels: str = "") -> list[Object]:
         """Objects of a resource (shared, read-only) in (namespace, name) order, filtered by a label selector string."""
@@ -111,7 +112,7 @@ class Registry:
         A status given by the caller is kept only for kinds without a status subresource.
         """
         kind = self.kinds[resource]
-        item = copy.deepcopy(dict(body))
+        item = copied(dict(body))
         item["apiVersion"], item["kind"] = kind.api_version, kind.kind
         metadata = item["metadata"] = dict(item.get("metadata") or {})
         self._place(kind, metadata, namespace)
@@ -154,24 +155,20 @@ class Registry:
         object. ``spec.finalizers`` of a Namespace change only by the subresource "finalize".
         """
         kind = self.kinds[resource]
-        item = copy.deepcopy(dict(body))
-        metadata = item["metadata"]
-        key = Key(resource, metadata.get("namespace", "") if kind.namespaced else "", metadata["name"])
+        asked = body["metadata"]
+        key = Key(resource, asked.get("namespace", "") if kind.namespaced else "", asked["name"])
         current = self.storage.get(key)
         if current is None:
             raise not_found(resource, key.name)
-        self._check_version(resource, current, metadata)
+        self._check_version(resource, current, asked)
         if subresource == "status":
-            merged = {**copy.deepcopy(current), "status": item.get("status")}
-            if "managedFields" in metadata:
-                merged["metadata"]["managedFields"] = metadata["managedFields"]
-            item, metadata = merged, merged["metadata"]
-            if item["status"] is None:
-                del item["status"]
+            item = _with_status(current, body)
         else:
+            item = copied(dict(body))
             self._carry_over(kind, item, current)
             if resource == "namespaces" and subresource != "finalize":
-                item["spec"] = copy.deepcopy(current.get("spec") or {})
+                item["spec"] = copied(current.get("spec") or {})
+        metadata = item["metadata"]
         version = api_version or kind.api_version
         self._admit(Operation("update", kind, item, current, subresource, dry_run, manager, version))
         metadata["resourceVersion"] = current["metadata"]["resourceVersion"]
@@ -217,7 +214,7 @@ class Registry:
         period = self._grace(resource, current, grace)
         if not finalizers and not period and not _held(resource, current):
             return self._remove(key)
-        marked = copy.deepcopy(current)
+        marked = copied(current)
         marked["metadata"]["finalizers"] = finalizers
         if not finalizers:
             del marked["metadata"]["finalizers"]
@@ -275,7 +272,7 @@ class Registry:
                 metadata.pop(field, None)
         if kind.has_status:
             if "status" in current:
-                item["status"] = copy.deepcopy(current["status"])
+                item["status"] = copied(current["status"])
             else:
                 item.pop("status", None)
         if "generation" in metadata and any(
@@ -300,6 +297,16 @@ class Registry:
     def _admit(self, operation: Operation) -> None:
         for step in self.admissions:
             step(operation)
+
+
+def _with_status(current: Object, body: Mapping[str, Any]) -> Object:
+    """The object with the status of ``body``; of its metadata only ``managedFields`` are taken."""
+    item: Object = copied({**current, "status": body.get("status")})
+    if item["status"] is None:
+        del item["status"]
+    if "managedFields" in body["metadata"]:
+        item["metadata"]["managedFields"] = copied(body["metadata"]["managedFields"])
+    return item
 
 
 def _uid_mismatch(wanted: str, current: Object) -> str:

@@ -4,8 +4,8 @@ Every write is committed to SQLite before it is acknowledged or seen by a watche
 that it said. One counter numbers all writes, as etcd's revision does. Reads hand out the stored dictionaries
 themselves: they are shared and must never be changed in place (the same rule as for a client-go informer's cache).
 
-The history keeps the newest ``HISTORY`` changes; a watch that asks for older ones gets 410 Expired, as after an etcd
-compaction.
+The history, in SQLite alone, keeps the newest ``HISTORY`` changes; a watch that asks for older ones gets 410 Expired,
+as after an etcd compaction.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from collections import deque
+from bisect import bisect_left, insort
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
@@ -28,6 +28,7 @@ Statements = list[tuple[str, tuple[object, ...]]]
 ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
 
 HISTORY = 10_000
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (
     resource TEXT, namespace TEXT, name TEXT, body TEXT, PRIMARY KEY (resource, namespace, name)
@@ -36,6 +37,10 @@ CREATE TABLE IF NOT EXISTS history (
     revision INTEGER PRIMARY KEY, type TEXT, resource TEXT, namespace TEXT, name TEXT, body TEXT, previous TEXT
 );
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+"""
+_REMEMBER = """
+INSERT INTO history VALUES (?, ?, ?, ?, ?, ?,
+    (SELECT body FROM objects WHERE resource = ? AND namespace = ? AND name = ?))
 """
 
 
@@ -61,6 +66,9 @@ class Change(NamedTuple):
     previous: Object | None
 
 
+Changes = list[Change]
+
+
 class Storage:
     """The objects. ``path`` None keeps everything in memory (tests)."""
 
@@ -75,7 +83,8 @@ class Storage:
                 500, "InternalError", f"cannot open the state in {path}: {error}; free space or choose another folder"
             ) from error
         self._objects: dict[str, dict[tuple[str, str], Object]] = {}
-        self._history: deque[Change] = deque(maxlen=HISTORY)
+        self._places: dict[str, list[tuple[str, str]]] = {}
+        """The keys of each resource's objects, sorted."""
         self._watches: set[Watch] = set()
         self._listeners: list[Callable[[Change], None]] = []
         self._revision = 1
@@ -93,24 +102,21 @@ class Storage:
 
     def list(self, resource: str, namespace: str = "") -> list[Object]:
         """All objects of a resource (shared, read-only), in (namespace, name) order; one namespace if given."""
-        found = self._objects.get(resource, {})
-        return [found[key] for key in sorted(found) if not namespace or key[0] == namespace]
+        found, places = self._objects.get(resource, {}), self._places.get(resource, [])
+        if namespace:
+            places = places[bisect_left(places, (namespace, "")) : bisect_left(places, (f"{namespace}\0", ""))]
+        return [found[place] for place in places]
 
     def at(self, resource: str, namespace: str, revision: int) -> Objects:
         """``list`` as it was at ``revision``. Raises 410 Expired when the history does not reach back that far."""
-        if revision < self._compacted:
-            raise expired(f"too old resource version: {revision} ({self._compacted})")
         found = dict(self._objects.get(resource, {}))
-        for change in reversed(self._history):
-            if change.revision <= revision:
-                break
-            if change.key.resource == resource:
-                place = (change.key.namespace, change.key.name)
-                if change.previous is None:
-                    found.pop(place, None)
-                else:
-                    found[place] = change.previous
-        return [found[key] for key in sorted(found) if not namespace or key[0] == namespace]
+        for change in reversed(self._changes(resource, revision)):
+            place = (change.key.namespace, change.key.name)
+            if change.previous is None:
+                found.pop(place, None)
+            else:
+                found[place] = change.previous
+        return [found[place] for place in sorted(found) if not namespace or place[0] == namespace]
 
     def put(self, key: Key, body: Object) -> Object:
         """Store ``body`` under the next revision (written into its metadata) and return it.
@@ -130,7 +136,7 @@ class Storage:
         """
         self._execute(
             "UPDATE objects SET body = ? WHERE resource = ? AND namespace = ? AND name = ?",
-            (json.dumps(body, separators=(",", ":")), key.resource, key.namespace, key.name),
+            (_encode(body), key.resource, key.namespace, key.name),
         )
         self._objects[key.resource][key.namespace, key.name] = body
 
@@ -149,13 +155,10 @@ class Storage:
 
         Raises 410 Expired when the history does not reach back that far.
         """
-        if since is not None and since < self._compacted:
-            raise expired(f"too old resource version: {since} ({self._compacted})")
+        missed = [] if since is None else self._changes(resource, since)
         watch = Watch(self, resource, namespace)
-        if since is not None:
-            for change in self._history:
-                if change.revision > since:
-                    watch.offer(change)
+        for change in missed:
+            watch.offer(change)
         self._watches.add(watch)
         return watch
 
@@ -196,25 +199,33 @@ class Storage:
     def _load(self) -> None:
         for resource, namespace, name, body in self._db.execute("SELECT resource, namespace, name, body FROM objects"):
             self._objects.setdefault(resource, {})[namespace, name] = json.loads(body)
+        self._places = {resource: sorted(found) for resource, found in self._objects.items()}
+        oldest, newest = self._db.execute("SELECT min(revision), max(revision) FROM history").fetchone()
+        if newest is not None:
+            self._revision = newest
+            self._compacted = max(oldest - 1, newest - HISTORY)
+
+    def _changes(self, resource: str, since: int) -> Changes:
+        """What happened to the objects of a resource after a revision, oldest first. Raises 410 Expired."""
+        if since < self._compacted:
+            raise expired(f"too old resource version: {since} ({self._compacted})")
+        if since >= self._revision:
+            return []
         rows = self._db.execute(
-            "SELECT revision, type, resource, namespace, name, body, previous FROM history ORDER BY revision"
-        ).fetchall()
-        for revision, kind, resource, namespace, name, body, previous in rows[-HISTORY:]:
-            before = json.loads(previous) if previous else None
-            self._history.append(Change(revision, kind, Key(resource, namespace, name), json.loads(body), before))
-        if rows:
-            self._revision = rows[-1][0]
-            self._compacted = rows[0][0] - 1
+            "SELECT revision, type, namespace, name, body, previous FROM history WHERE revision > ? AND resource = ? "
+            "ORDER BY revision",
+            (since, resource),
+        )
+        return [
+            Change(revision, kind, Key(resource, *place), json.loads(body), json.loads(previous) if previous else None)
+            for revision, kind, *place, body, previous in rows
+        ]
 
     def _write(self, change: Change) -> None:
-        body = json.dumps(change.object, separators=(",", ":"))
-        previous = None if change.previous is None else json.dumps(change.previous, separators=(",", ":"))
         resource, namespace, name = change.key
+        body = _encode(change.object)
         statements: Statements = [
-            (
-                "INSERT INTO history VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (change.revision, change.type, resource, namespace, name, body, previous),
-            ),
+            (_REMEMBER, (change.revision, change.type, resource, namespace, name, body, *change.key)),
         ]
         if change.type == "DELETED":
             statements.append(
@@ -226,18 +237,24 @@ class Storage:
             statements.append(("DELETE FROM history WHERE revision <= ?", (change.revision - HISTORY,)))
         self._transact(statements)
         self._revision = change.revision
-        if len(self._history) == HISTORY:
-            self._compacted = self._history[0].revision
-        self._history.append(change)
-        found = self._objects.setdefault(resource, {})
-        if change.type == "DELETED":
-            found.pop((namespace, name), None)
-        else:
-            found[namespace, name] = change.object
+        self._compacted = max(self._compacted, change.revision - HISTORY)
+        self._place(change)
         for watch in tuple(self._watches):
             watch.offer(change)
         for listener in self._listeners:
             listener(change)
+
+    def _place(self, change: Change) -> None:
+        place = (change.key.namespace, change.key.name)
+        found = self._objects.setdefault(change.key.resource, {})
+        places = self._places.setdefault(change.key.resource, [])
+        if change.type == "DELETED":
+            del found[place]
+            del places[bisect_left(places, place)]
+            return
+        if place not in found:
+            insort(places, place)
+        found[place] = change.object
 
     def _execute(self, statement: str, values: tuple[object, ...]) -> None:
         self._transact([(statement, values)])

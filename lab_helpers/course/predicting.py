@@ -62,7 +62,8 @@ class Predictions:
             prediction.question,
             prediction.options,
             self._records.prediction(self._outline.name, name).choice,
-            f'Or type: lab.predict("{name}", "…")',
+            f'By keyboard: Tab and Space. Or type lab.predict("{name}", "…") with one of: '
+            + ", ".join(value for value, _ in prediction.options),
         )
         return Question(choice, ChoiceWidget(choice, lambda value: self.commit(name, value)) if widget else None)
 

@@ -27,7 +27,7 @@ __all__ = ["lab", "labs_folder"]
 )
 @click.option("--no-browser", is_flag=True, help="Only print the address (the default on a machine without a screen).")
 @click.option("--keep", is_flag=True, help="Leave the twin running when JupyterLab ends.")
-@click.argument("labs", required=False, type=click.Path(file_okay=False, path_type=Path))
+@click.argument("labs", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
 def lab(port: int, no_browser: bool, keep: bool, labs: Path | None) -> None:
     """Open the labs in JupyterLab, on the cluster in use (the twin when there is none).
 

@@ -31,7 +31,7 @@ def tools() -> None:
       cilium-labs tools install kind helm
       CILIUM_LABS_MIRROR=https://mirror.school/get cilium-labs tools install
       CILIUM_LABS_BUNDLE=/media/usb/cilium-labs.tar cilium-labs tools install
-      eval "export PATH=$(cilium-labs tools path):$PATH"
+      export PATH="$(cilium-labs tools path):$PATH"
     """
 
 

@@ -1,8 +1,8 @@
 """Regular expressions as RE2 understands them, which is what Envoy and Hubble use.
 
 Where google-re2 has no wheel, Python's ``re`` takes its place after the constructs RE2 does not have were refused;
-character classes
-``[[:alpha:]]`` and ``\\pN`` are translated. The difference left is speed on hostile patterns.
+POSIX classes (``[[:alpha:]]``), ``\\pC``, ``\\pN`` and their opposites, ``\\z`` and ``$`` are translated, other Unicode
+classes refused. The differences left are that classes know ASCII only, and the speed on hostile patterns.
 """
 
 from __future__ import annotations
@@ -14,7 +14,14 @@ from typing import Protocol
 
 from lab_helpers.policy.errors import RegexError
 
-__all__ = ["Pattern", "compile_pattern", "compile_with_re", "compile_with_re2"]
+__all__ = ["Found", "Pattern", "compile_pattern", "compile_with_re", "compile_with_re2"]
+
+
+class Found(Protocol):
+    """Where an expression matched."""
+
+    def end(self) -> int:
+        """The offset behind the match."""
 
 
 class Pattern(Protocol):
@@ -23,7 +30,7 @@ class Pattern(Protocol):
     def fullmatch(self, text: str, /) -> object | None:
         """Not None when the whole of ``text`` matches."""
 
-    def search(self, text: str, /) -> object | None:
+    def search(self, text: str, /) -> Found | None:
         """Not None when some part of ``text`` matches."""
 
 
@@ -57,14 +64,38 @@ _GO_WORDS = (
 _REFUSED = re.compile(r"\(\?(?:[=!]|<[=!]|>|\(|#|P=)|\(\?[^)]*[aLux]|(?<!\\)(?:\\\\)*\\[1-9Z]|[*+?}]\+")
 
 
+_PIECES = re.compile(r"\\[pP](?:\{\^?\w+\}|\w)|\\.|\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\]|.", re.DOTALL)
+"""Escapes, bracket expressions, single characters."""
+_MULTILINE = re.compile(r"\(\?[a-zA-Z]*m")
+_ALIKE = {
+    "$": r"\Z",
+    r"\z": r"\Z",
+    r"\C": r"[\s\S]",
+    r"\pC": r"[\x00-\x1F\x7F-\x9F]",
+    r"\PC": r"[^\x00-\x1F\x7F-\x9F]",
+    r"\pN": r"[0-9]",
+    r"\PN": r"[^0-9]",
+}
+
+
+def _translated(piece: str) -> str:
+    if piece.startswith("[") and len(piece) > 1:
+        if "[:^" in piece or re.search(r"(?<!\\)(?:\\\\)*\\[pP]", piece):
+            raise RegexError(f"{piece!r} needs google-re2, which is not installed here; spell the class out")
+        return re.sub(r"\[:(\w+):\]", lambda found: _POSIX.get(found[1], found[0]), piece)
+    if piece[:2] in (r"\p", r"\P") and piece not in _ALIKE:
+        raise RegexError(f"{piece!r} needs google-re2, which is not installed here; spell the class out")
+    return _ALIKE.get(piece, piece)
+
+
 def compile_with_re(pattern: str, *, longest: bool = False) -> Pattern:
     """Compile with Python's engine, refusing what RE2 refuses; it has no ``longest``. Raises RegexError."""
     del longest
     refused = _REFUSED.search(pattern)
     if refused:
         raise RegexError(f"invalid or unsupported Perl syntax: `{refused.group()}`")
-    translated = re.sub(r"\[:(\^?)(\w+):\]", lambda found: _POSIX.get(found.group(2), found.group()), pattern)
-    translated = translated.replace(r"\z", r"\Z").replace(r"\C", r"[\s\S]")
+    pieces = [_translated(piece) for piece in _PIECES.findall(pattern)]
+    translated = "".join("$" if piece == r"\Z" and _MULTILINE.search(pattern) else piece for piece in pieces)
     try:
         return re.compile(translated, re.ASCII)
     except re.error as error:

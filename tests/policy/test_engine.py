@@ -29,6 +29,7 @@ from lab_helpers.policy import (
     policy_map,
     reserved_identity,
 )
+from lab_helpers.policy.errors import RegexError
 from lab_helpers.policy.labels import Label, parse_label
 from lab_helpers.policy.pod_labels import LabelFilter
 from lab_helpers.policy.versions import OPEN_FAULTS
@@ -244,6 +245,21 @@ def test_the_labels_of_a_pod() -> None:
 )
 def test_label_filters(expressions: str, key: str, kept: bool) -> None:
     assert LabelFilter.from_expressions(expressions).keeps(key) is kept
+
+
+def test_label_filters_of_a_source() -> None:
+    found = LabelFilter.from_expressions("container:.* !k8s:io\\.example")
+    assert not found.keeps("app")
+    assert found.keeps("app", "container")
+    assert not found.keeps("io.example.team")
+    with pytest.raises(RegexError, match="setting labels"):
+        LabelFilter.from_expressions("k8s:(")
+
+
+def test_what_a_pod_claims_for_cilium_does_not_count() -> None:
+    claimed = {"io.cilium.k8s.policy.cluster": "west", "io.cilium.k8s.namespace.labels.team": "root", "app": "web"}
+    honest = identity_labels({"app": "web"}, namespace="shop", namespace_labels={})
+    assert identity_labels(claimed, namespace="shop", namespace_labels={}) == honest
 
 
 def test_the_configuration_of_an_agent() -> None:

@@ -52,10 +52,27 @@ ENGINES = [
         ("(?i)get", "GET", True),
         (r"\d+", "٣", False),
         (r"a\z", "a", True),
+        (r"\PC*", "a\tb", False),
+        (r"\pN+", "42", True),
+        (r"\$5", "$5", True),
+        ("[$]5", "$5", True),
+        ("a(?m:$)\nb", "a\nb", True),
     ],
 )
 def test_patterns(compiled: Callable[[str], Pattern], pattern: str, text: str, fits: bool) -> None:
     assert (compiled(pattern).fullmatch(text) is not None) is fits
+
+
+@pytest.mark.parametrize("compiled", ENGINES)
+def test_the_end_is_the_end_of_the_text(compiled: Callable[[str], Pattern]) -> None:
+    assert compiled("a$").search("a\n") is None
+    assert compiled("a$").search("ba") is not None
+
+
+@pytest.mark.parametrize("pattern", ["[[:^alpha:]]", r"\p{Greek}", r"[\pL]"])
+def test_classes_that_the_stand_in_does_not_know_are_refused(pattern: str) -> None:
+    with pytest.raises(RegexError, match="needs google-re2"):
+        compile_with_re(pattern)
 
 
 @pytest.mark.parametrize("compiled", ENGINES)

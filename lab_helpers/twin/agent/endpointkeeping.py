@@ -13,11 +13,12 @@ from lab_helpers.policy.decisions import Enforcement
 from lab_helpers.policy.identities import RESERVED, Identity, ReservedIdentity
 from lab_helpers.policy.identities import Endpoint as PolicyEndpoint
 from lab_helpers.policy.labels import LabelSet
+from lab_helpers.policy.pod_labels import DEFAULT_FILTER
 from lab_helpers.policy.repositories import Repository
 from lab_helpers.twin.agent.addressing import AddressBook
 from lab_helpers.twin.agent.allocating import AddressPool, EndpointIds, IdentityAllocator, PoolExhaustedError
 from lab_helpers.twin.agent.endpoints import EndpointState, ManagedEndpoint, named_ports, workload_of
-from lab_helpers.twin.agent.labelling import LabelFilter, pod_labels
+from lab_helpers.twin.agent.labelling import labels_of_pod
 from lab_helpers.twin.agent.logs import AgentLog
 from lab_helpers.twin.agent.names import NameCache
 from lab_helpers.twin.agent.notifying import Notifier
@@ -78,7 +79,7 @@ class EndpointKeeper:
             changed=self.names_changed,
         )
         self.random = numbers
-        self.filter = LabelFilter()
+        self.filter = DEFAULT_FILTER
         self._ids = EndpointIds(numbers)
         self.regenerations = 0
         """Endpoint regenerations since the program started."""
@@ -216,7 +217,7 @@ class EndpointKeeper:
     def identify(self, endpoint: ManagedEndpoint, pod: Mapping[str, Any]) -> None:
         """Give an endpoint the identity of its pod's labels as they are now, and publish it."""
         namespace = self.registry.find("namespaces", pod["metadata"]["namespace"])
-        everything = pod_labels(pod, namespace, self.settings.cluster_name)
+        everything = labels_of_pod(pod, namespace, self.settings.cluster_name)
         labels, endpoint.information = self.filter.split(everything)
         now = self.clock.timestamp
         inner = endpoint.datapath

@@ -12,19 +12,20 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lab_helpers.policy.configs import Version
+from lab_helpers.policy.errors import RegexError
+from lab_helpers.policy.pod_labels import LabelFilter
 from lab_helpers.policy.repositories import Repository
 from lab_helpers.policy.rules import Service as PolicyService
 from lab_helpers.twin.agent.addressing import AddressBook
 from lab_helpers.twin.agent.allocating import AddressPool, IdentityAllocator
 from lab_helpers.twin.agent.endpointkeeping import EndpointKeeper
 from lab_helpers.twin.agent.importing import PolicyImporter, PolicyReader
-from lab_helpers.twin.agent.labelling import LabelFilter
 from lab_helpers.twin.agent.names import GC_INTERVAL
 from lab_helpers.twin.agent.publishing import ENDPOINTS, NODES, publish_node
 from lab_helpers.twin.clock import Clock, Timer
 from lab_helpers.twin.datapath.conntrack import Conntrack
 from lab_helpers.twin.datapath.datapaths import Datapath
-from lab_helpers.twin.datapath.settings import Settings
+from lab_helpers.twin.datapath.settings import ConfigError, Settings
 from lab_helpers.twin.datapath.tables import NodeTables
 from lab_helpers.twin.objects.registry import Registry
 from lab_helpers.twin.objects.storage import Change
@@ -67,8 +68,12 @@ class NodeAgent(EndpointKeeper):
     def configure(self, data: Mapping[str, str], version: str) -> None:
         """Read ``cilium-config``. Raises ConfigError; nothing is changed then."""
         settings = Settings.from_config_map(data, version=Version.of(version))
+        try:
+            label_filter = LabelFilter.from_expressions(" ".join(settings.labels))
+        except RegexError as error:
+            raise ConfigError(str(error)) from error
         self._next_metrics = _flow_metrics(data) if settings.hubble else None
-        self.filter = LabelFilter(settings.labels)
+        self.filter = label_filter
         self.settings = settings
         self.regenerations = 0
         self.version = version.removeprefix("v")

@@ -85,7 +85,7 @@ class Tokens:
 
     def _claims(self, token: str) -> dict[str, Any] | None:
         head, _, signature = token.rpartition(".")
-        if not head or not hmac.compare_digest(signature, self._sign(head)):
+        if not head or not hmac.compare_digest(signature.encode(), self._sign(head).encode()):
             return None
         payload = head.partition(".")[2]
         found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab_helpers.policy.labels import Label, LabelSet
-from lab_helpers.twin.agent.labelling import LabelFilter
+from lab_helpers.policy.pod_labels import DEFAULT_FILTER, LabelFilter
 from lab_helpers.twin.interfaces import ConnectionFailed, PodKey
 from lab_helpers.twin.objects.storage import Storage
 from tests.twin.agent.clusters import N1, N2, Cluster, echo, request
@@ -229,17 +229,17 @@ async def test_a_pod_deleted_while_the_agent_was_down_is_forgotten_at_its_start(
     ],
 )
 def test_which_labels_make_an_identity(extra: tuple[str, ...], key: str, kept: bool) -> None:
-    assert LabelFilter(extra).keeps(Label("k8s", key, "v")) is kept
+    assert LabelFilter.from_expressions(" ".join(extra)).keeps(key) is kept
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.sets(st.sampled_from(["app", "team", "pod-template-hash", "app.kubernetes.io/name", "k8s.io/x", "tier"])))
 def test_the_filter_splits_every_label_set_in_two(keys: set[str]) -> None:
     labels = LabelSet(Label("k8s", key, "v") for key in keys)
-    kept, information = LabelFilter().split(labels)
+    kept, information = DEFAULT_FILTER.split(labels)
     assert set(kept) | set(information) == set(labels)
     assert not set(kept) & set(information)
-    assert LabelFilter().split(kept)[0] == kept
+    assert DEFAULT_FILTER.split(kept)[0] == kept
 
 
 async def test_a_policy_regenerates_only_the_endpoints_it_changes() -> None:

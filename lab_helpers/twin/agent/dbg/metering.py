@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
+from lab_helpers.policy.errors import RegexError
+from lab_helpers.policy.regexes import compile_pattern
 from lab_helpers.twin.agent.dbg.sessions import OUTPUT, Arguments, Command, CommandError, Session, table
 from lab_helpers.twin.agent.metrics.agentmetrics import agent_metrics
 from lab_helpers.twin.agent.metrics.series import Series
@@ -15,8 +15,8 @@ async def _list(session: Session, arguments: Arguments) -> int:
     session.need_agent()
     text = arguments.value("pattern") or (arguments.words[0] if arguments.words else "")
     try:
-        pattern = re.compile(text)
-    except re.error as error:
+        pattern = compile_pattern(text)
+    except RegexError as error:
         raise CommandError(f"Error: regex: {error}") from error
     found = []
     for metric in agent_metrics(session.agents, session.agent):

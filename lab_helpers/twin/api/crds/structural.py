@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lab_helpers.policy.regexes import compile_pattern
 from lab_helpers.twin.api.crds.formats import matches_format
-from lab_helpers.twin.api.crds.patterns import compile_pattern
 
 __all__ = ["Finding", "Result", "apply_defaults", "validate"]
 

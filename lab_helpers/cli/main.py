@@ -69,7 +69,10 @@ def cli() -> None:
 def main() -> None:
     """The console script: errors of ours in plain words on stderr, exit code 1; Ctrl-C is 130."""
     from lab_helpers.clusters import ClusterError
+    from lab_helpers.tools.executing import utf8
 
+    utf8(sys.stdout)
+    utf8(sys.stderr)
     try:
         code = cli.main(standalone_mode=False)
         # click returns the code of ctx.exit() here instead of raising

@@ -34,6 +34,18 @@ def test_help_has_examples(command: str, tmp_path: Path) -> None:
     assert f"cilium-labs {command}" in done.stdout
 
 
+def test_signs_outside_the_systems_encoding_are_printed_all_the_same(tmp_path: Path) -> None:
+    """As on Windows, where what goes into a pipe is written in an old code page."""
+    done = subprocess.run(
+        [sys.executable, "-m", "lab_helpers.cli", "bundle", "--help"],
+        capture_output=True,
+        env={**os.environ, "CILIUM_LABS_HOME": str(tmp_path), "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "…" in done.stdout.decode("utf-8")
+
+
 @pytest.mark.parametrize("command", ["status", "down", "env"])
 def test_without_a_cluster(command: str, tmp_path: Path) -> None:
     done = run(command, home=tmp_path)

@@ -92,6 +92,21 @@ def test_the_longer_prefix_decides_among_equals() -> None:
     assert ingress(made, port=1).match is MatchType.L3_ONLY
 
 
+@pytest.mark.parametrize(
+    "allow",
+    [
+        FROM_FRONTEND,
+        {**FROM_FRONTEND, **ports("8080")},
+        {**FROM_FRONTEND, **ports("8080", rules={"http": [{"method": "GET"}]})},
+        {"fromEntities": ["all"], **ports("8080")},
+    ],
+)
+@pytest.mark.parametrize("deny", [FROM_FRONTEND, {"fromEntities": ["all"]}, {**FROM_FRONTEND, **ports("0")}])
+def test_a_deny_beats_an_allow_that_is_more_specific(allow: dict[str, Any], deny: dict[str, Any]) -> None:
+    decision = ingress(repository({**TO_BACKEND, "ingress": [allow]}, {**TO_BACKEND, "ingressDeny": [deny]}))
+    assert (decision.allowed, decision.why) == (False, Why.DENY)
+
+
 def test_drop_reasons() -> None:
     made = repository({**TO_BACKEND, "ingressDeny": [FROM_FRONTEND]})
     denied, unmatched = ingress(made), ingress(made, WORLD)

@@ -1,15 +1,14 @@
 """From command line to exit status."""
 
-import contextlib
 import importlib
-import os
 import sys
-from collections.abc import Callable
 from typing import TextIO
 
 from lab_helpers.tools.cilium.errors import CiliumError, not_bundled
 from lab_helpers.tools.cilium.sessions import add_options
-from lab_helpers.tools.goflags import Command, ExitError, Invocation
+from lab_helpers.tools.executing import execute, utf8
+from lab_helpers.tools.goflags import Command, Invocation
+from lab_helpers.tools.goflags.guarding import guard
 from lab_helpers.tools.rest.errors import RestError
 
 _REFUSED = {
@@ -58,7 +57,7 @@ cilium connectivity test""",
             command.add(child)
     for name, instead in _REFUSED.items():
         command.add(_refused(name, instead))
-    _guard(command)
+    guard(command, _ours)
     return command
 
 
@@ -71,44 +70,16 @@ def _refused(name: str, instead: str) -> Command:
     return child
 
 
-def _guard(command: Command) -> None:
-    """What goes wrong inside a command ends it with one line and status 1."""
-    for child in command.commands:
-        _guard(child)
-    if command.run is not None:
-        command.run = _guarded(command.run)
+def _ours(error: Exception) -> bool:
+    if isinstance(error, (CiliumError, RestError)):
+        return True
+    from lab_helpers.tools.charts import ChartError
+    from lab_helpers.tools.helm.errors import HelmError
 
-
-def _guarded(run: Callable[[Invocation], int | None]) -> Callable[[Invocation], int | None]:
-    def guarded(call: Invocation) -> int | None:
-        try:
-            return run(call)
-        except (CiliumError, RestError) as error:
-            call.stdout.flush()
-            raise ExitError(f"{error}") from error
-        except Exception as error:
-            from lab_helpers.tools.charts import ChartError
-            from lab_helpers.tools.helm.errors import HelmError
-
-            if isinstance(error, (ChartError, HelmError)):
-                raise ExitError(str(error)) from error
-            raise
-
-    return guarded
+    return isinstance(error, (ChartError, HelmError))
 
 
 def main(words: list[str], out: TextIO | None = None, err: TextIO | None = None) -> int:
     """Run ``cilium`` with these words; returns the exit status."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", newline="\n")
-    try:
-        status = root(words[0] if words else "").execute(words, out, err)
-        (out or sys.stdout).flush()
-    except BrokenPipeError:
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return status
+    out, err = out or utf8(sys.stdout), err or utf8(sys.stderr)
+    return execute(lambda: root(words[0] if words else "").execute(words, out, err), out, unread=1)

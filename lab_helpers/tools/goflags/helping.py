@@ -62,8 +62,8 @@ def command_table(commands: Iterable["Command"]) -> str:
     return "".join(f"  {command.name.ljust(width)} {command.short}\n" for command in shown)
 
 
-def usage_page(command: "Command") -> str:
-    """Cobra's default usage page."""
+def usage_head(command: "Command") -> str:
+    """The sections of a usage page that come before the flags."""
     lines = ["Usage:"]
     if command.runnable:
         lines.append(f"  {command.use_line}")
@@ -77,15 +77,26 @@ def usage_page(command: "Command") -> str:
         page += f"\nExamples:\n{command.example}\n"
     if visible:
         page += "\nAvailable Commands:\n" + command_table(visible)
+    return page
+
+
+def usage_foot(command: "Command") -> str:
+    """The last line of a usage page, where there are commands below."""
+    if not command.visible_commands:
+        return ""
+    return f'\nUse "{command.path} [command] --help" for more information about a command.\n'
+
+
+def usage_page(command: "Command") -> str:
+    """Cobra's default usage page."""
+    page = usage_head(command)
     local = flag_table(command.local_flags)
     if local:
         page += "\nFlags:\n" + local
     inherited = flag_table(command.inherited_flags)
     if inherited:
         page += "\nGlobal Flags:\n" + inherited
-    if visible:
-        page += f'\nUse "{command.path} [command] --help" for more information about a command.\n'
-    return page
+    return page + usage_foot(command)
 
 
 def help_page(command: "Command") -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TextIO
 
-from lab_helpers.tools.goflags import Command, ExitError, Invocation
+from lab_helpers.tools.executing import execute, utf8
+from lab_helpers.tools.goflags import Command
+from lab_helpers.tools.goflags.guarding import guard
 from lab_helpers.tools.helm.errors import HelmError
 from lab_helpers.tools.helm.sessions import add_options
 
@@ -46,38 +48,20 @@ def root(words: Sequence[str] = ()) -> Command:
     add_options(command.persistent)
     for module in chosen:
         for child in importlib.import_module(f"lab_helpers.tools.helm.commands.{module}").build():
-            _guard(child)
+            guard(child, _ours)
             command.add(child)
     return command
 
 
-def _guard(command: Command) -> None:
-    """What goes wrong inside a command ends it with one line and status 1."""
-    for child in command.commands:
-        _guard(child)
-    if command.run is not None:
-        command.run = _guarded(command.run)
+def _ours(error: Exception) -> bool:
+    from lab_helpers.tools.charts import ChartError
+    from lab_helpers.tools.rest.errors import RestError
 
-
-def _guarded(run: Callable[[Invocation], int | None]) -> Callable[[Invocation], int | None]:
-    def guarded(call: Invocation) -> int | None:
-        from lab_helpers.tools.charts import ChartError
-        from lab_helpers.tools.rest.errors import RestError
-
-        try:
-            return run(call)
-        except (HelmError, ChartError, RestError) as error:
-            raise ExitError(str(error)) from error
-
-    return guarded
+    return isinstance(error, (HelmError, ChartError, RestError))
 
 
 def main(argv: list[str] | None = None, stdout: TextIO | None = None, stderr: TextIO | None = None) -> int:
     """Run ``helm`` with these words; returns the exit status."""
     words = sys.argv[1:] if argv is None else argv
-    try:
-        return root(words).execute(words, stdout, stderr)
-    except BrokenPipeError:
-        return 141
-    except KeyboardInterrupt:
-        return 130
+    out, err = stdout or utf8(sys.stdout), stderr or utf8(sys.stderr)
+    return execute(lambda: root(words).execute(words, out, err), out, unread=141)

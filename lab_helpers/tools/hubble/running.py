@@ -1,13 +1,11 @@
 """The command tree and its execution."""
 
-import contextlib
 import importlib
-import io
-import os
 import sys
 from collections.abc import Callable
 from typing import TextIO
 
+from lab_helpers.tools.executing import execute, utf8
 from lab_helpers.tools.goflags import Command, Invocation
 from lab_helpers.tools.hubble import helping
 from lab_helpers.tools.hubble.connecting import validate
@@ -65,23 +63,5 @@ def tree(words: list[str]) -> Command:
 
 def main(argv: list[str], stdout: TextIO | None = None, stderr: TextIO | None = None) -> int:
     """Run ``hubble`` with these words and return its exit status."""
-    out, err = stdout or _utf8(sys.stdout), stderr or _utf8(sys.stderr)
-    try:
-        status = tree(argv).execute(argv, out, err)
-        out.flush()
-    except BrokenPipeError:
-        # whoever read the output has left, as with `| head`; keep the interpreter from complaining when it flushes
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except KeyboardInterrupt:
-        return 130
-    return status
-
-
-def _utf8(stream: TextIO) -> TextIO:
-    """`stream` writing UTF-8 with ``\\n``, whatever the locale; undecodable bytes pass through."""
-    if isinstance(stream, io.TextIOWrapper):
-        with contextlib.suppress(ValueError, OSError):
-            stream.reconfigure(encoding="utf-8", errors="surrogateescape", newline="\n")
-    return stream
+    out, err = stdout or utf8(sys.stdout), stderr or utf8(sys.stderr)
+    return execute(lambda: tree(argv).execute(argv, out, err), out, unread=0)

@@ -1,10 +1,10 @@
 """From command line to exit status."""
 
 import importlib
-import os
 import sys
 from typing import TextIO
 
+from lab_helpers.tools.executing import execute, utf8
 from lab_helpers.tools.goflags import Command, ExitError, Flag, FlagError, FlagSet, Invocation, UsageError, go_quote
 from lab_helpers.tools.goflags.values import BoolValue
 from lab_helpers.tools.kubectl.errors import KubectlError, not_bundled
@@ -140,15 +140,5 @@ def run(words: list[str], out: TextIO | None = None, err: TextIO | None = None) 
 
 def main(words: list[str]) -> int:
     """The program: Ctrl-C ends with 130, a closed pipe quietly."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="surrogateescape", newline="\n")
-    try:
-        status = run(words)
-        sys.stdout.flush()
-    except KeyboardInterrupt:
-        status = 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 1
-    return status
+    utf8(sys.stderr)
+    return execute(lambda: run(words), utf8(sys.stdout), unread=1)

@@ -1,4 +1,6 @@
-"""The flags every kubectl command has (k8s.io/cli-runtime genericclioptions.ConfigFlags)."""
+"""The flags every kubectl command has, and those of commands that take files (k8s.io/cli-runtime
+genericclioptions.ConfigFlags, pkg/cmd/util AddFilenameOptionFlags).
+"""
 
 from lab_helpers.tools.goflags import FlagSet
 from lab_helpers.tools.rest.kubeconfigs import Overrides
@@ -27,6 +29,13 @@ def add_options(flags: FlagSet) -> None:
     flags.string("user", "", "User of the kubeconfig to use")
     flags.number("v", 0, "Log level; accepted, nothing is logged here", "v")
     flags.bool("warnings-as-errors", False, "Fail when the server sends a warning")
+
+
+def add_file_flags(flags: FlagSet, usage: str = "Files that name the objects") -> None:
+    """Define ``-f``, ``-R`` and, refused, ``-k``: what :mod:`lab_helpers.tools.kubectl.manifests` reads."""
+    flags.strings("filename", [], usage, "f")
+    flags.bool("recursive", False, "Also files in folders below", "R")
+    flags.string("kustomize", "", "Refused: kustomizations are not built here", "k", hidden=True)
 
 
 def overrides(flags: FlagSet) -> Overrides:

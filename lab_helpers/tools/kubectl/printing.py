@@ -204,6 +204,11 @@ def dry_run(session: Session) -> str:
     raise KubectlError(f'Invalid dry-run value ({mode}). Must be "none", "server", or "client".')
 
 
+def dry_run_query(session: Session) -> dict[str, Any]:
+    """The query of a write that the server checks and does not store; {} for any other. Raises KubectlError."""
+    return {"dryRun": "All"} if dry_run(session) == "server" else {}
+
+
 def add_dry_run_flag(flags: FlagSet) -> None:
     """Define ``--dry-run``; without a value it means client."""
     flag = flags.string("dry-run", "none", "none, client (only print) or server (check there, store nothing)")

@@ -8,8 +8,9 @@ from lab_helpers.tools.kubectl.errors import KubectlError, not_bundled
 from lab_helpers.tools.kubectl.manifests import Manifest, read_manifests, report
 from lab_helpers.tools.kubectl.mergekeys import built_in
 from lab_helpers.tools.kubectl.merging import three_way
+from lab_helpers.tools.kubectl.options import add_file_flags
 from lab_helpers.tools.kubectl.output.jsontexts import go_json
-from lab_helpers.tools.kubectl.printing import Reporter, add_dry_run_flag, add_output_flags, dry_run
+from lab_helpers.tools.kubectl.printing import Reporter, add_dry_run_flag, add_output_flags, dry_run, dry_run_query
 from lab_helpers.tools.kubectl.sessions import Session
 from lab_helpers.tools.rest import ApiError
 from lab_helpers.tools.rest.clients import APPLY_PATCH, MERGE_PATCH, STRATEGIC_PATCH
@@ -46,9 +47,7 @@ kubectl apply -f manifests/ --dry-run=server""",
         run=run,
     )
     flags = command.flags
-    flags.strings("filename", [], "Files or folders to apply; - is standard input", "f")
-    flags.bool("recursive", False, "Also files in folders below", "R")
-    flags.string("kustomize", "", "Refused: kustomizations are not built here", "k", hidden=True)
+    add_file_flags(flags, "Files or folders to apply; - is standard input")
     flags.string("selector", "", "Only objects whose labels match", "l")
     flags.bool("server-side", False, "Let the server merge, with field managers")
     flags.bool("force-conflicts", False, "With --server-side: take over fields others manage")
@@ -124,8 +123,8 @@ def write_query(session: Session, manager: str) -> dict[str, Any]:
     )
     if validation is None:
         raise KubectlError(f"invalid - validate option {go_quote(validate)}")
-    query = {"fieldManager": session.flag("field-manager") or manager, "fieldValidation": validation}
-    return {**query, "dryRun": "All"} if dry_run(session) == "server" else query
+    manager = session.flag("field-manager") or manager
+    return {"fieldManager": manager, "fieldValidation": validation, **dry_run_query(session)}
 
 
 def with_annotation(body: dict[str, Any]) -> dict[str, Any]:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from lab_helpers.tools.goflags import Command, Invocation
-from lab_helpers.tools.kubectl.errors import KubectlError, UsageFault, not_bundled
+from lab_helpers.tools.kubectl.errors import KubectlError, UsageFault
 from lab_helpers.tools.kubectl.output.tables import Tabwriter
 from lab_helpers.tools.kubectl.printing import add_output_flags, object_text
+from lab_helpers.tools.kubectl.refusing import refused
 from lab_helpers.tools.kubectl.sessions import Session
 from lab_helpers.tools.rest import kubeconfigs
 
@@ -58,17 +59,8 @@ def build(_name: str) -> Command:
         Command("rename-context CONTEXT_NAME NEW_NAME", short="Rename a context", run=_rename),
     )
     for name in ("set", "set-cluster", "set-credentials", "unset"):
-        command.add(_refused(name))
+        command.add(refused(f"kubectl config {name}", "edit the kubeconfig file"))
     return command
-
-
-def _refused(name: str) -> Command:
-    def refuse(_invocation: Invocation) -> int:
-        raise not_bundled(f"kubectl config {name}", "edit the kubeconfig file")
-
-    child = Command(name, short="(not bundled)", run=refuse, hidden=True)
-    child.flags.ignore_unknown = True
-    return child
 
 
 def _merged(session: Session) -> Config:

@@ -6,7 +6,8 @@ from typing import Any
 from lab_helpers.tools.goflags import Command, Invocation
 from lab_helpers.tools.kubectl.errors import KubectlError
 from lab_helpers.tools.kubectl.manifests import Failures, read_manifests, report
-from lab_helpers.tools.kubectl.printing import add_dry_run_flag, dry_run
+from lab_helpers.tools.kubectl.options import add_file_flags
+from lab_helpers.tools.kubectl.printing import add_dry_run_flag, dry_run, dry_run_query
 from lab_helpers.tools.kubectl.selecting import NO_NAME, NOTHING_NAMED, Found, check_words, items_of, selectors, wanted
 from lab_helpers.tools.kubectl.sessions import Session
 from lab_helpers.tools.kubectl.vanishing import wait_until_gone
@@ -38,8 +39,7 @@ kubectl delete cnp --all""",
         "cascade", "background", "background, orphan or foreground: what becomes of dependents"
     ).implied = "background"
     flags.string("field-selector", "", "Only objects whose fields match")
-    flags.strings("filename", [], "Files that name the objects", "f")
-    flags.string("kustomize", "", "Refused: kustomizations are not built here", "k", hidden=True)
+    add_file_flags(flags)
     flags.bool("force", False, "Do not wait for the node to confirm (with --grace-period=0)")
     flags.number("grace-period", -1, "Seconds a pod gets to end; 0 only with --force; -1: its own")
     flags.bool("ignore-not-found", False, "A missing object is no error")
@@ -47,7 +47,6 @@ kubectl delete cnp --all""",
     flags.bool("now", False, "One second for pods to end")
     flags.string("output", "", "name prints type/name", "o")
     flags.string("raw", "", "DELETE this path")
-    flags.bool("recursive", False, "Also files in folders below", "R")
     flags.string("selector", "", "Only objects whose labels match", "l")
     flags.duration("timeout", 0, "How long to wait; 0: as long as needed")
     flags.bool("wait", True, "Wait until the objects are gone")
@@ -157,7 +156,7 @@ def _delete(session: Session, item: Found, grace: int) -> str:
             options["gracePeriodSeconds"] = grace
         if mode == "server":
             options["dryRun"] = ["All"]
-        answer = session.client.delete(item.path, options, **({"dryRun": "All"} if mode == "server" else {}))
+        answer = session.client.delete(item.path, options, **dry_run_query(session))
         uid = str((answer.get("details") or {}).get("uid") or (answer.get("metadata") or {}).get("uid") or "")
     else:
         session.client.get(item.path)

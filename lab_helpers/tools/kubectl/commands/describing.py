@@ -7,6 +7,7 @@ from lab_helpers.tools.goflags import Command, Invocation
 from lab_helpers.tools.kubectl.choosing import selector_text
 from lab_helpers.tools.kubectl.describing.pages import Page
 from lab_helpers.tools.kubectl.errors import KubectlError
+from lab_helpers.tools.kubectl.options import add_file_flags
 from lab_helpers.tools.kubectl.selecting import Found, check_words, items_of, selectors, wanted
 from lab_helpers.tools.kubectl.sessions import Session
 from lab_helpers.tools.rest import ApiError, NoResourceError, Resource, kubectl_text
@@ -36,9 +37,7 @@ kubectl describe nodes""",
     flags = command.flags
     flags.bool("all-namespaces", False, "In every namespace", "A")
     flags.number("chunk-size", 500, "How many objects to fetch at a time; 0: all", kind="int64")
-    flags.strings("filename", [], "Files that name the objects", "f")
-    flags.string("kustomize", "", "Refused: kustomizations are not built here", "k", hidden=True)
-    flags.bool("recursive", False, "Also files in folders below", "R")
+    add_file_flags(flags)
     flags.string("selector", "", "Only objects whose labels match", "l")
     flags.bool("show-events", True, "With the events of each object")
     return command

@@ -14,6 +14,7 @@ from lab_helpers.tools.kubectl.errors import KubectlError
 from lab_helpers.tools.kubectl.manifests import Manifest, manifests
 from lab_helpers.tools.kubectl.mergekeys import built_in
 from lab_helpers.tools.kubectl.merging import three_way
+from lab_helpers.tools.kubectl.options import add_file_flags
 from lab_helpers.tools.kubectl.output.yamltexts import yaml_text
 from lab_helpers.tools.kubectl.printing import without_managed_fields
 from lab_helpers.tools.kubectl.sessions import Session
@@ -31,9 +32,7 @@ def build(_name: str) -> Command:
         run=run,
     )
     flags = command.flags
-    flags.strings("filename", [], "Files or folders; - is standard input", "f")
-    flags.bool("recursive", False, "Also files in folders below", "R")
-    flags.string("kustomize", "", "Refused: kustomizations are not built here", "k", hidden=True)
+    add_file_flags(flags, "Files or folders; - is standard input")
     flags.bool("server-side", False, "As kubectl apply --server-side would change it")
     flags.bool("force-conflicts", False, "With --server-side: take over fields others manage")
     flags.bool("show-managed-fields", False, "With metadata.managedFields")

@@ -14,6 +14,7 @@ from lab_helpers.tools.kubectl.errors import KubectlError
 from lab_helpers.tools.kubectl.manifests import parse_documents
 from lab_helpers.tools.kubectl.mergekeys import built_in
 from lab_helpers.tools.kubectl.merging import two_way
+from lab_helpers.tools.kubectl.options import add_file_flags
 from lab_helpers.tools.kubectl.printing import without_managed_fields
 from lab_helpers.tools.kubectl.selecting import Found, find
 from lab_helpers.tools.kubectl.sessions import Session
@@ -36,9 +37,7 @@ def build(_name: str) -> Command:
         run=run,
     )
     flags = command.flags
-    flags.strings("filename", [], "Files that name the objects", "f")
-    flags.bool("recursive", False, "Also files in folders below", "R")
-    flags.string("kustomize", "", "Refused: kustomizations are not built here", "k", hidden=True)
+    add_file_flags(flags)
     flags.string("output", "yaml", "yaml or json", "o")
     flags.string("validate", "strict", "strict, warn or ignore unknown fields").implied = "strict"
     flags.bool("show-managed-fields", False, "With metadata.managedFields")

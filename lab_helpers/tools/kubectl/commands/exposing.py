@@ -3,7 +3,7 @@
 from typing import Any
 
 from lab_helpers.tools.goflags import Command, Invocation
-from lab_helpers.tools.kubectl.commands.creating import add_create_flags, create_object
+from lab_helpers.tools.kubectl.creations.objects import add_create_flags, create_object
 from lab_helpers.tools.kubectl.errors import KubectlError
 from lab_helpers.tools.kubectl.selecting import NOTHING_NAMED, find
 from lab_helpers.tools.kubectl.sessions import Session

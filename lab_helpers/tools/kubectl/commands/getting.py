@@ -5,6 +5,7 @@ from typing import Any
 
 from lab_helpers.tools.goflags import Command, Invocation
 from lab_helpers.tools.kubectl.errors import KubectlError
+from lab_helpers.tools.kubectl.options import add_file_flags
 from lab_helpers.tools.kubectl.output.servertables import TABLE, TablePrinter
 from lab_helpers.tools.kubectl.selecting import check_words, items_of, selectors, wanted
 from lab_helpers.tools.kubectl.sessions import Session
@@ -45,9 +46,7 @@ kubectl get pod web -o jsonpath='{.status.podIP}'""",
     flags.bool("all-namespaces", False, "In every namespace", "A")
     flags.number("chunk-size", 500, "How many objects to fetch at a time; 0: all", kind="int64")
     flags.string("field-selector", "", "Only objects whose fields match: key=value, key!=value")
-    flags.strings("filename", [], "Files that name the objects", "f")
-    flags.bool("recursive", False, "Also files in folders below", "R")
-    flags.string("kustomize", "", "Refused: kustomizations are not built here", "k", hidden=True)
+    add_file_flags(flags)
     flags.bool("ignore-not-found", False, "A missing object is no error")
     flags.strings("label-columns", [], "Labels to show as columns", "L")
     flags.bool("no-headers", False, "No header line")

@@ -5,7 +5,8 @@ from typing import Any
 
 from lab_helpers.tools.goflags import Command, Invocation
 from lab_helpers.tools.kubectl.errors import KubectlError
-from lab_helpers.tools.kubectl.printing import Reporter, add_dry_run_flag, add_output_flags, dry_run
+from lab_helpers.tools.kubectl.options import add_file_flags
+from lab_helpers.tools.kubectl.printing import Reporter, add_dry_run_flag, add_output_flags, dry_run, dry_run_query
 from lab_helpers.tools.kubectl.selecting import Found, find
 from lab_helpers.tools.kubectl.sessions import Session
 from lab_helpers.tools.rest.clients import MERGE_PATCH
@@ -27,9 +28,7 @@ kubectl {name} pod web team-""",
     flags.bool("all", False, "Every object of the type in the namespace")
     flags.bool("all-namespaces", False, "In every namespace", "A")
     flags.string("field-selector", "", "Only objects whose fields match")
-    flags.strings("filename", [], "Files that name the objects", "f")
-    flags.bool("recursive", False, "Also files in folders below", "R")
-    flags.string("kustomize", "", "Refused: kustomizations are not built here", "k", hidden=True)
+    add_file_flags(flags)
     flags.bool("list", False, f"Print the {thing}s")
     flags.bool("local", False, "Refused", hidden=True)
     flags.bool("overwrite", False, f"Replace {thing}s that exist")
@@ -121,9 +120,7 @@ def _change(session: Session, item: Found, key: str, new: dict[str, str], gone: 
     change: dict[str, Any] = {**patch, **{name: None for name in gone if name in now}}
     done = body
     if change and dry_run(session) != "client":
-        query = {"fieldManager": session.flags["field-manager"]}
-        if dry_run(session) == "server":
-            query["dryRun"] = "All"
+        query = {"fieldManager": session.flags["field-manager"], **dry_run_query(session)}
         meta: dict[str, Any] = {key: change}
         if session.flags["resource-version"]:
             meta["resourceVersion"] = session.flags["resource-version"]

@@ -5,7 +5,7 @@ from typing import Any
 
 from lab_helpers.tools.goflags import Command, Invocation
 from lab_helpers.tools.kubectl.errors import KubectlError, UsageFault
-from lab_helpers.tools.kubectl.printing import add_dry_run_flag, dry_run
+from lab_helpers.tools.kubectl.printing import add_dry_run_flag, dry_run, dry_run_query
 from lab_helpers.tools.kubectl.selecting import Found, find, items_of
 from lab_helpers.tools.kubectl.sessions import Session
 from lab_helpers.tools.kubectl.vanishing import wait_until_gone
@@ -53,8 +53,8 @@ def _set(session: Session, item: Found, *, off: bool) -> None:
         session.say(f"{item.shown} already {name}{suffix}")
         return
     if dry_run(session) != "client":
-        query = {"dryRun": "All"} if dry_run(session) == "server" else {}
-        session.client.patch(item.path, {"spec": {"unschedulable": True if off else None}}, STRATEGIC_PATCH, **query)
+        change = {"spec": {"unschedulable": True if off else None}}
+        session.client.patch(item.path, change, STRATEGIC_PATCH, **dry_run_query(session))
     session.say(f"{item.shown} {name}{suffix}")
 
 

@@ -7,6 +7,7 @@ from lab_helpers.tools.goflags import Command, Invocation
 from lab_helpers.tools.kubectl.commands.applying import write_query
 from lab_helpers.tools.kubectl.errors import KubectlError
 from lab_helpers.tools.kubectl.mergekeys import built_in
+from lab_helpers.tools.kubectl.options import add_file_flags
 from lab_helpers.tools.kubectl.printing import Reporter, add_dry_run_flag, add_output_flags
 from lab_helpers.tools.kubectl.selecting import find
 from lab_helpers.tools.kubectl.sessions import Session
@@ -28,9 +29,7 @@ kubectl patch cnp web --type=json -p '[{"op":"remove","path":"/spec/ingress/0"}]
         run=run,
     )
     flags = command.flags
-    flags.strings("filename", [], "File that names the object", "f")
-    flags.bool("recursive", False, "Also files in folders below", "R")
-    flags.string("kustomize", "", "Refused: kustomizations are not built here", "k", hidden=True)
+    add_file_flags(flags, "File that names the object")
     flags.bool("local", False, "Refused: patches are made by the server", hidden=True)
     flags.string("patch", "", "The patch, JSON or YAML", "p")
     flags.string("patch-file", "", "A file that holds it")

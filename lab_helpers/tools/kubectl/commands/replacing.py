@@ -4,6 +4,7 @@ from lab_helpers.tools.goflags import Command, Invocation
 from lab_helpers.tools.kubectl.commands.applying import write_query
 from lab_helpers.tools.kubectl.errors import KubectlError
 from lab_helpers.tools.kubectl.manifests import Failures, Manifest, read_manifests, report
+from lab_helpers.tools.kubectl.options import add_file_flags
 from lab_helpers.tools.kubectl.printing import Reporter, add_dry_run_flag, add_output_flags, dry_run
 from lab_helpers.tools.kubectl.sessions import Session
 from lab_helpers.tools.rest import ApiError
@@ -20,9 +21,7 @@ def build(_name: str) -> Command:
         run=run,
     )
     flags = command.flags
-    flags.strings("filename", [], "Files or folders; - is standard input", "f")
-    flags.bool("recursive", False, "Also files in folders below", "R")
-    flags.string("kustomize", "", "Refused: kustomizations are not built here", "k", hidden=True)
+    add_file_flags(flags, "Files or folders; - is standard input")
     flags.bool("force", False, "Delete and create again")
     flags.string("validate", "strict", "strict, warn or ignore unknown fields").implied = "strict"
     flags.string("field-manager", "kubectl-replace", "Name of the manager that owns the fields")

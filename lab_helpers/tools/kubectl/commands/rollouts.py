@@ -10,7 +10,8 @@ from lab_helpers.tools.goflags import Command, Invocation
 from lab_helpers.tools.kubectl.choosing import selector_text
 from lab_helpers.tools.kubectl.errors import KubectlError
 from lab_helpers.tools.kubectl.following import follow_object
-from lab_helpers.tools.kubectl.printing import Reporter, add_dry_run_flag, add_output_flags, dry_run
+from lab_helpers.tools.kubectl.options import add_file_flags
+from lab_helpers.tools.kubectl.printing import Reporter, add_dry_run_flag, add_output_flags, dry_run, dry_run_query
 from lab_helpers.tools.kubectl.revisions import history_of, revision_of, rollback_patch, template_text
 from lab_helpers.tools.kubectl.rolloutstates import rollout_state
 from lab_helpers.tools.kubectl.selecting import Found, find, items_of
@@ -46,9 +47,7 @@ kubectl rollout undo deployment/web""",
     ):
         child = Command(f"{name} (TYPE NAME | TYPE/NAME) [flags]", short=short, run=run,
                         example=f"# Of a Deployment\nkubectl rollout {name} deployment/web")  # fmt: skip
-        child.flags.strings("filename", [], "Files that name the objects", "f")
-        child.flags.bool("recursive", False, "Also files in folders below", "R")
-        child.flags.string("kustomize", "", "Refused: kustomizations are not built here", "k", hidden=True)
+        add_file_flags(child.flags)
         child.flags.string("selector", "", "Only objects whose labels match", "l")
         if name == "status":
             child.flags.bool("watch", True, "Wait until it is done", "w")
@@ -172,9 +171,8 @@ def _undo(invocation: Invocation) -> int:
         if dry_run(session) == "client":
             session.say(template_text(chosen.template))
             continue
-        query = {"dryRun": "All"} if dry_run(session) == "server" else {}
         patch, content = rollback_patch(item.resource.kind, chosen)
-        done = session.client.patch(item.path, patch, content, **query)
+        done = session.client.patch(item.path, patch, content, **dry_run_query(session))
         reporter.tell(item.shown, "rolled back", done)
     reporter.finish()
     return 0
@@ -203,9 +201,7 @@ def _patch(invocation: Invocation, operation: str, patch: dict[str, Any]) -> int
                     "first)"
                 )
         if dry_run(session) != "client":
-            query = {"fieldManager": session.flags["field-manager"]}
-            if dry_run(session) == "server":
-                query["dryRun"] = "All"
+            query = {"fieldManager": session.flags["field-manager"], **dry_run_query(session)}
             body = session.client.patch(item.path, patch, STRATEGIC_PATCH, **query)
         reporter.tell(item.shown, operation, body)
     reporter.finish()

@@ -4,7 +4,7 @@ from typing import Any
 
 from lab_helpers.tools.goflags import Command, Invocation
 from lab_helpers.tools.kubectl.commands.applying import write_query
-from lab_helpers.tools.kubectl.commands.creating import add_create_flags, unborn
+from lab_helpers.tools.kubectl.creations.objects import add_create_flags, create_object, unborn
 from lab_helpers.tools.kubectl.errors import Finished, KubectlError, PlainError, UsageFault
 from lab_helpers.tools.kubectl.printing import Reporter, dry_run
 from lab_helpers.tools.kubectl.sessions import Session
@@ -143,7 +143,6 @@ def run(invocation: Invocation) -> int:
 
 
 def _expose(session: Session, name: str, pod: dict[str, Any]) -> None:
-    from lab_helpers.tools.kubectl.commands.creating import create_object
 
     if not session.flags["port"]:
         raise KubectlError("--port must be set when exposing a service")

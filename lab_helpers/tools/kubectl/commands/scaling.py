@@ -2,7 +2,8 @@
 
 from lab_helpers.tools.goflags import Command, Invocation
 from lab_helpers.tools.kubectl.errors import KubectlError
-from lab_helpers.tools.kubectl.printing import Reporter, add_dry_run_flag, add_output_flags, dry_run
+from lab_helpers.tools.kubectl.options import add_file_flags
+from lab_helpers.tools.kubectl.printing import Reporter, add_dry_run_flag, add_output_flags, dry_run, dry_run_query
 from lab_helpers.tools.kubectl.selecting import find
 from lab_helpers.tools.kubectl.sessions import Session
 from lab_helpers.tools.rest import ApiError
@@ -20,9 +21,7 @@ def build(_name: str) -> Command:
     flags = command.flags
     flags.bool("all", False, "Every object of the type in the namespace")
     flags.number("current-replicas", -1, "Only if there are so many now")
-    flags.strings("filename", [], "Files that name the objects", "f")
-    flags.bool("recursive", False, "Also files in folders below", "R")
-    flags.string("kustomize", "", "Refused: kustomizations are not built here", "k", hidden=True)
+    add_file_flags(flags)
     flags.number("replicas", 0, "How many replicas")
     flags.string("resource-version", "", "Only if this is the object's version")
     flags.string("selector", "", "Only objects whose labels match", "l")
@@ -55,9 +54,9 @@ def run(invocation: Invocation) -> int:
         if flags["current-replicas"] >= 0 and now != flags["current-replicas"]:
             raise KubectlError(f"Expected replicas to be {flags['current-replicas']}, was {now}")
         if dry_run(session) != "client":
-            query = {"dryRun": "All"} if dry_run(session) == "server" else {}
             path = item.resource.path(item.namespace, item.name, "scale")
-            session.client.patch(path, {"spec": {"replicas": flags["replicas"]}}, MERGE_PATCH, **query)
+            change = {"spec": {"replicas": flags["replicas"]}}
+            session.client.patch(path, change, MERGE_PATCH, **dry_run_query(session))
             if flags["timeout"] and dry_run(session) == "none":
                 _wait(session, item.resource.path(item.namespace), item.name, flags["timeout"] / 1e9)
         reporter.tell(item.shown, "scaled", body)

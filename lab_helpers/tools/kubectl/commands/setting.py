@@ -4,8 +4,10 @@ import re
 from typing import Any
 
 from lab_helpers.tools.goflags import Command, Invocation
-from lab_helpers.tools.kubectl.errors import KubectlError, not_bundled
-from lab_helpers.tools.kubectl.printing import Reporter, add_dry_run_flag, add_output_flags, dry_run
+from lab_helpers.tools.kubectl.errors import KubectlError
+from lab_helpers.tools.kubectl.options import add_file_flags
+from lab_helpers.tools.kubectl.printing import Reporter, add_dry_run_flag, add_output_flags, dry_run, dry_run_query
+from lab_helpers.tools.kubectl.refusing import refused
 from lab_helpers.tools.kubectl.selecting import NOTHING_NAMED, Found, find
 from lab_helpers.tools.kubectl.sessions import Session
 from lab_helpers.tools.rest.clients import STRATEGIC_PATCH
@@ -27,9 +29,7 @@ def build(_name: str) -> Command:
         child = Command(use, short=short, run=run, example=f"# One container\nkubectl set {name} deployment/web "
                         + ("web=nginx:1.29" if name == "image" else "MODE=test"))  # fmt: skip
         child.flags.bool("all", False, "Every object of the type in the namespace")
-        child.flags.strings("filename", [], "Files that name the objects", "f")
-        child.flags.bool("recursive", False, "Also files in folders below", "R")
-        child.flags.string("kustomize", "", "Refused: kustomizations are not built here", "k", hidden=True)
+        add_file_flags(child.flags)
         child.flags.bool("local", False, "Refused", hidden=True)
         child.flags.string("selector", "", "Only objects whose labels match", "l")
         child.flags.string("field-manager", "kubectl-set", "Name of the manager that owns the fields")
@@ -42,13 +42,7 @@ def build(_name: str) -> Command:
         add_output_flags(child.flags)
         command.add(child)
     for name in ("resources", "selector", "serviceaccount", "subject"):
-
-        def refuse(_invocation: Invocation, name: str = name) -> int:
-            raise not_bundled(f"kubectl set {name}", "use kubectl patch")
-
-        child = Command(name, short="(not bundled)", run=refuse, hidden=True)
-        child.flags.ignore_unknown = True
-        command.add(child)
+        command.add(refused(f"kubectl set {name}", "use kubectl patch"))
     return command
 
 
@@ -78,9 +72,7 @@ def _apply(session: Session, item: Found, patch: Body, operation: str, reporter:
     if not patch:
         return
     if dry_run(session) != "client":
-        query = {"fieldManager": session.flags["field-manager"]}
-        if dry_run(session) == "server":
-            query["dryRun"] = "All"
+        query = {"fieldManager": session.flags["field-manager"], **dry_run_query(session)}
         body = session.client.patch(item.path, patch, STRATEGIC_PATCH, **query)
     reporter.tell(item.shown, operation, body)
 

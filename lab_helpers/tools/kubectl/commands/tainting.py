@@ -4,7 +4,7 @@ from typing import Any
 
 from lab_helpers.tools.goflags import Command, Invocation
 from lab_helpers.tools.kubectl.errors import KubectlError, UsageFault
-from lab_helpers.tools.kubectl.printing import Reporter, add_dry_run_flag, add_output_flags, dry_run
+from lab_helpers.tools.kubectl.printing import Reporter, add_dry_run_flag, add_output_flags, dry_run, dry_run_query
 from lab_helpers.tools.kubectl.selecting import Found, find
 from lab_helpers.tools.kubectl.sessions import Session
 from lab_helpers.tools.rest.clients import MERGE_PATCH
@@ -86,8 +86,6 @@ def _change(
             )
         now = [taint, *(one for one in now if one not in same)]
     if dry_run(session) != "client":
-        query = {"fieldManager": session.flags["field-manager"]}
-        if dry_run(session) == "server":
-            query["dryRun"] = "All"
+        query = {"fieldManager": session.flags["field-manager"], **dry_run_query(session)}
         body = session.client.patch(item.path, {"spec": {"taints": now or None}}, MERGE_PATCH, **query)
     reporter.tell(item.shown, "tainted" if new and not gone else "untainted" if gone and not new else "modified", body)

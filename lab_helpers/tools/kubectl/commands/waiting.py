@@ -6,6 +6,7 @@ from typing import Any
 from lab_helpers.tools.goflags import Command, Invocation
 from lab_helpers.tools.kubectl.errors import KubectlError
 from lab_helpers.tools.kubectl.following import follow_object
+from lab_helpers.tools.kubectl.options import add_file_flags
 from lab_helpers.tools.kubectl.output import jsonpaths
 from lab_helpers.tools.kubectl.printing import Reporter, add_output_flags
 from lab_helpers.tools.kubectl.selecting import NOTHING_NAMED, Found, check_words, find, wanted
@@ -37,9 +38,7 @@ kubectl wait --for=delete pod/frontend""",
     flags.bool("all", False, "Every object of the type in the namespace")
     flags.bool("all-namespaces", False, "In every namespace", "A")
     flags.string("field-selector", "", "Only objects whose fields match")
-    flags.strings("filename", [], "Files that name the objects", "f")
-    flags.bool("recursive", False, "Also files in folders below", "R")
-    flags.string("kustomize", "", "Refused: kustomizations are not built here", "k", hidden=True)
+    add_file_flags(flags)
     flags.array("for", [], "create, delete, condition=NAME[=VALUE] or jsonpath='{…}'[=VALUE]")
     flags.bool("local", False, "Refused", hidden=True)
     flags.string("selector", "", "Only objects whose labels match", "l")

@@ -18,6 +18,10 @@ from typing import Any, TextIO
 __all__ = ["main"]
 
 KERNEL = "python3"
+SAVE_EVERY = 2.0
+"""Seconds between two writings of the notebook. Papermill's own way is twice for each cell, which takes longer than
+many a cell, and more with everything that was printed before.
+"""
 
 
 class _Reporter:
@@ -99,12 +103,18 @@ def _register(reporter: _Reporter) -> None:
     from papermill.engines import NBClientEngine, papermill_engines
 
     class Engine(NBClientEngine):  # type: ignore[misc]
-        """Papermill's own engine that tells about each cell."""
+        """Papermill's own engine that tells about each cell, and writes the notebook now and then and at the end."""
 
         @classmethod
         def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> Any:
             reporter.event(cells=len(nb_man.nb.cells))
-            start, complete = nb_man.cell_start, nb_man.cell_complete
+            start, complete, finish, save = (
+                nb_man.cell_start,
+                nb_man.cell_complete,
+                nb_man.notebook_complete,
+                nb_man.save,
+            )
+            saved = [-SAVE_EVERY]
 
             def cell_start(cell: Any, cell_index: int | None = None, **rest: Any) -> None:
                 reporter.started(cell_index or 0)
@@ -114,7 +124,17 @@ def _register(reporter: _Reporter) -> None:
                 complete(cell, cell_index, **rest)
                 reporter.ended(cell_index or 0)
 
+            def save_now_and_then(**rest: Any) -> None:
+                if time.monotonic() - saved[0] >= SAVE_EVERY:
+                    save(**rest)
+                    saved[0] = time.monotonic()
+
+            def notebook_complete(**rest: Any) -> None:
+                nb_man.save = save
+                finish(**rest)
+
             nb_man.cell_start, nb_man.cell_complete = cell_start, cell_complete
+            nb_man.save, nb_man.notebook_complete = save_now_and_then, notebook_complete
             return super().execute_managed_notebook(nb_man, kernel_name, **options)
 
     papermill_engines.register("cilium-labs", Engine)

@@ -29,9 +29,11 @@ from lab_helpers.policy import (
     policy_map,
     reserved_identity,
 )
+from lab_helpers.policy.configs import AllowLocalhost
 from lab_helpers.policy.errors import RegexError
 from lab_helpers.policy.labels import Label, parse_label
 from lab_helpers.policy.pod_labels import LabelFilter
+from lab_helpers.policy.selectors import entity_selector
 from lab_helpers.policy.versions import OPEN_FAULTS
 
 from .conftest import policy
@@ -105,6 +107,55 @@ def test_the_longer_prefix_decides_among_equals() -> None:
 def test_a_deny_beats_an_allow_that_is_more_specific(allow: dict[str, Any], deny: dict[str, Any]) -> None:
     decision = ingress(repository({**TO_BACKEND, "ingress": [allow]}, {**TO_BACKEND, "ingressDeny": [deny]}))
     assert (decision.allowed, decision.why) == (False, Why.DENY)
+
+
+IN_CLUSTER = {"host", "remote-node", "init", "ingress", "health", "unmanaged", "kube-apiserver"}
+WORLDS = {"world", "world-ipv4", "world-ipv6"}
+
+
+@pytest.mark.parametrize(
+    ("entity", "meant"),
+    [
+        ("all", {*IN_CLUSTER, *WORLDS, "pod"}),
+        ("cluster", {*IN_CLUSTER, "pod"}),
+        ("world", WORLDS),
+        ("remote-node", {"remote-node", "kube-apiserver"}),  # an API server outside the pod network runs on a node
+        *((name, {name}) for name in ("host", "init", "ingress", "health", "unmanaged", "kube-apiserver")),
+    ],
+)
+def test_whom_entities_mean(entity: str, meant: set[str]) -> None:
+    peers = {name: reserved_identity(name) for name in (*IN_CLUSTER, *WORLDS)} | {"pod": FRONTEND.identity}
+    made = repository(
+        {**TO_BACKEND, "ingress": [{"fromEntities": [entity]}]},
+        config=PolicyConfig(allow_localhost=AllowLocalhost.POLICY),
+    )
+    for identity in peers.values():
+        made.upsert_identity(identity)
+    assert {name for name, identity in peers.items() if ingress(made, identity).allowed} == meant
+    selector = entity_selector(entity, made.config)
+    assert selector is not None
+    assert {name for name, identity in peers.items() if selector.matches(identity.labels)} == meant
+
+
+@pytest.mark.parametrize(
+    ("cidr", "excepted", "address", "meant"),
+    [
+        ("10.0.0.0/8", [], "10.1.2.3/32", True),
+        ("10.0.0.0/8", ["10.1.0.0/16"], "10.1.2.3/32", False),
+        ("10.0.0.0/8", ["10.1.0.0/16"], "10.2.2.3/32", True),
+        ("10.0.0.0/8", ["10.1.0.0/16", "10.2.0.0/16"], "10.2.2.3/32", False),
+        ("0.0.0.0/0", ["10.0.0.0/8"], "10.2.2.3/32", False),
+        ("0.0.0.0/0", ["10.0.0.0/8"], "11.2.2.3/32", True),
+    ],
+)
+def test_addresses_that_are_excepted(cidr: str, excepted: list[str], address: str, meant: bool) -> None:
+    rule = {"fromCIDRSet": [{"cidr": cidr, "except": excepted}]}
+    outside = Identity(1 << 24 | 1, parse_labels([f"cidr:{address}", "reserved:world"]))
+    made = repository({**TO_BACKEND, "ingress": [rule]})
+    made.upsert_identity(outside)
+    assert ingress(made, outside).allowed is meant
+    ((peer,),) = [one.peers for one in parse(policy("cnp", {**TO_BACKEND, "ingress": [rule]}), made.config).rules]
+    assert peer.matches(outside.labels) is meant
 
 
 def test_drop_reasons() -> None:

@@ -279,7 +279,9 @@ async def monitor(cluster: Cluster, *words: str) -> list[str]:
 async def test_monitor_filters_by_endpoint() -> None:
     cluster = await shop()
     client, server = number(cluster, "client"), number(cluster, "server")
-    assert all("to endpoint" in line for line in await monitor(cluster, "-t", "drop", "--related-to", server))
+    drops = await monitor(cluster, "-t", "drop", "--related-to", server)
+    assert drops
+    assert all(f"to endpoint {server}" in line for line in drops)
     assert await monitor(cluster, "-t", "drop", "--related-to", client) == []
     assert await monitor(cluster, "-t", "drop", "--from", server) == []
     lines = await monitor(cluster, "-t", "trace,policy-verdict", "--from", client, "--to", server)

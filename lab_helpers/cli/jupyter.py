@@ -43,7 +43,13 @@ def lab(port: int, no_browser: bool, keep: bool, labs: Path | None) -> None:
     home = default_home()
     ours = _ensure_cluster(home)
     cluster = connect(home)
-    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", f"--ServerApp.port={port}"]
+    command = [
+        sys.executable,
+        "-m",
+        "lab_helpers.cli.opening",
+        f"--ServerApp.root_dir={folder}",
+        f"--ServerApp.port={port}",
+    ]
     command += ["--LabApp.default_url=/lab/tree/00-start-here/00-start-here.ipynb"] if labs is None else []
     command += ["--ServerApp.answer_yes=True"]
     if no_browser or not _screen():

@@ -23,6 +23,7 @@ Examples:
   cilium-labs run 04 hubble              two of them, by number or name
   cilium-labs run --unsolved --jobs 2    as learners find them, two at a time
   cilium-labs run --here 04              on the cluster in use
+  cilium-labs run --real-time 07         every wait takes as long as it takes
 """
 
 
@@ -39,8 +40,14 @@ Examples:
 )
 @click.option("--timeout", type=click.IntRange(1), default=900, show_default=True, help="Seconds for one lab.")
 @click.option("--here", is_flag=True, help="Use the cluster in use instead of a private twin for each lab.")
-def run(labs: tuple[str, ...], jobs: int, solved: bool, report: Path, timeout: int, here: bool) -> None:
+@click.option("--real-time", is_flag=True, help="Private twins pass no time faster than it is.")
+def run(
+    labs: tuple[str, ...], jobs: int, solved: bool, report: Path, timeout: int, here: bool, real_time: bool
+) -> None:
     """Execute labs by papermill; all of them when none is named.
+
+    Nobody watches, so the clock of a private twin is eager: what a command in a pod or a rollout only waits for comes
+    at once, and everything on the cluster sees the same time pass.
 
     Ends with exit code 1 when a lab fails, and names the cell and the reason.
     """
@@ -53,7 +60,7 @@ def run(labs: tuple[str, ...], jobs: int, solved: bool, report: Path, timeout: i
     except CourseError as error:
         raise click.ClickException(str(error)) from None
     with _listening([folder.name for folder in folders]) as listener:
-        runner = Runner(Settings(report, solved, jobs, timeout, here), listener)
+        runner = Runner(Settings(report, solved, jobs, timeout, here, real_time), listener)
         try:
             results = runner.run(folders)
         except KeyboardInterrupt:

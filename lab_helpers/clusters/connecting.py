@@ -39,11 +39,11 @@ def connect(home: Home | None = None) -> Cluster:
     return dataclasses.replace(cluster, facts={"cluster_wide": bool(chosen.get("cluster_wide"))})
 
 
-def start_twin(home: Path | Home, *, port: int = 0, cilium_version: str = "") -> Cluster:
-    """Start a twin whose files are under ``home``, choose it there, and connect."""
+def start_twin(home: Path | Home, *, port: int = 0, cilium_version: str = "", eager_clock: bool = False) -> Cluster:
+    """Start a twin whose files are under ``home``, choose it there, and connect. ``eager_clock`` as in ``twins``."""
     place = (home if isinstance(home, Home) else Home(Path(home))).prepare()
     write_tools(place)
-    twins.start(place, port=port, cilium_version=cilium_version)
+    twins.start(place, port=port, cilium_version=cilium_version, eager_clock=eager_clock)
     try:
         place.choose(backend="twin")
     except ClusterError:
@@ -129,7 +129,8 @@ def renew(cluster: Cluster) -> Cluster:
     address, version = str(cluster.facts["server"]), str(cluster.facts["cilium_version"])
     twins.stop(home)
     twins.wipe(home)
-    return start_twin(home, port=int(address.rpartition(":")[2]), cilium_version=version)
+    eager = bool(cluster.facts.get("eager_clock"))
+    return start_twin(home, port=int(address.rpartition(":")[2]), cilium_version=version, eager_clock=eager)
 
 
 def write_tools(home: Home) -> None:

@@ -35,9 +35,12 @@ def describe(home: Home) -> Mapping[str, Any] | None:
     return facts if facts and held(home.twin) else None
 
 
-def start(home: Home, *, port: int = 0, cilium_version: str = "", timeout: float = 30.0) -> Mapping[str, Any]:
+def start(
+    home: Home, *, port: int = 0, cilium_version: str = "", eager_clock: bool = False, timeout: float = 30.0
+) -> Mapping[str, Any]:
     """Start the twin and wait until its API answers. ``cilium_version`` is what tools install when none is named
-    ("": as before). Raises AlreadyRunning, StartFailed, Unsupported.
+    ("": as before); ``eager_clock`` is for runs that nobody watches: what is only waited for comes at once. Raises
+    AlreadyRunning, StartFailed, Unsupported.
     """
     chosen = playable(cilium_version) if cilium_version else ""
     home.prepare()
@@ -59,6 +62,7 @@ def start(home: Home, *, port: int = 0, cilium_version: str = "", timeout: float
         str(port),
         "--cilium-version",
         chosen,
+        *(["--eager-clock"] if eager_clock else []),
     ]
     try:
         with log.open("wb") as stream:

@@ -55,7 +55,7 @@ class Listener(Protocol):
 @dataclass(frozen=True, slots=True)
 class Settings:
     """``timeout`` is for one lab, in seconds. ``here`` runs on the cluster in use instead of private twins, one by
-    one.
+    one. The clock of private twins is eager (nobody watches, so nobody waits) unless ``real_time``.
     """
 
     report: Path
@@ -63,6 +63,7 @@ class Settings:
     jobs: int = 1
     timeout: int = 900
     here: bool = False
+    real_time: bool = False
 
 
 @dataclass
@@ -116,6 +117,8 @@ class Runner:
         try:
             cluster = self._cluster(scratch / "home")
             facts["backend"] = cluster.backend
+            if cluster.backend == "twin":
+                facts["clock"] = "eager" if cluster.facts.get("eager_clock") else "real time"
             skipped = undecidable(outline.number, cluster.backend)
             if not skipped:
                 failures += self._execute(folder, scratch, output, cluster, cells)
@@ -156,7 +159,7 @@ class Runner:
         if self.settings.here:
             return connect()
         home.mkdir(parents=True)
-        return (self.start or start_twin)(home)
+        return self.start(home) if self.start else start_twin(home, eager_clock=not self.settings.real_time)
 
     def _execute(
         self, folder: Path, scratch: Path, output: Path, cluster: Cluster, cells: list[CellTime]

@@ -311,6 +311,7 @@ class Lab(View):
             needed=bool(self.outline.cilium),
             parts=self.outline.parts,
             chart=self._chart,
+            sleep=lambda seconds: cluster.wait(seconds),
         )
         own = cluster.backend != "existing"
         self._answers = Answers(self.api, self.tools, everywhere=own or bool(cluster.facts.get("cluster_wide")))

@@ -52,23 +52,26 @@ Say = Callable[[str], None]
 
 
 class Waiting:
-    """Waits for conditions; the pauses grow from 20 ms to one second."""
+    """Waits for conditions; the pauses grow from 20 ms to one second. ``sleep`` lets so many seconds of the cluster's
+    time pass.
+    """
 
-    def __init__(self, say: Say, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, say: Say, sleep: Callable[[float], object] = time.sleep) -> None:
         self._say = say
         self._sleep = sleep
 
     def until(self, what: str, ready: Callable[[], str], *, seconds: float = 300.0, try_: str = "") -> None:
         """Call ``ready`` until it returns an empty text: it returns what is still missing. Raises StageError."""
         deadline = time.monotonic() + seconds
-        pause, said = 0.02, ""
+        pause, passed, said = 0.02, 0.0, ""
         while missing := ready():
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or passed > seconds:
                 raise StageError(f"waited {seconds:.0f} s for {what}: {missing}", try_=try_ or "lab.reset()")
             if missing != said:
                 self._say(f"waiting for {what}: {missing}")
                 said = missing
             self._sleep(pause)
+            passed += pause
             pause = min(pause * 1.5, 1.0)
 
 
@@ -77,7 +80,8 @@ class Stager:
 
     ``version`` is the Cilium that belongs there; ``needed`` says that nothing else will do (a lab about that version).
     ``parts`` are further parts of the story, applied with the shop. ``chart`` are helm's words for a chart that is
-    here, for a room without internet; none for the one in Cilium's repository.
+    here, for a room without internet; none for the one in Cilium's repository. ``sleep`` lets seconds of the cluster's
+    time pass: where its clock can be moved, nobody waits for pods that have an initial delay to keep.
     """
 
     def __init__(
@@ -91,6 +95,7 @@ class Stager:
         needed: bool = False,
         parts: Sequence[str] = (),
         chart: Sequence[str] = (),
+        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self._api = api
         self._tools = tools
@@ -100,7 +105,7 @@ class Stager:
         self._needed = needed
         self._parts = tuple(parts)
         self._chart = tuple(chart)
-        self._waiting = Waiting(say)
+        self._waiting = Waiting(say, sleep)
 
     def identity(self) -> str:
         """A name of this incarnation of the cluster: the uid of kube-system."""

@@ -50,6 +50,7 @@ def stamp_facts(result: LabResult) -> dict[str, str]:
         "lab": result.lab,
         "result": "skipped" if result.skipped else "passed" if result.passed else "failed",
         "backend": facts.get("backend", "none"),
+        "clock": facts.get("clock", "real time"),
         "cilium": facts.get("cilium", "none"),
         "kubernetes": facts.get("kubernetes", "none"),
         "executed": result.started,
@@ -74,8 +75,9 @@ def stamp_panel(result: LabResult) -> Panel:
     cilium = f"Cilium {facts['cilium']}" if "cilium" in facts else "without Cilium"
     where = f"{_BACKENDS.get(backend, backend)}, {cilium}, Kubernetes {facts.get('kubernetes', 'unknown')}"
     form = "with solutions" if result.solved else "as learners find it"
+    eager = " Its clock was eager: what was only waited for came at once." if facts.get("clock") == "eager" else ""
     lines = (
-        f"Executed {form} on {where if backend else 'no cluster'}.",
+        f"Executed {form} on {where if backend else 'no cluster'}.{eager}",
         f"{_moment(result.started)}, in {result.seconds:.0f} s, course at {facts.get('revision', 'unknown')}.",
     )
     tone, word = (Tones.GOOD, "passed") if result.passed else (Tones.BAD, "failed")

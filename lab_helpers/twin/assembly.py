@@ -49,9 +49,14 @@ _DEFAULT_VERSION = "1.20.2"
 
 
 class Twin:
-    """One embedded cluster. ``home`` holds its files; the same home brings the same cluster back."""
+    """One embedded cluster. ``home`` holds its files; the same home brings the same cluster back.
 
-    def __init__(self, home: Path, *, port: int = 0, cilium_version: str = "", clock: Clock | None = None) -> None:
+    ``eager`` makes what somebody only waits for come at once (see ``hurrying``).
+    """
+
+    def __init__(
+        self, home: Path, *, port: int = 0, cilium_version: str = "", clock: Clock | None = None, eager: bool = False
+    ) -> None:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.home = home
         self.storage = Storage(home / "state.db")
@@ -62,6 +67,7 @@ class Twin:
         self.token = self._own_token()
         self._certificates = ensure_certificates(home)
         self._port = port
+        self._eager = eager
         self._server: Server
         self._serving: asyncio.Task[None]
         self._coming: asyncio.Task[Machinery]
@@ -80,7 +86,7 @@ class Twin:
         """Bring up the API; the rest follows by itself. Raises ServeError when the port is taken."""
         console = ArrivingConsole()
         server = build_app(self.registry, console, token=self.token).server
-        self._server = self._listen(Control(server, self.clock, self.storage))
+        self._server = self._listen(Control(server, self.clock, self.storage, eager=self._eager))
         seed(self.registry)
         write_kubeconfig(self.kubeconfig, self.url, self._certificates.ca, self.token)
         self._serving = asyncio.create_task(self._server.run())

@@ -123,13 +123,28 @@ class Clock:
             self._arm()
         await _settle()
 
+    async def leap(self, until: float) -> bool:
+        """Go to the next timer, if it is due by ``until`` (as ``monotonic()``) and nothing but time is waited for; play
+        what is due there. False when time has to pass by itself.
+        """
+        if not await _settle() or self._target is not None:
+            return False
+        due = self._next_due()
+        if due is None or due > until:
+            return False
+        self._offset += max(due - self.monotonic(), 0.0)
+        self._fire()
+        return True
+
     def _next_due(self) -> float | None:
         while self._heap and self._heap[0][2].cancelled:
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
     def _fire(self) -> None:
-        self._wakeup = None
+        if self._wakeup is not None:
+            self._wakeup.cancel()
+            self._wakeup = None
         now = self.monotonic()
         while (due := self._next_due()) is not None and due <= now:
             timer = heapq.heappop(self._heap)[2]
@@ -166,12 +181,15 @@ class ManualClock(Clock):
         """Nothing to arm: only ``advance`` moves this clock."""
 
 
-async def _settle() -> None:
-    """Let everything that is ready to run, run, and what follows from it, until only time is waited for."""
+async def _settle() -> bool:
+    """Let everything that is ready to run, run, and what follows from it, until only time is waited for. False when
+    something seems to run for ever.
+    """
     ready: Sized | None = getattr(asyncio.get_running_loop(), "_ready", None)
     idle = 0
     for _ in range(_TURNS if ready is not None else 20):
         await asyncio.sleep(0)
         idle = idle + 1 if ready is not None and not ready else 0
         if idle == 2:  # a turn in between has asked the sockets, too
-            break
+            return True
+    return ready is None

@@ -5,13 +5,17 @@
     GET  /twin/clock                      {"now": "2026-01-01T00:00:00Z", "ahead": 0.0}
     POST /twin/clock {"advance": 70}      the same, once everything due in these 70 seconds has happened
 
-Only the administrator's token opens it. How far the clock is ahead of the host's is kept with the cluster's state: time
-never runs backwards over a restart.
+With an eager clock (see ``hurrying``) it also says ``"eager": true``, and whoever runs a command in a pod or watches
+with kubectl counts as somebody who waits.
+
+Only the administrator's token opens the route. How far the clock is ahead of the host's is kept with the cluster's
+state: time never runs backwards over a restart.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import math
 from typing import Any, Final
@@ -21,6 +25,7 @@ from lab_helpers.twin.api.asgi import Receive, Scope, Send
 from lab_helpers.twin.api.authenticating import ADMINISTRATOR
 from lab_helpers.twin.api.server import ApiServer
 from lab_helpers.twin.clock import Clock
+from lab_helpers.twin.hurrying import LONGEST, Hurry
 from lab_helpers.twin.objects.storage import Storage
 
 __all__ = ["LONGEST_JUMP", "PATH", "Control", "kept_offset"]
@@ -31,6 +36,8 @@ LONGEST_JUMP: Final = 4 * 3600.0
 
 _FACT: Final = "clock/offset"
 _BODY_LIMIT: Final = 4096
+_WAITS_AT_A_WATCH: Final = b"kubectl/"
+"""How the name of a program begins that watches in order to wait; others watch to know (a page with live views)."""
 
 
 def kept_offset(storage: Storage) -> float:
@@ -41,16 +48,19 @@ def kept_offset(storage: Storage) -> float:
 class Control(Application):
     """The API server's application with the clock's route in front of it."""
 
-    def __init__(self, server: ApiServer, clock: Clock, storage: Storage) -> None:
+    def __init__(self, server: ApiServer, clock: Clock, storage: Storage, *, eager: bool = False) -> None:
         super().__init__(server)
         self._clock = clock
         self._storage = storage
         self._moving = asyncio.Lock()
+        self._hurry = Hurry(clock, self._keep) if eager else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the clock's route here; hand everything else on."""
         if scope["type"] != "http" or scope["path"] != PATH:
-            await super().__call__(scope, receive, send)
+            longest = _patience(scope) if self._hurry is not None else 0.0
+            with self._hurry.waiting(longest) if self._hurry is not None and longest else contextlib.nullcontext():
+                await super().__call__(scope, receive, send)
             return
         status, answer = await self._answer(scope, receive)
         body = json.dumps(answer).encode() + b"\n"
@@ -71,11 +81,25 @@ class Control(Application):
             return 400, {"message": f'expected {{"advance": seconds}}, at least 0 and at most {LONGEST_JUMP:.0f}'}
         async with self._moving:
             await self._clock.advance(seconds)
-            self._storage.set_fact(_FACT, repr(self._clock.offset))
+            self._keep()
         return 200, self._state()
 
+    def _keep(self) -> None:
+        self._storage.set_fact(_FACT, repr(self._clock.offset))
+
     def _state(self) -> dict[str, Any]:
-        return {"now": self._clock.timestamp(), "ahead": round(self._clock.offset, 3)}
+        eager = {"eager": True} if self._hurry is not None else {}
+        return {"now": self._clock.timestamp(), "ahead": round(self._clock.offset, 3), **eager}
+
+
+def _patience(scope: Scope) -> float:
+    """For how many seconds of the clock the sender of a request waits; 0 when it asks and goes on."""
+    if scope["type"] == "websocket":
+        return LONGEST if scope["path"].endswith("/exec") else 0.0
+    if scope["type"] != "http" or b"watch=" not in scope["query_string"]:
+        return 0.0
+    program = next((value for name, value in scope["headers"] if name == b"user-agent"), b"")
+    return LONGEST if program.startswith(_WAITS_AT_A_WATCH) else 0.0
 
 
 def _seconds(body: bytes) -> float | None:

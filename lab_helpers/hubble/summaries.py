@@ -76,7 +76,7 @@ _ICMPV6_CODES = {
     3: ("HopLimitExceeded", "FragmentReassemblyTimeExceeded"),
     4: ("ErroneousHeaderField", "UnrecognizedNextHeader", "UnrecognizedIPv6Option"),
 }
-_RCODES = {
+RCODES = {
     0: "No Error",
     1: "Format Error",
     2: "Server Failure",
@@ -173,7 +173,7 @@ def _dns(dns: Any, response: bool) -> str:
     source = "Proxy" if dns.observation_source == "proxy" else "Query"
     origin = f"({source} {dns.query} {types})"
     if dns.rcode:
-        return f"DNS Answer RCode: {_RCODES.get(dns.rcode, 'Unknown')} TTL: {dns.ttl} {origin}"
+        return f"DNS Answer RCode: {RCODES.get(dns.rcode, 'Unknown')} TTL: {dns.ttl} {origin}"
     answer = f'"{",".join(dns.ips)}"' if dns.ips else ""
     if dns.cnames:
         answer += (" " if answer else "") + f'CNAMEs: "{",".join(dns.cnames)}"'

@@ -92,7 +92,7 @@ class Printer:
         if output is Output.LEGACY_JSON:
             self._out.write(_json(lost) + "\n")
             return
-        time = times.format_stamp(response.time, options.layout) if response.HasField("time") else "N/A"
+        time = self._time(response)
         source, count, cpu = details.lost_source(lost), details.lost_count(lost, options.layout), lost.cpu.value
         if output is Output.COMPACT:
             self._out.write(harmless(f"{time} EVENTS LOST: {source} CPU({cpu}) {count}\n", color=options.color))
@@ -107,19 +107,25 @@ class Printer:
                 (time, response.node_name or "-", source, "-", "EVENTS LOST", "-", f"CPU({cpu}) - {count}"),
             )
 
+    def _time(self, response: Any) -> str:
+        return times.format_stamp(response.time, self.options.layout) if response.HasField("time") else "N/A"
+
+    def _printed_as_json(self, response: Any, event: Any) -> bool:
+        """Print the response, or of older formats the event, where the output is JSON."""
+        if self.options.output not in (Output.JSON, Output.LEGACY_JSON):
+            return False
+        self._out.write(_json(response if self.options.output is Output.JSON else event) + "\n")
+        return True
+
     def agent_event(self, response: Any) -> None:
         """Print a GetAgentEventsResponse."""
         options, output = self.options, self.options.output
         if not response.HasField("agent_event"):
             raise HubbleError("not an agent event")
         event = response.agent_event
-        if output is Output.JSON:
-            self._out.write(_json(response) + "\n")
+        if self._printed_as_json(response, event):
             return
-        if output is Output.LEGACY_JSON:
-            self._out.write(_json(event) + "\n")
-            return
-        time = times.format_stamp(response.time, options.layout) if response.HasField("time") else "N/A"
+        time = self._time(response)
         kind, detail = details.agent_type(event), details.agent_details(event, options.layout)
         if output is Output.COMPACT:
             node = f" [{response.node_name}]" if options.node_names else ""
@@ -135,13 +141,9 @@ class Printer:
         if not response.HasField("debug_event"):
             raise HubbleError("not a debug event")
         event = response.debug_event
-        if output is Output.JSON:
-            self._out.write(_json(response) + "\n")
+        if self._printed_as_json(response, event):
             return
-        if output is Output.LEGACY_JSON:
-            self._out.write(_json(event) + "\n")
-            return
-        time = times.format_stamp(response.time, options.layout) if response.HasField("time") else "N/A"
+        time = self._time(response)
         kind, source = details.debug_type(event), details.debug_source(event)
         mark, cpu = details.debug_mark(event), details.debug_cpu(event)
         if output is Output.COMPACT:
@@ -171,7 +173,7 @@ class Printer:
         if output is Output.JSON:
             self._err.write(_json(response) + "\n")
             return
-        time = times.format_stamp(response.time, options.layout) if response.HasField("time") else "N/A"
+        time = self._time(response)
         names = list(status.node_names)
         if output is Output.DICT:
             message = self._quote(status.message) if status.message else "N/A"

@@ -70,6 +70,10 @@ class NodeLog:
         """Append a flow_pb2.AgentEvent."""
         self.agent_events.append(self.clock(), event)
 
+    def add_debug_event(self, event: Any) -> None:
+        """Append a flow_pb2.DebugEvent."""
+        self.debug_events.append(self.clock(), event)
+
     def rate(self) -> float:
         """Flows per second over the last minute."""
         now = self.clock()

@@ -12,6 +12,7 @@ from lab_helpers.hubble.filters import compile_filters
 from lab_helpers.hubble.masks import compile_mask
 from lab_helpers.hubble.protos import flow_pb2, observer_pb2, observer_pb2_grpc, relay_pb2
 from lab_helpers.hubble.records import Record
+from lab_helpers.hubble.rings import Ring
 from lab_helpers.hubble.selections import Selection
 from lab_helpers.hubble.serving.nodelogs import Clock, NodeLog, RelayNode, namespaces_message
 from lab_helpers.hubble.serving.streaming import Source, never_lost, stream
@@ -95,20 +96,14 @@ class AgentObserver(observer_pb2_grpc.ObserverServicer):
 
     async def GetAgentEvents(self, request: Any, context: Context) -> AsyncIterator[Any]:  # noqa: N802
         """Agent events."""
-        selection = await self._selection(request, context)
-        log = self._log
-        sources = [Source(log.name, log.agent_events)]
-        async for name, moment, event in stream(lambda: sources, selection, everything, never_lost):
+        async for name, moment, event in self._events(request, context, self._log.agent_events):
             response = observer_pb2.GetAgentEventsResponse(agent_event=event, node_name=name)
             _stamp(response, moment)
             yield response
 
     async def GetDebugEvents(self, request: Any, context: Context) -> AsyncIterator[Any]:  # noqa: N802
         """Debug events."""
-        selection = await self._selection(request, context)
-        log = self._log
-        sources = [Source(log.name, log.debug_events)]
-        async for name, moment, event in stream(lambda: sources, selection, everything, never_lost):
+        async for name, moment, event in self._events(request, context, self._log.debug_events):
             response = observer_pb2.GetDebugEventsResponse(debug_event=event, node_name=name)
             _stamp(response, moment)
             yield response
@@ -124,6 +119,12 @@ class AgentObserver(observer_pb2_grpc.ObserverServicer):
     async def ServerStatus(self, _request: Any, _context: Context) -> Any:  # noqa: N802
         """Counters of the ring."""
         return self._log.status()
+
+    async def _events(self, request: Any, context: Context, ring: Ring[Any]) -> AsyncIterator[tuple[str, int, Any]]:
+        selection = await self._selection(request, context)
+        sources = [Source(self._log.name, ring)]
+        async for found in stream(lambda: sources, selection, everything, never_lost):
+            yield found
 
     async def _selection(self, request: Any, context: Context) -> Selection:
         try:

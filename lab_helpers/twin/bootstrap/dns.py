@@ -4,37 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from lab_helpers.twin.dns.corefiles import COREFILE
 from lab_helpers.twin.objects.storage import Object
 
-__all__ = ["COREFILE", "IMAGE", "SERVICE_IP", "dns_objects"]
+__all__ = ["IMAGE", "SERVICE_IP", "dns_objects"]
 
 IMAGE = "registry.k8s.io/coredns/coredns:v1.12.1"
 SERVICE_IP = "10.96.0.10"
 LABELS = {"k8s-app": "kube-dns"}
-COREFILE = """.:53 {
-    errors
-    health {
-       lameduck 5s
-    }
-    ready
-    kubernetes cluster.local in-addr.arpa ip6.arpa {
-       pods insecure
-       fallthrough in-addr.arpa ip6.arpa
-       ttl 30
-    }
-    prometheus :9153
-    forward . /etc/resolv.conf {
-       max_concurrent 1000
-    }
-    cache 30 {
-       disable success cluster.local
-       disable denial cluster.local
-    }
-    loop
-    reload
-    loadbalance
-}
-"""
 
 
 def dns_objects() -> list[tuple[str, Object]]:

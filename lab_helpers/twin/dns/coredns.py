@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from lab_helpers.twin.dns.corefiles import CorefileError, Plugin, ServerBlock, parse_corefile
+from lab_helpers.twin.dns.corefiles import COREFILE, CorefileError, Plugin, ServerBlock, parse_corefile
 from lab_helpers.twin.dns.resolving import read_configuration
 from lab_helpers.twin.dns.serving import question, reply
 from lab_helpers.twin.dns.zones import ClusterZone, Record
@@ -23,29 +23,7 @@ from lab_helpers.twin.objects.registry import Registry
 if TYPE_CHECKING:
     from dns.message import Message
 
-__all__ = ["DEFAULT_COREFILE", "coredns"]
-
-DEFAULT_COREFILE = """.:53 {
-    errors
-    health {
-       lameduck 5s
-    }
-    ready
-    kubernetes cluster.local in-addr.arpa ip6.arpa {
-       pods insecure
-       fallthrough in-addr.arpa ip6.arpa
-       ttl 30
-    }
-    prometheus :9153
-    forward . /etc/resolv.conf {
-       max_concurrent 1000
-    }
-    cache 30
-    loop
-    reload
-    loadbalance
-}
-"""
+__all__ = ["coredns"]
 
 KNOWN = frozenset(
     {
@@ -186,7 +164,7 @@ class _Server:
         try:
             return self._process.read_file(path).decode("utf-8", "replace")
         except OSError:
-            return DEFAULT_COREFILE
+            return COREFILE
 
     async def _stream(self, stream: ByteStream) -> None:
         """DNS over TCP: each message after its length."""

@@ -4,7 +4,33 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["CorefileError", "Plugin", "ServerBlock", "parse_corefile"]
+__all__ = ["COREFILE", "CorefileError", "Plugin", "ServerBlock", "parse_corefile"]
+
+COREFILE = """.:53 {
+    errors
+    health {
+       lameduck 5s
+    }
+    ready
+    kubernetes cluster.local in-addr.arpa ip6.arpa {
+       pods insecure
+       fallthrough in-addr.arpa ip6.arpa
+       ttl 30
+    }
+    prometheus :9153
+    forward . /etc/resolv.conf {
+       max_concurrent 1000
+    }
+    cache 30 {
+       disable success cluster.local
+       disable denial cluster.local
+    }
+    loop
+    reload
+    loadbalance
+}
+"""
+"""What kubeadm installs."""
 
 
 class CorefileError(Exception):

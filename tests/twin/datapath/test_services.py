@@ -70,6 +70,19 @@ async def test_a_backend_that_is_not_ready_gets_nothing() -> None:
     assert {await who(cluster, cluster.sockets("client"), ip, 80) for _ in range(10)} == {wanted}
 
 
+@pytest.mark.parametrize("others", [True, False], ids=["another is ready", "none is ready"])
+async def test_a_backend_that_terminates_is_the_last_resort(others: bool) -> None:
+    cluster, ip = await web()
+    slices = cluster.registry.draft("endpointslices.discovery.k8s.io", "web-x", "shop")
+    ending, other = slices["endpoints"]
+    ending["conditions"] = {"ready": False, "serving": True, "terminating": True}
+    other["conditions"]["ready"] = others
+    cluster.registry.update("endpointslices.discovery.k8s.io", slices)
+    await cluster.settle()
+    wanted = (other if others else ending)["addresses"][0]
+    assert {await who(cluster, cluster.sockets("client"), ip, 80) for _ in range(10)} == {wanted}
+
+
 async def test_a_cluster_address_means_nothing_outside() -> None:
     cluster, ip = await web()
     with pytest.raises(ConnectionFailed) as failed:

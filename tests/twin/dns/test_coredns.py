@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab_helpers.twin.dns.coredns import DEFAULT_COREFILE
-from lab_helpers.twin.dns.corefiles import CorefileError, parse_corefile
+from lab_helpers.twin.dns.corefiles import COREFILE, CorefileError, parse_corefile
 from lab_helpers.twin.dns.resolving import read_configuration
 
 
@@ -50,7 +49,7 @@ async def test_upstream_silence_is_servfail(lab, client):
 
 
 async def test_corefile_from_config_map(lab, client):
-    corefile = DEFAULT_COREFILE.replace(
+    corefile = COREFILE.replace(
         "    loop\n", "    hosts {\n      192.0.2.9 extra.example.net\n      fallthrough\n    }\n"
     )
     body = {"metadata": {"name": "coredns", "namespace": "kube-system"}, "data": {"Corefile": corefile}}
@@ -74,7 +73,7 @@ async def test_corefile_from_config_map(lab, client):
 
 
 def test_parse_corefile():
-    block = parse_corefile(DEFAULT_COREFILE)[0]
+    block = parse_corefile(COREFILE)[0]
     assert (block.zones, block.port) == (("",), 53)
     kubernetes = block.plugin("kubernetes")
     assert kubernetes is not None

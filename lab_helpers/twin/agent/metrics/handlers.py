@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 
 from lab_helpers.hubble.events import ACCESS_LOG, CAPTURE, DROP, POLICY_VERDICT, TRACE, trace_point
 from lab_helpers.hubble.protos import flow_pb2
+from lab_helpers.hubble.summaries import RCODES
 from lab_helpers.twin.agent.metrics.contexts import Context
 from lab_helpers.twin.agent.metrics.series import Histogram, Metric, Series
 
@@ -14,14 +15,6 @@ __all__ = ["HANDLERS", "Handler"]
 
 _TYPES: Final = {ACCESS_LOG: "L7", DROP: "Drop", CAPTURE: "Capture", TRACE: "Trace", POLICY_VERDICT: "PolicyVerdict"}
 _MATCHES: Final = ("none", "l3-only", "l3-l4", "l4-only", "all", "l3-proto", "proto-only")
-_RCODES: Final = {
-    0: "No Error",
-    1: "Format Error",
-    2: "Server Failure",
-    3: "Non-Existent Domain",
-    4: "Not Implemented",
-    5: "Query Refused",
-}
 _ICMP: Final = {0: "EchoReply", 3: "DestinationUnreachable(Net)", 8: "EchoRequest", 11: "TimeExceeded(TTLExceeded)"}
 _REPORTERS: Final = {flow_pb2.EGRESS: "client", flow_pb2.INGRESS: "server"}
 _HOST: Final = 1
@@ -109,7 +102,7 @@ class _Dns:
         context, asked = self._context.values(flow), ",".join(record.qtypes)
         query = (record.query,) if self._query else ()
         denied, reply = flow.verdict == flow_pb2.DROPPED, flow.is_reply.value
-        rcode = "Policy denied" if denied else _RCODES.get(record.rcode, "") if reply else ""
+        rcode = "Policy denied" if denied else RCODES.get(record.rcode, "Unknown") if reply else ""
         counted = self._queries if denied or not reply else self._responses
         counted.add((*context, rcode, asked, str(len(record.ips)), *query))
         if counted is self._responses:

@@ -7,7 +7,7 @@ long as an exclude loses to it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -102,7 +102,9 @@ def _compiled(expression: str) -> tuple[str, Pattern]:
         raise RegexError(f"the setting labels: {expression!r} is no regular expression: {error}") from error
 
 
-def _longest(expressions: Iterable[str], key: str, source: str) -> int:
+@lru_cache(maxsize=2048)
+def _longest(expressions: tuple[str, ...], key: str, source: str) -> int:
+    """How much of a key the expressions match; the keys of a cluster's labels are few."""
     lengths = [0]
     for expression in expressions:
         wanted, pattern = _compiled(expression)

@@ -1,10 +1,11 @@
 """How fast and how big the twin is: medians of several rounds, as a table.
 
-    python tests/benchmarks/twin_bench.py [--rounds 5] [start] [tools] [policy] [scale] [ring]
+    python tests/benchmarks/twin_bench.py [--rounds 5] [start] [tools] [policy] [idle] [scale] [ring]
 
 ``start``   ``cilium-labs up`` until a request is answered, fresh and again; resident memory
 ``tools``   one ``kubectl get pods`` and one ``hubble observe`` as processes, bundled and (where present) real
 ``policy``  a policy applied until it decides traffic, seen by connections of a pod, both ways
+``idle``    what the twin takes of a processor while nobody asks for anything, with Cilium, Relay and the shop
 ``scale``   1,000 pods and 300 policies: filled, started again, memory, time of a connection beside that of ten pods
 ``ring``    100,000 flows, five filters: the search alone, and ``hubble observe`` as a process beside an empty Python
 """
@@ -75,6 +76,30 @@ def memory(cluster: Cluster) -> str:
         return "unknown here"
     size = next(line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmRSS"))
     return f"{int(size.split()[1]) / 1024:.0f} MB"
+
+
+class Effort:
+    """Time since it was made, and what the twin's process computed since then (Linux); as a text."""
+
+    def __init__(self, cluster: Cluster | None = None) -> None:
+        self._began = time.perf_counter()
+        self._before = self._computed(cluster)
+
+    def read(self, cluster: Cluster) -> tuple[float, float]:
+        """(seconds passed, seconds of processor time)."""
+        return time.perf_counter() - self._began, self._computed(cluster) - self._before
+
+    def told(self, cluster: Cluster) -> str:
+        """Both, to be said."""
+        passed, computed = self.read(cluster)
+        return f"{passed:.1f} s, computing {computed:.1f} s"
+
+    @staticmethod
+    def _computed(cluster: Cluster | None) -> float:
+        if cluster is None or not (found := Path(f"/proc/{cluster.facts['pid']}/stat")).exists():
+            return 0.0
+        fields = found.read_text(encoding="utf-8").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.contextmanager
@@ -224,6 +249,20 @@ def policy(rounds: int) -> None:
         say("policy deleted until it allows (with its try)", seconds(opening))
 
 
+def idle(rounds: int) -> None:
+    """Nobody asks."""
+    with twin() as cluster:
+        install(cluster, Api(cluster.api()))
+        time.sleep(3)
+        shares = []
+        for _ in range(rounds):
+            effort = Effort(cluster)
+            time.sleep(4)
+            passed, computed = effort.read(cluster)
+            shares.append(100 * computed / passed)
+        say("of one processor, idle", f"{statistics.median(shares):.1f} % ({min(shares):.1f}–{max(shares):.1f})")
+
+
 def crowd() -> list[dict[str, Any]]:
     """A thousand pods in fifty Deployments."""
     found = []
@@ -263,13 +302,13 @@ def scale(rounds: int) -> None:
         add_nodes(api)
         install(cluster, api)
         few = effect(api, rounds)
-        began = time.perf_counter()
+        effort = Effort(cluster)
         for item in [*crowd(), *rules()]:
             api.apply(item)
-        say(f"{POLICIES} policies and {DEPLOYMENTS} Deployments applied", f"{time.perf_counter() - began:.1f} s")
+        say(f"{POLICIES} policies and {DEPLOYMENTS} Deployments applied", effort.told(cluster))
         full = DEPLOYMENTS * REPLICAS
         until(lambda: ready(api, "shop", "crowd=yes", full), pause=0.5)
-        say(f"until {full} pods are ready", f"{time.perf_counter() - began:.1f} s")
+        say(f"until {full} pods are ready", effort.told(cluster))
         say(f"memory, {full} pods and {POLICIES} policies", memory(cluster))
         many = effect(api, rounds)
         for what, before, after in zip(("one connection", "closing", "opening"), few, many, strict=True):
@@ -277,16 +316,16 @@ def scale(rounds: int) -> None:
             say(f"{what}: among {full} pods", seconds(after))
         home = Home(cluster.state_dir)
         say("down", f"{timed(cluster.down):.1f} s")
-        began = time.perf_counter()
+        effort = Effort()
         again = start_twin(home)
         api = Api(again.api())
-        api.version()
-        say("up again, first answer", f"{time.perf_counter() - began:.1f} s")
+        api.list("Pod", "shop")
+        say("up again, a list of all pods", effort.told(again))
         pair = Pair(api)
         until(pair.connects, pause=0.1)
-        say("up again, a connection gets through", f"{time.perf_counter() - began:.1f} s")
+        say("up again, a connection gets through", effort.told(again))
         until(lambda: ready(api, "shop", "crowd=yes", full), pause=0.5)
-        say("up again, all pods ready", f"{time.perf_counter() - began:.1f} s")
+        say("up again, all pods ready", effort.told(again))
         say("memory then", memory(again))
 
 
@@ -377,6 +416,7 @@ PARTS: dict[str, Callable[[int], None]] = {
     "start": start,
     "tools": tools,
     "policy": policy,
+    "idle": idle,
     "scale": scale,
     "ring": ring,
 }

@@ -14,8 +14,9 @@ from typing import Any, Final
 from lab_helpers.twin.agent.allocating import IDENTITIES, IdentityAllocator
 from lab_helpers.twin.agent.endpointkeeping import AgentNotRunningError
 from lab_helpers.twin.agent.envoys import Envoys
-from lab_helpers.twin.agent.importing import PolicyReader
+from lab_helpers.twin.agent.importing import POLICY_RESOURCES, PolicyReader
 from lab_helpers.twin.agent.nodeagents import NodeAgent
+from lab_helpers.twin.agent.publishing import ENDPOINTS, NODES
 from lab_helpers.twin.clock import Clock
 from lab_helpers.twin.datapath.datapaths import Datapath
 from lab_helpers.twin.datapath.proxies import Proxy
@@ -28,6 +29,10 @@ __all__ = ["Agents"]
 
 NO_CNI: Final = "cni plugin not initialized"
 _SERVICES: Final = ("services", "endpointslices.discovery.k8s.io")
+_FOLLOWED: Final = frozenset(
+    (*POLICY_RESOURCES, *_SERVICES, IDENTITIES, ENDPOINTS, NODES, "nodes", "pods", "namespaces")
+)
+"""What agents look at; most of what a cluster writes is not among it."""
 
 
 class Agents:
@@ -159,7 +164,7 @@ class Agents:
     # --- following the API server ---------------------------------------------------------------------------
 
     def _notice(self, change: Change) -> None:
-        if self._loop is None:
+        if self._loop is None or change.key.resource not in _FOLLOWED:
             return
         self._pending.append(change)
         if not self._scheduled:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 
 from lab_helpers.twin.clock import Clock
@@ -10,9 +11,12 @@ from lab_helpers.twin.clock import Clock
 __all__ = ["AgentLog", "format_line"]
 
 
+_BARE = re.compile(r'[^\s"=]+')
+
+
 def _quote(value: object) -> str:
     text = str(value)
-    if text and all(character.isprintable() and character not in ' "=' for character in text):
+    if _BARE.fullmatch(text) and text.isprintable():
         return text
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 

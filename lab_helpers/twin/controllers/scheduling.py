@@ -142,7 +142,7 @@ class Scheduler(Controller):
         owner = controller_of(pod)
         family = [] if owner is None else self.indexes.owned(owner["uid"], "pods")
         siblings = Counter(sibling["spec"].get("nodeName") for sibling in family)
-        names = [node["metadata"]["name"] for node in nodes]
+        names: list[str] = [node["metadata"]["name"] for node in nodes]
         return min(names, key=lambda name: (siblings[name], self.indexes.count_on(name), name))
 
     def _unbound_claims(self, pod: Object) -> str | None:

@@ -28,6 +28,8 @@ Statements = list[tuple[str, tuple[object, ...]]]
 ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
 
 HISTORY = 10_000
+_LOG_PAGES = 4_000
+"""Pages that SQLite's log may hold before they are put in their places: most are written again and again."""
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (
@@ -77,6 +79,7 @@ class Storage:
             self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.execute(f"PRAGMA wal_autocheckpoint={_LOG_PAGES}")
             self._db.executescript(_SCHEMA)
         except sqlite3.Error as error:
             raise StorageError(

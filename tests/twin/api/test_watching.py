@@ -94,6 +94,16 @@ def test_a_watch_list_ends_its_beginning_with_a_bookmark(ask):
     assert found[1]["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
 
 
+def test_a_bookmark_counts_what_the_watch_does_not_show(ask, monkeypatch):
+    monkeypatch.setattr("lab_helpers.twin.api.watching.BOOKMARK_SECONDS", 0.01)
+    query = "allowWatchBookmarks=true&timeoutSeconds=1&labelSelector=app%3Dnobody"
+    (found,) = watching(ask, query, 1, lambda: make(ask, "other"))[:1]
+    assert (found["type"], found["object"]["metadata"]["resourceVersion"]) == (
+        "BOOKMARK",
+        str(ask.registry.storage.revision),
+    )
+
+
 def test_bookmarks_and_the_end_of_time(ask, monkeypatch):
     monkeypatch.setattr("lab_helpers.twin.api.watching.BOOKMARK_SECONDS", 0.01)
     found = watching(ask, "allowWatchBookmarks=true&timeoutSeconds=1", 2)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from lab_helpers.twin.containers.errors import ContainersError
 
-__all__ = ["FormatProblem", "echo", "printf", "unescape"]
+__all__ = ["FormatProblem", "Formatted", "byte", "echo", "joined", "printf", "unescape"]
 
 _SIMPLE = {"a": "\a", "b": "\b", "e": "\x1b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\"}
-_ESCAPE = re.compile(r"\\(0[0-7]{0,3}|[1-7][0-7]{0,2}|x[0-9A-Fa-f]{1,2}|u[0-9A-Fa-f]{1,4}|.)", re.DOTALL)
+_ESCAPE = re.compile(
+    r"\\(0[0-7]{0,3}|[1-7][0-7]{0,2}|x[0-9A-Fa-f]{1,2}|u[0-9A-Fa-f]{1,4}|U[0-9A-Fa-f]{1,8}|.)", re.DOTALL
+)
 _CONVERSION = re.compile(r"%([-+ #0]*)(\*|\d+)?(?:\.(\*|\d+)?)?([a-zA-Z%])|%(.?)", re.DOTALL)
 _WIDTH_LIMIT = 65536
 
@@ -19,9 +22,27 @@ class FormatProblem(ContainersError):  # noqa: N818 - a condition with a name of
     """A format or a number cannot be used."""
 
 
-def unescape(text: str) -> tuple[str, bool]:
-    r"""Escapes replaced; True when ``\c`` said to stop there."""
-    stop = text.find("\\c")
+class Formatted(NamedTuple):
+    """``problems``: arguments that are not numbers; what was printed goes on after them."""
+
+    text: str
+    problems: tuple[str, ...] = ()
+
+
+def byte(value: int) -> str:
+    """One byte as Python's ``surrogateescape`` writes it in text; to be ``joined`` with its neighbours."""
+    value &= 0xFF
+    return chr(value) if value < 0x80 else chr(0xDC00 + value)
+
+
+def joined(text: str) -> str:
+    """``text`` with bytes that form UTF-8 together as the characters that they are."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+
+
+def unescape(text: str, *, stops: bool = True) -> tuple[str, bool]:
+    r"""Escapes replaced; True when ``\c`` said to stop there (if it ``stops`` anything)."""
+    stop = text.find("\\c") if stops else -1
     while stop > 0 and text[stop - 1] == "\\":
         stop = text.find("\\c", stop + 2)
     head = text if stop < 0 else text[:stop]
@@ -29,12 +50,14 @@ def unescape(text: str) -> tuple[str, bool]:
     def replace(found: re.Match[str]) -> str:
         code = found.group(1)
         if code[0] in "01234567":
-            return chr(int(code, 8) & 0xFF)
-        if code[0] in "xu" and len(code) > 1:
-            return chr(int(code[1:], 16))
+            return byte(int(code, 8))
+        if code[0] == "x" and len(code) > 1:
+            return byte(int(code[1:], 16))
+        if code[0] in "uU" and len(code) > 1:
+            return chr(int(code[1:], 16)) if int(code[1:], 16) < 0x110000 else ""
         return _SIMPLE.get(code, "\\" + code)
 
-    return _ESCAPE.sub(replace, head), stop >= 0
+    return joined(_ESCAPE.sub(replace, head)), stop >= 0
 
 
 def echo(arguments: Sequence[str]) -> str:
@@ -53,74 +76,118 @@ def echo(arguments: Sequence[str]) -> str:
     return text + ("\n" if newline else "")
 
 
-def printf(form: str, arguments: Sequence[str]) -> str:
-    """The formatted text; the format is used again while arguments are left. Raises FormatProblem."""
-    left = list(arguments)
+def printf(form: str, arguments: Sequence[str], *, bash: bool = False) -> Formatted:
+    """The formatted text; the format is used again while arguments are left. ``bash``: with ``%q``, and with numbers
+    read as far as they are numbers. Raises FormatProblem.
+    """
+    formatter = _Formatter(arguments, bash)
     out: list[str] = []
     while True:
-        before = len(left)
-        piece, stopped = _once(form, left)
-        out.append(piece)
-        if stopped or not left or len(left) == before:
-            return "".join(out)
+        before = len(formatter.left)
+        out.append(formatter.once(form))
+        if formatter.stopped or not formatter.left or len(formatter.left) == before:
+            return Formatted(joined("".join(out)), tuple(formatter.problems))
 
 
-def _once(form: str, left: list[str]) -> tuple[str, bool]:
-    out: list[str] = []
-    position = 0
-    for found in _CONVERSION.finditer(form):
-        text, stopped = unescape(form[position : found.start()])
-        out.append(text)
-        if stopped:
-            return "".join(out), True
-        position = found.end()
-        if found.group(4) is None:
-            raise FormatProblem(f"{found.group()}: invalid format")
-        text, stopped = _convert(found, left)
-        out.append(text)
-        if stopped:
-            return "".join(out), True
-    text, stopped = unescape(form[position:])
-    return "".join(out) + text, stopped
+class _Formatter:
+    """One ``printf``: the arguments that are left, and what was wrong with those used."""
 
+    def __init__(self, arguments: Sequence[str], bash: bool) -> None:
+        self.left = list(arguments)
+        self.problems: list[str] = []
+        self.stopped = False
+        self._bash = bash
 
-def _convert(found: re.Match[str], left: list[str]) -> tuple[str, bool]:
-    flags, width, precision, kind = found.group(1), found.group(2), found.group(3), found.group(4)
-    if kind == "%":
-        return "%", False
-    if width == "*":
-        width = str(_integer(left.pop(0) if left else "0"))
-    if precision == "*":
-        precision = str(_integer(left.pop(0) if left else "0"))
-    if max(abs(int(width or 0)), abs(int(precision or 0))) > _WIDTH_LIMIT:
-        raise FormatProblem(f"{found.group()}: width is too large")
-    spec = f"%{flags}{width or ''}{'.' + precision if precision is not None else ''}"
-    argument = left.pop(0) if left else None
-    if kind in "sq":
-        return (spec + "s") % (argument or ""), False
-    if kind == "b":
-        text, stopped = unescape(argument or "")
-        return (spec + "s") % text, stopped
-    if kind == "c":
-        return (spec + "s") % (argument or "")[:1], False
-    if kind in "diouxX":
-        value = _integer(argument or "0")
-        return (spec + ("d" if kind in "iu" else kind)) % (value % 2**64 if kind in "uoxX" else value), False
-    if kind in "eEfFgG":
+    def once(self, form: str) -> str:
+        """The format, used once."""
+        out: list[str] = []
+        position = 0
+        for found in _CONVERSION.finditer(form):
+            out.append(self._plain(form[position : found.start()]))
+            if self._ended():
+                return "".join(out)
+            position = found.end()
+            if found.group(4) is None:
+                raise FormatProblem(f"{found.group()}: invalid format")
+            out.append(self._convert(found))
+            if self._ended():
+                return "".join(out)
+        out.append(self._plain(form[position:]))
+        return "".join(out)
+
+    def _ended(self) -> bool:
+        return self.stopped
+
+    def _plain(self, text: str) -> str:
+        piece, stopped = unescape(text, stops=not self._bash)
+        self.stopped = self.stopped or stopped
+        return piece
+
+    def _convert(self, found: re.Match[str]) -> str:
+        flags, width, precision, kind = found.group(1), found.group(2), found.group(3), found.group(4)
+        if kind == "%":
+            if found.group() != "%%":
+                raise FormatProblem(f"{found.group()}: invalid format")
+            return "%"
+        if width == "*":
+            width = str(self._integer(self._next()))
+        if precision == "*":
+            precision = str(self._integer(self._next()))
+        if max(abs(int(width or 0)), abs(int(precision or 0))) > _WIDTH_LIMIT:
+            raise FormatProblem(f"{found.group()}: width is too large")
+        spec = f"%{flags}{width or ''}{'.' + precision if precision is not None else ''}"
+        if kind == "s":
+            return (spec + "s") % self._next("")
+        if kind == "q" and self._bash:
+            return (spec + "s") % _quoted(self._next(""))
+        if kind == "b":
+            text, self.stopped = unescape(self._next(""))
+            return (spec + "s") % text
+        if kind == "c":
+            return (spec + "s") % self._next("")[:1]
+        if kind in "diouxX":
+            value = self._integer(self._next())
+            if kind == "o" and "#" in flags:  # C's 010, not Python's 0o10
+                return (spec.replace("#", "") + "s") % (f"0{value % 2**64:o}" if value else "0")
+            return (spec + ("d" if kind in "iu" else kind)) % (value % 2**64 if kind in "uoxX" else value)
+        if kind in "eEfFgG":
+            return (spec + kind) % self._real(self._next())
+        raise FormatProblem(f"{found.group()}: invalid format")
+
+    def _next(self, default: str = "0") -> str:
+        return self.left.pop(0) if self.left else default
+
+    def _integer(self, text: str) -> int:
+        if text[:1] in ("'", '"') and len(text) > 1:
+            return ord(text[1])
+        found = re.match(r"\s*([-+]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)?", text)
+        assert found is not None
+        digits = found.group(2) or ""
+        whole = bool(digits) and found.end() == len(text.rstrip())
+        if text and not whole:
+            self.problems.append(text)
+        if not digits or not (whole or self._bash):
+            return 0
+        base = 16 if digits[:2].lower() == "0x" else 8 if digits.startswith("0") else 10
+        return int(digits, base) * (-1 if found.group(1) == "-" else 1)
+
+    def _real(self, text: str) -> float:
         try:
-            return (spec + kind) % float(argument or "0"), False
+            return float(text or "0")
         except ValueError:
-            raise FormatProblem(f"{argument}: invalid number") from None
-    raise FormatProblem(f"{found.group()}: invalid format")
+            self.problems.append(text)
+            return 0.0
 
 
-def _integer(text: str) -> int:
-    if text[:1] in ("'", '"') and len(text) > 1:
-        return ord(text[1])
-    try:
-        stripped = text.strip()
-        if re.fullmatch(r"[-+]?0[0-7]+", stripped):
-            return int(stripped, 8)
-        return int(stripped, 0)
-    except ValueError:
-        raise FormatProblem(f"{text}: invalid number") from None
+def _quoted(text: str) -> str:
+    """bash's ``%q``."""
+    if not text:
+        return "''"
+    if any(char < " " or char == "\x7f" for char in text):
+        shown = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\x1b": "\\E", "\a": "\\a"}
+        inside = "".join(
+            shown.get(char) or (f"\\{ord(char):03o}" if char < " " else "\\" + char if char in "'\\" else char)
+            for char in text
+        )
+        return f"$'{inside}'"
+    return re.sub(r"([^A-Za-z0-9_./:=@%+,\-\x80-\U0010ffff])", r"\\\1", text)

@@ -54,6 +54,10 @@ class SimulatedProcess:
         self.descriptors = dict(descriptors)
         self.network = network
         self.signal = 0
+        self.passed_on: int | None = None
+        """The exit code of the child that got this process's last signal."""
+        self.ignored: set[int] = set()
+        """Signals that do nothing (``trap '' TERM``)."""
         self.started = machine.clock.monotonic()
 
     # --- the seam ---
@@ -163,7 +167,7 @@ class SimulatedProcess:
             return await child.wait()
         except asyncio.CancelledError:
             child.kill(self.signal or SIGNALS["TERM"])
-            await child.wait()
+            self.passed_on = await child.wait()
             raise
 
 
@@ -185,8 +189,8 @@ class Child:
         return self.task is not None and not self.task.done()
 
     def kill(self, signal: int) -> None:
-        """Send a signal; all of them end the program (0 only asks whether it runs)."""
-        if self.task is None or self.task.done() or signal == 0:
+        """Send a signal; all that are not ignored end the program (0 only asks whether it runs)."""
+        if self.task is None or self.task.done() or signal == 0 or signal in self.process.ignored - {SIGNALS["KILL"]}:
             return
         self.process.signal = signal
         self.task.cancel()

@@ -147,7 +147,7 @@ def test_quoting_is_undone(arguments):
     ],
 )
 def test_printf(form, arguments, text):
-    assert printf(form, arguments) == text
+    assert printf(form, arguments).text == text
 
 
 SCRIPTS = [

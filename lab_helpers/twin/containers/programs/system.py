@@ -63,10 +63,13 @@ async def printf(process: SimulatedProcess) -> int:
     if len(process.argv) < 2:
         return await process.fail("usage: printf FORMAT [ARG]...")
     try:
-        await process.out(format_printf(process.argv[1], process.argv[2:]))
+        formatted = format_printf(process.argv[1], process.argv[2:])
     except FormatProblem as problem:
         return await process.fail(str(problem))
-    return 0
+    for text in formatted.problems:
+        await process.fail(f"invalid number '{text}'")
+    await process.out(formatted.text)
+    return 1 if formatted.problems else 0
 
 
 @program

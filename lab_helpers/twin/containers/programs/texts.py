@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64 as base64_module
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 
 from lab_helpers.twin.containers.errors import ProgramExit
 from lab_helpers.twin.containers.processes import SimulatedProcess, program
@@ -91,19 +91,46 @@ async def lines(process: SimulatedProcess, names: Sequence[str]) -> AsyncIterato
 
 @program
 async def cat(process: SimulatedProcess) -> int:
-    """cat [-n] [FILE]..."""
-    given, _, rest = options_of(process, "nuvetAbs")
+    """cat [-nbvetAs] [FILE]..."""
+    given, _, rest = options_of(process, "nuvetTEAbs")
     status = missing(process, rest)
-    number = 0
+    number, empty = 0, False
     async for _, source in inputs(process, rest):
-        if "n" in given:
+        if set(given) & set("nbvetTEAs"):
             while line := await source.read_line():
+                blank = line == b"\n"
+                if blank and empty and "s" in given:
+                    continue
+                empty = blank
+                if "b" in given and blank:
+                    await process.out(_visible(line, given))
+                    continue
                 number += 1
-                await process.out(f"{number:6d}\t".encode() + line)
+                before = f"{number:6d}\t".encode() if set(given) & set("nb") else b""
+                await process.out(before + _visible(line, given))
             continue
         while chunk := await source.read():
             await process.out(chunk)
     return status
+
+
+def _visible(line: bytes, given: Collection[str]) -> bytes:
+    """One line as ``cat -v``, ``-t`` and ``-e`` show it."""
+    out = bytearray()
+    unseen = bool(set(given) & set("vetA"))
+    for byte in line.removesuffix(b"\n"):
+        if byte == 9:
+            out += b"^I" if set(given) & set("tTA") else b"\t"
+            continue
+        low = byte & 0x7F
+        if not unseen or (byte == low and 32 <= low < 127):
+            out.append(byte)
+            continue
+        out += b"M-" if byte != low else b""
+        out += bytes([94, low ^ 64]) if low < 32 or low == 127 else bytes([low])
+    if line.endswith(b"\n"):
+        out += b"$\n" if set(given) & set("eEA") else b"\n"
+    return bytes(out)
 
 
 def _count(process: SimulatedProcess, text: str) -> int:

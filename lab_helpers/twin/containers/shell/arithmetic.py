@@ -14,7 +14,7 @@ from lab_helpers.twin.containers.shell.errors import ExpansionProblem
 __all__ = ["evaluate"]
 
 _TOKEN = re.compile(
-    r"\s*(0[xX][0-9a-fA-F]+|\d+|[A-Za-z_]\w*|<<=|>>=|\+\+|--|&&|\|\||<<|>>|<=|>=|==|!=|\*\*|[-+*/%&|^]=|[-+*/%<>=!~&|^?:(),])"
+    r"\s*(0[xX][0-9a-fA-F]+|\d+#[0-9A-Za-z@_]+|\d+|[A-Za-z_]\w*|<<=|>>=|\+\+|--|&&|\|\||<<|>>|<=|>=|==|!=|\*\*|[-+*/%&|^]=|[-+*/%<>=!~&|^?:(),])"
 )
 _BINARY = {
     "||": 1, "&&": 2, "|": 3, "^": 4, "&": 5, "==": 6, "!=": 6, "<": 7, ">": 7, "<=": 7, ">=": 7,
@@ -151,6 +151,9 @@ def _number(token: str) -> int:
     try:
         if token[:2].lower() == "0x":
             return _wrap(int(token, 16))
+        if "#" in token:
+            base, _, digits = token.partition("#")
+            return _wrap(int(digits, int(base)))
         return _wrap(int(token, 8) if token.startswith("0") and len(token) > 1 else int(token))
     except ValueError:
         raise ExpansionProblem("arithmetic syntax error") from None

@@ -10,15 +10,18 @@ from lab_helpers.twin.containers.formatting import FormatProblem, echo, printf
 from lab_helpers.twin.containers.shell.arithmetic import evaluate
 from lab_helpers.twin.containers.shell.calling import Builtin
 from lab_helpers.twin.containers.shell.conditions import holds
-from lab_helpers.twin.containers.shell.errors import ExpansionProblem
+from lab_helpers.twin.containers.shell.errors import NO_ARRAYS, ExpansionProblem
+from lab_helpers.twin.containers.shell.inputs import getopts_, read_
 from lab_helpers.twin.containers.shell.jobs import jobs_, kill_, quoted, trap_, wait_
 from lab_helpers.twin.containers.shell.jumps import BreakLoop, ContinueLoop, ExitShell, ReturnFrom
 from lab_helpers.twin.containers.shell.running import Shell
-from lab_helpers.twin.containers.streams import Input
 
 __all__ = ["BUILTINS"]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_KEYWORDS = frozenset(
+    ["!", "{", "}", "case", "do", "done", "elif", "else", "esac", "fi", "for", "if", "then", "time", "until", "while"]
+)
 _OPTIONS = {"errexit": "e", "nounset": "u", "xtrace": "x", "noglob": "f", "allexport": "a", "pipefail": "pipefail"}
 
 
@@ -37,17 +40,30 @@ async def _echo(shell: Shell, words: Sequence[str]) -> int:
 
 async def _printf(shell: Shell, words: Sequence[str]) -> int:
     arguments = list(words[1:])
+    variable = ""
+    if shell.extended and arguments[:1] == ["-v"] and len(arguments) > 1:
+        variable = arguments[1]
+        del arguments[:2]
     if arguments[:1] == ["--"]:
         arguments.pop(0)
     if not arguments:
+        if shell.extended:
+            await shell.err("printf: usage: printf [-v var] format [arguments]\n")
+            return 2
         await shell.complain("printf: usage: printf format [arguments]")
         return 2
     try:
-        await shell.out(printf(arguments[0], arguments[1:]))
+        formatted = printf(arguments[0], arguments[1:], bash=shell.extended)
     except FormatProblem as problem:
         await shell.complain(f"printf: {problem}")
         return 1
-    return 0
+    for text in formatted.problems:
+        await shell.complain(f"printf: {text}: invalid number" if shell.extended else f"invalid number '{text}'")
+    if variable:
+        shell.put(variable, formatted.text)
+    else:
+        await shell.out(formatted.text)
+    return 1 if formatted.problems else 0
 
 
 async def _test(shell: Shell, words: Sequence[str]) -> int:
@@ -105,6 +121,8 @@ async def _export(shell: Shell, words: Sequence[str]) -> int:
 
 
 async def _local(shell: Shell, words: Sequence[str]) -> int:
+    if words[0] == "declare" and any(word[:1] == "-" and set(word) & set("aA") for word in words[1:]):
+        return await _arrays(shell, words)
     if not shell.locals and words[0] == "local":
         await shell.complain("local: not in a function")
         return 1
@@ -118,6 +136,10 @@ async def _local(shell: Shell, words: Sequence[str]) -> int:
             shell.put(name, value)
         elif shell.locals:
             shell.variables.pop(name, None)
+        if any(word[:1] == "-" and "x" in word for word in words[1:]):
+            shell.exported.add(name)
+        if any(word[:1] == "-" and "r" in word for word in words[1:]) and not shell.locals:
+            shell.readonly.add(name)
     return 0
 
 
@@ -130,7 +152,8 @@ async def _unset(shell: Shell, words: Sequence[str]) -> int:
             shell.functions.pop(name, None)
             continue
         if name in shell.readonly:
-            raise ExpansionProblem(f"{name}: is read only")
+            kind = "cannot unset: readonly variable" if shell.extended else "is read only"
+            raise ExpansionProblem(f"{name}: {kind}")
         shell.variables.pop(name, None)
         shell.exported.discard(name)
     return 0
@@ -212,6 +235,8 @@ async def _source(shell: Shell, words: Sequence[str]) -> int:
         await shell.complain(
             f"{words[1]}: {error.strerror}" if shell.extended else f".: can't open '{words[1]}': {error.strerror}"
         )
+        if shell.extended:
+            return 1
         raise ExitShell(2) from None
     before = shell.positional
     if len(words) > 2:
@@ -259,66 +284,22 @@ async def _type(shell: Shell, words: Sequence[str]) -> int:
             continue
         if name in shell.functions:
             text = name if brief else f"{name} is a function"
+        elif name in _KEYWORDS or (shell.extended and name in ("[[", "function", "select")):
+            text = name if brief else f"{name} is a shell keyword"
         elif name in shell.builtins:
             text = name if brief else f"{name} is a shell builtin"
         elif shell.process.machine.lookup(name, shell.cwd) is not None:
             path = name if "/" in name else f"/usr/bin/{name}"
             text = path if brief else f"{name} is {path}"
         else:
-            status = 127 if not brief or not shell.extended else 1
-            if not brief:
-                await shell.err(f"{name}: not found\n")
+            status = 1 if shell.extended else 127
+            if not brief and shell.extended:
+                await shell.complain(f"{words[0]}: {name}: not found")
+            elif not brief:
+                await shell.out(f"{name}: not found\n")
             continue
         await shell.out(text + "\n")
     return status
-
-
-async def _read(shell: Shell, words: Sequence[str]) -> int:
-    arguments = list(words[1:])
-    raw = False
-    while arguments and arguments[0].startswith("-"):
-        option = arguments.pop(0)
-        raw = raw or "r" in option
-        if option[-1] in "ptnd" and arguments:
-            value = arguments.pop(0)
-            if option.endswith("p"):
-                await shell.err(value)
-    names = arguments or ["REPLY"]
-    source = shell.descriptors.get(0)
-    line = await source.read_line() if isinstance(source, Input) else b""
-    complete = line.endswith(b"\n")
-    text = line.decode("utf-8", "surrogateescape").removesuffix("\n")
-    while not raw and complete and text.endswith("\\") and isinstance(source, Input):
-        line = await source.read_line()
-        complete = line.endswith(b"\n")
-        text = text[:-1] + line.decode("utf-8", "surrogateescape").removesuffix("\n")
-    if not raw:
-        text = re.sub(r"\\(.)", r"\1", text)
-    separators = shell.get("IFS")
-    separators = " \t\n" if separators is None else separators
-    for name, value in zip(names, _fields(text, separators, len(names)), strict=True):
-        shell.put(name, value)
-    return 0 if complete else 1
-
-
-def _fields(text: str, separators: str, count: int) -> list[str]:
-    blanks = "".join(char for char in separators if char in " \t\n")
-    rest = text.strip(blanks) if blanks else text
-    fields: list[str] = []
-    while len(fields) < count - 1:
-        found = re.search(f"[{re.escape(separators)}]", rest) if separators and rest else None
-        if not found:
-            break
-        fields.append(rest[: found.start()])
-        rest = rest[found.start() :]
-        skipped = (
-            re.match(f"[{re.escape(blanks)}]*([{re.escape(separators)}])?[{re.escape(blanks)}]*", rest)
-            if blanks
-            else None
-        )
-        rest = rest[skipped.end() :] if skipped else rest[1:]
-    fields.append(rest)
-    return fields + [""] * (count - len(fields))
 
 
 async def _umask(shell: Shell, words: Sequence[str]) -> int:
@@ -332,6 +313,21 @@ async def _let(shell: Shell, words: Sequence[str]) -> int:
     for expression in words[1:]:
         value = evaluate(expression, lambda name: shell.get(name) or "", shell.put)
     return int(value == 0)
+
+
+async def _times(shell: Shell, _words: Sequence[str]) -> int:
+    await shell.out("0m0.000s 0m0.000s\n" * 2)
+    return 0
+
+
+async def _alias(shell: Shell, words: Sequence[str]) -> int:
+    await shell.complain(f"{words[0]}: the embedded cluster plays no aliases; a function does the same")
+    return 1
+
+
+async def _arrays(shell: Shell, words: Sequence[str]) -> int:
+    await shell.complain(f"{words[0]}: {NO_ARRAYS}")
+    return 1
 
 
 BUILTINS: Mapping[str, Builtin] = {
@@ -361,11 +357,18 @@ BUILTINS: Mapping[str, Builtin] = {
     "exec": _exec,
     "command": _command,
     "type": _type,
-    "read": _read,
+    "read": read_,
     "wait": wait_,
     "jobs": jobs_,
     "kill": kill_,
     "trap": trap_,
     "umask": _umask,
     "let": _let,
+    "getopts": getopts_,
+    "hash": _true,
+    "times": _times,
+    "alias": _alias,
+    "unalias": _alias,
+    "mapfile": _arrays,
+    "readarray": _arrays,
 }

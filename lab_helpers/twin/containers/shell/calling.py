@@ -18,6 +18,9 @@ __all__ = ["CALL_DEPTH", "Builtin", "Caller"]
 
 CALL_DEPTH = 56  # far enough from the interpreter's own recursion limit
 
+_SPECIAL = frozenset({"export", "readonly", "eval", ".", ":", "set", "unset"})
+"""In POSIX what is assigned before these stays."""
+
 Builtin = Callable[[Any, Sequence[str]], Awaitable[int]]
 """``(shell, words)`` → status."""
 
@@ -80,7 +83,7 @@ class Caller(ShellState, ABC):
                 await self.complain(f"syntax error: {problem}")
                 return 2
             finally:
-                if name not in ("export", "readonly", "eval", ".", ":", "set", "unset"):
+                if self.extended or name not in _SPECIAL:
                     with_assigned.restore()
         return await self._program(words, assigned)
 

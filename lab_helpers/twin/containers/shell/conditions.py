@@ -11,11 +11,11 @@ from lab_helpers.twin.containers.regexes import BadRegex, compile_regex
 from lab_helpers.twin.containers.shell.errors import ExpansionProblem
 from lab_helpers.twin.containers.shell.expanding import Expander
 from lab_helpers.twin.containers.shell.patterns import matches
-from lab_helpers.twin.containers.shell.trees import Word
+from lab_helpers.twin.containers.shell.trees import Text, Word
 
 __all__ = ["Conditions", "holds"]
 
-UNARY = frozenset("-" + letter for letter in "bcdefghknprstuwxzSLOG")
+UNARY = frozenset("-" + letter for letter in "bcdefghknprstuvwxzSLOG")
 _NUMERIC: dict[str, Callable[[int, int], bool]] = {
     "-eq": lambda a, b: a == b,
     "-ne": lambda a, b: a != b,
@@ -30,7 +30,10 @@ BINARY = frozenset({"=", "==", "!=", "<", ">", "-nt", "-ot", "-ef", *_NUMERIC})
 class Conditions:
     """The primaries, against a container's files."""
 
-    def __init__(self, files: FileSystem, cwd: str, terminal: Callable[[int], bool]) -> None:
+    def __init__(
+        self, files: FileSystem, cwd: str, terminal: Callable[[int], bool], defined: Callable[[str], bool] | None = None
+    ) -> None:
+        self._defined = defined
         self._files = files
         self._cwd = cwd
         self._terminal = terminal
@@ -41,6 +44,8 @@ class Conditions:
             return operand != ""
         if operator == "-z":
             return operand == ""
+        if operator == "-v":
+            return self._defined is not None and self._defined(operand)
         if operator == "-t":
             return operand.isdigit() and self._terminal(int(operand))
         path = normalise(operand, self._cwd) if operand else ""
@@ -225,4 +230,7 @@ class Extended:
             return found is not None
         if operator in ("=", "==", "!="):
             return matches(await self._expander.pattern(right), left) == (operator != "!=")
-        return self._conditions.binary(left, operator, await self._expander.single(right))
+        text = await self._expander.single(right)
+        if operator in _NUMERIC:
+            return _NUMERIC[operator](*[await self._expander.arithmetic(Word((Text(one),))) for one in (left, text)])
+        return self._conditions.binary(left, operator, text)

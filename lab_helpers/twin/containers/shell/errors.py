@@ -5,15 +5,17 @@
     ShellError (a ContainersError)
     ├── SyntaxProblem        the text is not a script; message as BusyBox ash words it
     │   └── Unfinished       … because it ends too early: an interactive shell asks for more
-    └── ExpansionProblem     ``${x?}``, an unset variable under ``set -u``, bad arithmetic: the command (and a script)
-    ends
+    └── ExpansionProblem     bad arithmetic, a read-only variable: the command (and a script) ends
+        └── UnsetParameter   ``${x?}``, or an unset variable under ``set -u``: a script ends, in bash with 127
 """
 
 from __future__ import annotations
 
 from lab_helpers.twin.containers.errors import ContainersError
 
-__all__ = ["ExpansionProblem", "ShellError", "SyntaxProblem", "Unfinished"]
+__all__ = ["NO_ARRAYS", "ExpansionProblem", "ShellError", "SyntaxProblem", "Unfinished", "UnsetParameter"]
+
+NO_ARRAYS = "the embedded cluster plays no arrays; use words in one variable, or set -- and $1 $2 …"
 
 
 class ShellError(ContainersError):
@@ -30,3 +32,7 @@ class Unfinished(SyntaxProblem):
 
 class ExpansionProblem(ShellError):  # noqa: N818 - a condition with a name of its own
     """A word cannot be expanded."""
+
+
+class UnsetParameter(ExpansionProblem):
+    """A parameter that had to be set is not."""

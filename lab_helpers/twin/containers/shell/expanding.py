@@ -6,9 +6,10 @@ import re
 from typing import Protocol
 
 from lab_helpers.twin.containers.files import FileSystem
-from lab_helpers.twin.containers.regexes import compile_regex
+from lab_helpers.twin.containers.regexes import Found, compile_regex
 from lab_helpers.twin.containers.shell.arithmetic import evaluate
-from lab_helpers.twin.containers.shell.errors import ExpansionProblem
+from lab_helpers.twin.containers.shell.braces import expand_braces
+from lab_helpers.twin.containers.shell.errors import NO_ARRAYS, ExpansionProblem, UnsetParameter
 from lab_helpers.twin.containers.shell.patterns import escape, expand_path, has_magic, translate
 from lab_helpers.twin.containers.shell.trees import Arithmetic, Parameter, Script, Substitution, Text, Word
 
@@ -67,7 +68,7 @@ class Expander:
         """All fields of the words, split and with pathnames expanded."""
         result: list[str] = []
         for word in words:
-            for one in _braces(word) if self._scope.extended else (word,):
+            for one in expand_braces(word) if self._scope.extended else (word,):
                 for field in await self._fields(one):
                     result.extend(self._paths(field))
         return result
@@ -101,8 +102,21 @@ class Expander:
 
     async def _fields(self, word: Word) -> list[_Field]:
         fields: list[_Field] = []
-        current: _Field | None = None
+        current = await self._collect(word, fields, None, operand=False)
+        if current is not None:
+            fields.append(current)
+        return fields
+
+    async def _collect(
+        self, word: Word, fields: list[_Field], current: _Field | None, *, operand: bool
+    ) -> _Field | None:
+        """Add what a word expands to; returns the field still open. ``operand``: of ``${x:-word}``, where unquoted
+        text is split, too.
+        """
         for index, part in enumerate(word.parts):
+            if isinstance(part, Text) and operand and not part.quoted:
+                current = self._split(self._tilde(part, index, word), fields, current)
+                continue
             if isinstance(part, Text):
                 current = current or _Field()
                 current.add(self._tilde(part, index, word), not part.quoted)
@@ -118,15 +132,25 @@ class Expander:
                     else:
                         current = self._split(value, fields, current)
                 continue
+            if isinstance(part, Parameter) and not part.quoted and self._chosen(part):
+                assert part.operand is not None
+                current = await self._collect(part.operand, fields, current, operand=True)
+                continue
             value = await self._value(part)
             if part.quoted:
                 current = current or _Field()
                 current.add(value, False)
             else:
                 current = self._split(value, fields, current)
-        if current is not None:
-            fields.append(current)
-        return fields
+        return current
+
+    def _chosen(self, part: Parameter) -> bool:
+        """Is it ``${x-word}`` or ``${x+word}``, and the word what counts?"""
+        if part.operator not in ("-", ":-", "+", ":+") or part.indirect:
+            return False
+        value = self._raw(part.name)
+        missing = value is None or (part.operator.startswith(":") and value == "")
+        return missing == part.operator.endswith("-")
 
     def _separate(self, part: Parameter) -> bool:
         return part.name == "@" or not part.quoted
@@ -202,10 +226,20 @@ class Expander:
         return self._scope.get(name)
 
     async def _parameter(self, part: Parameter) -> str:
-        value = self._raw(part.name)
         operator = part.operator
+        if operator == "array":
+            raise ExpansionProblem(f"{part.name}: {NO_ARRAYS}")
+        if operator == "bad" or (part.indirect and not self._scope.extended):
+            raise ExpansionProblem(
+                f"${{{part.name}}}: bad substitution" if self._scope.extended else "bad substitution"
+            )
+        name = part.name
+        if part.indirect:
+            name = self._checked(name, self._raw(name))
+        value = self._raw(name)
         if operator == "length":
-            return str(len(self._scope.positional) if part.name in ("@", "*") else len(self._checked(part.name, value)))
+            many = part.name in ("@", "*") and self._scope.extended
+            return str(len(self._scope.positional) if many else len(self._checked(part.name, value)))
         if not operator:
             return self._checked(part.name, value)
         assert part.operand is not None
@@ -225,7 +259,7 @@ class Expander:
         if kind == "?":
             if missing:
                 default = "parameter null or not set" if operator == ":?" else "parameter not set"
-                raise ExpansionProblem(f"{part.name}: {await self.single(part.operand) or default}")
+                raise UnsetParameter(f"{part.name}: {await self.single(part.operand) or default}")
             return value or ""
         text = self._checked(part.name, value)
         if operator in ("#", "##", "%", "%%"):
@@ -234,26 +268,35 @@ class Expander:
             return await self._replace(text, part.operand, everywhere=operator == "//")
         if operator == ":":
             return await self._substring(text, part.operand)
-        changed = str.upper if operator.startswith("^") else str.lower
-        return changed(text) if len(operator) == 2 else changed(text[:1]) + text[1:]
+        if operator == "@":
+            return _transformed(text, await self.single(part.operand), part.name)
+        return _recased(text, operator, await self.pattern(part.operand))
 
     def _checked(self, name: str, value: str | None) -> str:
         if value is None:
             if self._scope.option("u") and name not in ("@", "*"):
-                raise ExpansionProblem(f"{name}: parameter not set")
+                raise UnsetParameter(
+                    f"{name}: " + ("unbound variable" if self._scope.extended else "parameter not set")
+                )
             return ""
         return value
 
     async def _replace(self, text: str, operand: Word, *, everywhere: bool) -> str:
         search, replacement = _cut(operand, "/")
         pattern = await self.pattern(search)
-        new = await self.single(replacement)
+        new = (await self._unsplit(replacement)).pieces
         if not pattern:
             return text
-        anchor, ending = "^" if pattern[0] == "#" else "", "$" if pattern[0] == "%" else ""
-        body = translate(pattern[1:] if pattern[0] in "#%" else pattern)
+        anchored = self._scope.extended and pattern[0] in "#%"
+        anchor, ending = "^" if anchored and pattern[0] == "#" else "", "$" if anchored and pattern[0] == "%" else ""
+        body = translate(pattern[1:] if anchored else pattern)
         found = compile_regex(f"{anchor}(?s:{body}){ending}")
-        return found.sub(lambda _: new, text, count=0 if everywhere else 1)
+
+        def replaced(match: Found) -> str:  # in bash an unquoted & stands for what matched
+            marks = self._scope.extended
+            return "".join(piece.replace("&", match.whole) if marks and plain else piece for piece, plain in new)
+
+        return found.sub(replaced, text, count=0 if everywhere else 1)
 
     async def _substring(self, text: str, operand: Word) -> str:
         first, second = _cut(operand, ":")
@@ -278,45 +321,32 @@ def _strip(text: str, pattern: str, operator: str) -> str:
 
 
 def _cut(word: Word, separator: str) -> tuple[Word, Word]:
-    """The word before and after the first unquoted separator (inside double quotes everything counts as unquoted
-    here)."""
-    before: list[object] = []
+    """The word before and after the first unquoted separator."""
     for index, part in enumerate(word.parts):
-        if isinstance(part, Text) and separator in part.text:
+        if isinstance(part, Text) and not part.quoted and separator in part.text:
             head, _, tail = part.text.partition(separator)
-            first = (*word.parts[:index], Text(head, part.quoted))
-            return Word(first), Word((Text(tail, part.quoted), *word.parts[index + 1 :]))
-        before.append(part)
+            first = (*word.parts[:index], Text(head))
+            return Word(first), Word((Text(tail), *word.parts[index + 1 :]))
     return word, Word(())
 
 
-_BRACES = re.compile(r"(?<!\$)\{([^{}\s]*(?:,[^{}\s]*)+|-?\d+\.\.-?\d+|[A-Za-z]\.\.[A-Za-z])\}")
+def _recased(text: str, operator: str, pattern: str) -> str:
+    """``${x^^pattern}`` and friends: the first character, or all, that match (any, where there is no pattern)."""
+    change = str.upper if operator.startswith("^") else str.lower
+    fits = compile_regex(f"^(?s:{translate(pattern)})$") if pattern else None
+    many = len(operator) == 2
+    return "".join(
+        change(char) if (many or not index) and (fits is None or fits.search(char)) else char
+        for index, char in enumerate(text)
+    )
 
 
-def _braces(word: Word) -> list[Word]:
-    """bash's brace expansion, of one unquoted text part at a time."""
-    for index, part in enumerate(word.parts):
-        if not isinstance(part, Text) or part.quoted:
-            continue
-        found = _BRACES.search(part.text)
-        if not found:
-            continue
-        words: list[Word] = []
-        for choice in _choices(found.group(1)):
-            text = part.text[: found.start()] + choice + part.text[found.end() :]
-            words += _braces(Word((*word.parts[:index], Text(text), *word.parts[index + 1 :])))
-        return words
-    return [word]
-
-
-def _choices(inside: str) -> list[str]:
-    if ".." not in inside or "," in inside:
-        return inside.split(",")
-    first, _, last = inside.partition("..")
-    if first.lstrip("-").isdigit():
-        low, high = int(first), int(last)
-        if abs(high - low) > 100_000:
-            return ["{" + inside + "}"]
-        return [str(n) for n in (range(low, high + 1) if low <= high else range(low, high - 1, -1))]
-    low, high = ord(first), ord(last)
-    return [chr(n) for n in (range(low, high + 1) if low <= high else range(low, high - 1, -1))]
+def _transformed(text: str, letter: str, name: str) -> str:
+    """``${x@Q}`` and friends."""
+    if letter == "Q":
+        return "'" + text.replace("'", "'\\''") + "'"
+    if letter in ("U", "L"):
+        return text.upper() if letter == "U" else text.lower()
+    if letter == "u":
+        return text[:1].upper() + text[1:]
+    raise ExpansionProblem(f"${{{name}@{letter}}}: the embedded cluster plays @Q, @U, @L and @u")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from lab_helpers.twin.containers.processes import SIGNALS, Child
@@ -49,8 +50,17 @@ async def kill_(shell: Shell, words: Sequence[str]) -> int:
     arguments = list(words[1:])
     signal = SIGNALS["TERM"]
     if arguments and arguments[0] == "-l":
-        await shell.out(" ".join(SIGNALS) + "\n")
+        numbers = {str(number): name for name, number in SIGNALS.items()}
+        names = [numbers.get(str(int(one) & 127) if one.isdigit() else one, one) for one in arguments[1:]]
+        await shell.out("\n".join(names or [" ".join(SIGNALS)]) + "\n")
         return 0
+    if not arguments:
+        if shell.extended:
+            usage = "[-s sigspec | -n signum | -sigspec] pid | jobspec ... or kill -l [sigspec]"
+            await shell.err(f"kill: usage: kill {usage}\n")
+            return 2
+        await shell.complain("you need to specify whom to kill")
+        return 1
     if arguments and arguments[0].startswith("-") and len(arguments[0]) > 1:
         name = arguments.pop(0)[1:]
         if name == "s" and arguments:
@@ -62,13 +72,28 @@ async def kill_(shell: Shell, words: Sequence[str]) -> int:
         signal = int(name) if name.isdigit() else SIGNALS[name]
     status = 0
     for name in arguments:
+        if name == str(shell.process.pid) and not shell.subshell:
+            await _self(shell, signal)
+            continue
         child = _job(shell, name) or shell.process.machine.children.get(int(name) if name.isdigit() else -1)
         if child is None or not child.running:
-            await shell.complain(f"kill: can't kill pid {name}: No such process")
+            gone = f"kill: ({name}) - No such process" if shell.extended else f"can't kill pid {name}: No such process"
+            await shell.complain(gone)
             status = 1
         else:
             child.kill(signal)
     return status
+
+
+async def _self(shell: Shell, signal: int) -> None:
+    """The shell's own trap, or its end."""
+    name = next((name for name, number in SIGNALS.items() if number == signal), "")
+    action = shell.traps.get(name)
+    if action is not None and name != "KILL":
+        await shell.text(action)
+        return
+    shell.process.machine.children[shell.process.pid].kill(signal)
+    await asyncio.sleep(0)
 
 
 async def trap_(shell: Shell, words: Sequence[str]) -> int:
@@ -82,8 +107,18 @@ async def trap_(shell: Shell, words: Sequence[str]) -> int:
     if not names:
         action, names = "-", [action]
     numbers = {str(number): name for name, number in SIGNALS.items()} | {"0": "EXIT"}
-    for name in names:
-        name = numbers.get(name, name.upper().removeprefix("SIG"))
+    for word in names:
+        name = numbers.get(word, word.upper().removeprefix("SIG"))
+        if name not in ("EXIT", "ERR", *SIGNALS) or (name == "ERR" and not shell.extended):
+            kind = (
+                "is not played in the embedded cluster"
+                if name in ("DEBUG", "RETURN")
+                else "invalid signal specification"
+            )
+            await shell.complain(f"trap: {word}: {kind}")
+            return 1
+        if name in SIGNALS and not shell.subshell:
+            (shell.process.ignored.add if action == "" else shell.process.ignored.discard)(SIGNALS[name])
         if action == "-":
             shell.traps.pop(name, None)
         else:

@@ -37,7 +37,7 @@ class StructureRunner(Caller):
         if isinstance(body, Subshell):
             inner = self.clone()
             status = await inner.contained(body.body)
-            if status and "e" in self.options and not checked:
+            if status and "e" in self.options and not checked and not self.tested:
                 raise ExitShell(status)
             return status
         if isinstance(body, If):
@@ -59,11 +59,19 @@ class StructureRunner(Caller):
 
     async def _case(self, body: Case, checked: bool) -> int:
         text = await self.expander.single(body.word)
-        for patterns, script in body.branches:
-            for pattern in patterns:
-                if matches(await self.expander.pattern(pattern), text):
-                    return await self.script(script, checked=checked) if script.items else 0
-        return 0
+        status, falls = 0, False
+        for branch in body.branches:
+            if not falls:
+                for pattern in branch.patterns:
+                    if matches(await self.expander.pattern(pattern), text):
+                        break
+                else:
+                    continue
+            status = await self.script(branch.script, checked=checked) if branch.script.items else 0
+            if branch.end == ";;":
+                break
+            falls = branch.end == ";&"
+        return status
 
     async def _condition(self, body: Condition) -> int:
         extended = Extended(body.words, self.expander, self.conditions())

@@ -9,10 +9,11 @@ import re
 
 from lab_helpers.twin.containers.shell.cursors import REDIRECTIONS
 from lab_helpers.twin.containers.shell.documents import Announced, place
-from lab_helpers.twin.containers.shell.errors import SyntaxProblem, Unfinished
+from lab_helpers.twin.containers.shell.errors import NO_ARRAYS, SyntaxProblem, Unfinished
 from lab_helpers.twin.containers.shell.structures import StructureReader
 from lab_helpers.twin.containers.shell.trees import (
     AndOr,
+    Assignment,
     Command,
     Compound,
     Function,
@@ -32,7 +33,7 @@ RESERVED = frozenset(
     {"if", "then", "elif", "else", "fi", "for", "while", "until", "do", "done", "case", "esac", "{", "}", "!"}
 )
 _CLOSERS = frozenset({"then", "elif", "else", "fi", "do", "done", "esac", "}"})
-_ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(\+?)=")
+_ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(\[[^\]\s]*\])?(\+?)=")
 _FUNCTION = re.compile(r"([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*\([ \t]*\)")
 
 
@@ -83,7 +84,7 @@ class _Parser(StructureReader):
         items: list[Item] = []
         while True:
             self._newlines()
-            if not self.peek() or self.peek() == ")" or self.starts(";;") or self._word_here() in _CLOSERS:
+            if not self.peek() or self.peek() == ")" or self._branch_ends() or self._word_here() in _CLOSERS:
                 return Script(tuple(items))
             if self.peek() in (";", "&", "|"):
                 raise self._unexpected()
@@ -93,11 +94,14 @@ class _Parser(StructureReader):
             if self.peek() == "&" and not self.starts("&&"):
                 self.position += 1
                 background = True
-            elif self.peek() == ";" and not self.starts(";;"):
+            elif self.peek() == ";" and not self._branch_ends():
                 self.position += 1
-            elif self.peek() not in ("", "\n", ")") and not self.starts(";;"):
+            elif self.peek() not in ("", "\n", ")") and not self._branch_ends():
                 raise self._unexpected()
             items.append(Item(command, background))
+
+    def _branch_ends(self) -> bool:
+        return self.starts(";;") or self.starts(";&")
 
     def and_or(self) -> AndOr:
         parts = [("", self.pipeline())]
@@ -168,7 +172,7 @@ class _Parser(StructureReader):
         return Function(name, body)
 
     def simple(self) -> Simple:
-        assignments: list[tuple[str, Word]] = []
+        assignments: list[Assignment] = []
         words: list[Word] = []
         redirects: list[Redirect] = []
         while True:
@@ -179,12 +183,14 @@ class _Parser(StructureReader):
                 continue
             if not words:
                 assigned = _ASSIGNMENT.match(self.text, self.position)
-                if assigned and not assigned.group(2):
+                if assigned:
                     self.position = assigned.end()
                     following = self.peek()
+                    if following == "(" or assigned.group(2):
+                        raise SyntaxProblem(f"{assigned.group()}: {NO_ARRAYS}")
                     blank = not following or following in " \t\n;&|<>()"
                     value = Word(()) if blank else self.word()
-                    assignments.append((assigned.group(1), value or Word(())))
+                    assignments.append(Assignment(assigned.group(1), value or Word(()), bool(assigned.group(3))))
                     continue
             word = self.word()
             if word is None:
@@ -222,6 +228,8 @@ class _Parser(StructureReader):
         if operator in ("<<", "<<-"):
             return self._here(descriptor, operator)
         target = self.word()
+        if target is None and operator in ("<", ">") and self.peek() == "(":
+            raise SyntaxProblem("process substitution is not played in the embedded cluster; use a pipe or a file")
         if target is None:
             raise self._unexpected()
         return Redirect(descriptor, operator, target)

@@ -22,7 +22,9 @@ __all__ = ["WordReader"]
 
 _META = frozenset(" \t\n;&|<>()")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_OPERATOR = re.compile(r":-|:=|:\?|:\+|-|=|\?|\+|%%|%|##|#|//|/|:|\^\^|\^|,,|,")
+_OPERATOR = re.compile(r":-|:=|:\?|:\+|-|=|\?|\+|%%|%|##|#|//|/|:|\^\^|\^|,,|,|@")
+_CHOICES = frozenset({":-", ":=", ":?", ":+", "-", "=", "?", "+"})
+"""What follows these obeys the quotes around the expansion; other operands are patterns, with quotes of their own."""
 _DEPTH = 60
 
 
@@ -199,29 +201,37 @@ class WordReader(Cursor, ABC):
 
     def _braced(self, quoted: bool) -> Parameter:
         self.position += 2
+        start = self.position
         length = self.peek() == "#" and self.peek(1) not in ("}", "")
-        if length:
+        indirect = self.peek() == "!" and bool(_NAME.match(self.text, self.position + 1))
+        if length or indirect:
             self.position += 1
         name = _NAME.match(self.text, self.position) or re.compile(r"[0-9]+|[@*#?$!-]").match(self.text, self.position)
         if not name:
             raise SyntaxProblem("bad substitution") if self.peek() else Unfinished("missing '}'")
         self.position = name.end()
+        if self.peek() == "[":
+            self._parts(lambda char: char == "}")
+            self._close_brace()
+            return Parameter(name.group(), "array", quoted=quoted)
         if length:
             self._close_brace()
             return Parameter(name.group(), "length", quoted=quoted)
         if self.peek() == "}":
             self.position += 1
-            return Parameter(name.group(), quoted=quoted)
+            return Parameter(name.group(), quoted=quoted, indirect=indirect)
         found = _OPERATOR.match(self.text, self.position)
-        if not found:
-            raise SyntaxProblem("bad substitution") if self.peek() else Unfinished("missing '}'")
+        if not found or (indirect and found.group() == "@"):
+            self._parts(lambda char: char == "}")
+            self._close_brace()
+            return Parameter(self.text[start : self.position - 1], "bad", quoted=quoted)
         self.position = found.end()
-        if quoted:
+        if quoted and found.group() in _CHOICES:
             operand = Word(tuple(self._operand_quoted()))
         else:
             operand = Word(self._parts(lambda char: char == "}"))
         self._close_brace()
-        return Parameter(name.group(), found.group(), operand, quoted)
+        return Parameter(name.group(), found.group(), operand, quoted, indirect)
 
     def _operand_quoted(self) -> list[Part]:
         parts: list[Part] = []

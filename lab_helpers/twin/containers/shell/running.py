@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Awaitable, Callable, Sequence
 
 from lab_helpers.twin.containers.errors import BrokenPipe
 from lab_helpers.twin.containers.processes import SIGNALS, Child, SimulatedProcess, program
 from lab_helpers.twin.containers.shell.calling import CALL_DEPTH
-from lab_helpers.twin.containers.shell.errors import ExpansionProblem
+from lab_helpers.twin.containers.shell.errors import ExpansionProblem, UnsetParameter
 from lab_helpers.twin.containers.shell.jumps import BreakLoop, ExitShell, ReturnFrom
 from lab_helpers.twin.containers.shell.looping import StructureRunner
 from lab_helpers.twin.containers.shell.parsing import parse
 from lab_helpers.twin.containers.shell.redirecting import RedirectProblem, redirect
 from lab_helpers.twin.containers.shell.trees import (
     AndOr,
+    ArithmeticCommand,
     Command,
+    Compound,
+    Condition,
     Function,
     Item,
     Pipeline,
+    Redirect,
     Script,
     Simple,
+    Subshell,
+    Text,
+    Word,
 )
 from lab_helpers.twin.containers.streams import MemoryOutput, Pipe
 
@@ -37,6 +45,8 @@ class Shell(StructureRunner):
         output = MemoryOutput()
         inner = self.clone()
         inner.descriptors[1] = output
+        if self.extended and (file := _only_input(script)) is not None:
+            script = Script((Item(AndOr((("", Pipeline((file,))),))),))
         self.status = self.substituted = await inner.contained(script)
         if len(output.data) > _SUBSTITUTION_LIMIT:
             raise ExpansionProblem("command substitution is too large")
@@ -54,6 +64,7 @@ class Shell(StructureRunner):
         other.locals = [dict(frame) for frame in self.locals]
         other.descriptors = dict(self.descriptors)
         other.status, other.background, other.cwd = self.status, self.background, self.cwd
+        other.tested, other.subshell = self.tested, True
         other.depth = self.depth + 1
         if other.depth > CALL_DEPTH:
             raise ExpansionProblem("too many nested subshells")
@@ -73,7 +84,7 @@ class Shell(StructureRunner):
             status = 141
         except ExpansionProblem as problem:
             await self.complain(str(problem))
-            status = 2
+            status = 1 if self.extended else 2
         self.status = status
         return await self.leave(status)
 
@@ -110,10 +121,33 @@ class Shell(StructureRunner):
         for index, (joint, pipeline) in enumerate(command.parts):
             if (joint == "&&" and status != 0) or (joint == "||" and status == 0):
                 continue
-            status = self.status = await self._pipeline(pipeline, checked or index < last)
-            if status and index == last and not checked and not pipeline.negated and "e" in self.options:
-                raise ExitShell(status)
+            tested = checked or index < last or pipeline.negated
+            self.tested += tested
+            try:
+                status = self.status = await self._pipeline(pipeline, tested)
+            finally:
+                self.tested -= tested
+            if status and not tested and not self.tested and _counts(pipeline):
+                await self._failed(status)
+                if "e" in self.options:
+                    raise ExitShell(status)
         return status
+
+    def _unset_status(self) -> int:
+        if not self.extended:
+            return 2
+        return 1 if self.subshell or "e" in self.options else 127
+
+    async def _failed(self, status: int) -> None:
+        """Run bash's ERR trap."""
+        action = self.traps.get("ERR")
+        if action and not self.locals:
+            del self.traps["ERR"]  # not for what fails inside of it
+            try:
+                await self.text(action)
+            finally:
+                self.traps["ERR"] = action
+                self.status = status
 
     def start_background(self, item: Item) -> Child:
         """``command &``: its standard input is empty."""
@@ -123,7 +157,12 @@ class Shell(StructureRunner):
         @program
         async def body(process: SimulatedProcess) -> int:
             shell.process = process
-            return await shell.contained(script)
+            try:
+                return await shell.contained(script)
+            except asyncio.CancelledError:
+                if process.passed_on is None:
+                    raise
+                return process.passed_on  # a real shell becomes its last program, which gets the signal itself
 
         child = self.process.spawn(
             [self.name], body=body, env=self.environment, cwd=self.cwd, descriptors=self.descriptors
@@ -202,20 +241,51 @@ class Shell(StructureRunner):
 
     async def _simple(self, command: Simple) -> int:
         self.substituted = None
+        before = dict(self.variables)
+        assigned: dict[str, str] = {}
         try:
             words = await self.expander.words(command.words)
-            assigned = [(name, await self.expander.single(value)) for name, value in command.assignments]
+            for one in command.assignments:
+                if one.append and not self.extended:
+                    return await self._not_found(f"{one.name}+={await self.expander.single(one.value)}")
+                value = await self.expander.single(one.value)
+                assigned[one.name] = (self.get(one.name) or "") + value if one.append else value
+                self.put(one.name, assigned[one.name])  # the next one sees it
+        except UnsetParameter as problem:
+            await self.complain(str(problem))
+            raise ExitShell(self._unset_status()) from None
         except ExpansionProblem as problem:
             await self.complain(str(problem))
             raise ExitShell(2 if not self.extended else 1) from None
         if "x" in self.options:
-            text = " ".join([f"{name}={value}" for name, value in assigned] + [_traced(word) for word in words])
+            text = " ".join([f"{name}={value}" for name, value in assigned.items()] + [_traced(word) for word in words])
             await self.err(f"+ {text}\n")
         if not words:
-            for name, value in assigned:
-                self.put(name, value)
             return self.substituted or 0
-        return await self.call(words, dict(assigned))
+        for name in assigned:
+            if name in before:
+                self.variables[name] = before[name]
+            else:
+                del self.variables[name]
+        return await self.call(words, assigned)
+
+
+def _only_input(script: Script) -> Simple | None:
+    """bash's ``$(<file)`` as ``cat <file``."""
+    match script:
+        case Script((Item(AndOr(((_, Pipeline((Simple((), (), (Redirect(0, "<"),)) as simple,))),))),)):
+            return dataclasses.replace(simple, words=(Word((Text("cat"),)),))
+    return None
+
+
+def _counts(pipeline: Pipeline) -> bool:
+    """Does its failing end a script under ``set -e``? That of a loop, of ``if``, of ``{ … }`` is that of a command
+    inside, which had its turn.
+    """
+    last = pipeline.commands[-1]
+    if len(pipeline.commands) > 1 or isinstance(last, Simple):
+        return True
+    return isinstance(last, Compound) and isinstance(last.body, Subshell | Condition | ArithmeticCommand)
 
 
 def _stage(shell: Shell, command: Command, before: Pipe | None, after: Pipe | None) -> Callable[..., Awaitable[int]]:

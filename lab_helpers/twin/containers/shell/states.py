@@ -49,8 +49,16 @@ class ShellState:
         self.depth = 0
         self.loops = 0
         self.turns = 0
+        self.tested = 0
+        """Commands around this one whose status is tested: ``set -e`` does not apply."""
+        self.subshell = False
+        self.option_index = self.option_at = 1
+        """Where ``getopts`` is: which argument, and which letter of it."""
         self.substituted: int | None = None
         self.put("PWD", self.cwd)
+        if extended:
+            for variable, value in {"BASH_VERSION": "5.2.37(1)-release", "EUID": "0", "UID": "0", "SHLVL": "1"}.items():
+                self.variables.setdefault(variable, value)
 
     # --- the expander's scope ---
 
@@ -83,7 +91,7 @@ class ShellState:
     def put(self, name: str, value: str) -> None:
         """Assign. Raises ExpansionProblem when it is read-only."""
         if name in self.readonly:
-            raise ExpansionProblem(f"{name}: is read only")
+            raise ExpansionProblem(f"{name}: " + ("readonly variable" if self.extended else "is read only"))
         self.variables[name] = value
         if "a" in self.options:
             self.exported.add(name)
@@ -119,7 +127,10 @@ class ShellState:
     def conditions(self) -> Conditions:
         """For ``test``."""
         return Conditions(
-            self.files, self.cwd, lambda number: bool(getattr(self.descriptors.get(number), "tty", False))
+            self.files,
+            self.cwd,
+            lambda number: bool(getattr(self.descriptors.get(number), "tty", False)),
+            lambda name: self.get(name) is not None,
         )
 
 

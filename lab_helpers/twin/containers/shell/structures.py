@@ -11,6 +11,7 @@ from lab_helpers.twin.containers.shell.reading import WordReader
 from lab_helpers.twin.containers.shell.trees import (
     ArithmeticCommand,
     ArithmeticFor,
+    Branch,
     Case,
     Condition,
     For,
@@ -107,6 +108,8 @@ class StructureReader(WordReader):
         if word == "case":
             self.position += 4
             return self._case()
+        if word == "select":
+            raise SyntaxProblem("select is not played in the embedded cluster; use a loop with read")
         if word == "[[":
             self.position += 2
             return self._condition()
@@ -195,7 +198,7 @@ class StructureReader(WordReader):
         if word is None:
             raise self._unexpected()
         self._expect("in")
-        branches: list[tuple[tuple[Word, ...], Script]] = []
+        branches: list[Branch] = []
         while True:
             self._newlines()
             if self._word_here() == "esac":
@@ -217,10 +220,12 @@ class StructureReader(WordReader):
             if self.peek() != ")":
                 raise self._unexpected(")")
             self.position += 1
-            branches.append((tuple(patterns), self.script()))
+            script = self.script()
             self._newlines()
-            if self.starts(";;"):
-                self.position += 2
+            end = next((end for end in (";;&", ";;", ";&") if self.starts(end)), "")
+            branches.append(Branch(tuple(patterns), script, end or ";;"))
+            if end:
+                self.position += len(end)
             elif self._word_here() != "esac":
                 raise self._unexpected("esac")
 

@@ -9,6 +9,8 @@ __all__ = [
     "Arithmetic",
     "ArithmeticCommand",
     "ArithmeticFor",
+    "Assignment",
+    "Branch",
     "Case",
     "Command",
     "Compound",
@@ -44,13 +46,15 @@ class Text:
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """``$name`` or ``${name<operator>operand}``; ``operator`` is "" or one of ``# - :- = := ? :? + :+ % %% # ## / // :
-    ^ ,``;
-    the length form ``${#name}`` has operator ``length``."""
+    ^ , @``;
+    the length form ``${#name}`` has operator ``length``, ``${name[…]}`` has ``array``, what is none of these ``bad``
+    (``name`` is then the whole text between the braces). ``indirect``: ``${!name}``."""
 
     name: str
     operator: str = ""
     operand: Word | None = None
     quoted: bool = False
+    indirect: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +100,19 @@ class Redirect:
 
 
 @dataclass(frozen=True, slots=True)
+class Assignment:
+    """``name=value``, or bash's ``name+=value``."""
+
+    name: str
+    value: Word
+    append: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Simple:
     """``name=value … word … redirection …``."""
 
-    assignments: tuple[tuple[str, Word], ...]
+    assignments: tuple[Assignment, ...]
     words: tuple[Word, ...]
     redirects: tuple[Redirect, ...]
 
@@ -172,11 +185,20 @@ class ArithmeticFor:
 
 
 @dataclass(frozen=True, slots=True)
+class Branch:
+    """Of ``case``. ``end``: ``;;``, or bash's ``;&`` (the next script, too) and ``;;&`` (the next patterns, too)."""
+
+    patterns: tuple[Word, ...]
+    script: Script
+    end: str = ";;"
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """``case word in pattern|pattern) script ;; … esac``."""
 
     word: Word
-    branches: tuple[tuple[tuple[Word, ...], Script], ...]
+    branches: tuple[Branch, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,9 @@ class DnsProxy:
         asked.dns.query, asked.dns.observation_source = name, "proxy"
         asked.dns.qtypes.append(kind)
         packet = redirection.packet
+        began = agent.clock.monotonic()
         if not self._allowed(redirection, name):
+            self._time("denied", began, began)
             self._log(redirection, asked, packet, flow_pb2.DROPPED)
             refusal = dns.message.make_response(query)
             code = dns.rcode.NXDOMAIN if agent.settings.dns_refuse_code == "nameError" else dns.rcode.REFUSED
@@ -98,13 +100,24 @@ class DnsProxy:
             raw = await forward(payload)
             answer = dns.message.from_wire(raw)
         except (ConnectionFailed, dns.exception.DNSException):
+            self._time("timeout", began, started)
             return None
+        self._time("allow", began, started)
         told = self._answered(answer, name, kind)
         told.latency_ns = max(int((agent.clock.monotonic() - started) * 1e9), 1)
         if told.dns.ips and not told.dns.rcode:
             agent.names.learn(redirection.endpoint.id, name, list(told.dns.ips), told.dns.ttl)
         self._log(redirection, told, packet.reply(), flow_pb2.FORWARDED)
         return raw
+
+    def _time(self, became: str, began: float, asked: float) -> None:
+        """Observe what was waited for since the query came, and since it was passed on (``asked``; 0 s if it was
+        not).
+        """
+        now = self._agent.clock.monotonic()
+        times = self._agent.upstream_times
+        times.observe((became, "dns", "totalTime"), now - began)
+        times.observe((became, "dns", "upstreamTime"), 0.0 if became == "denied" else now - asked)
 
     def _allowed(self, redirection: Redirection, name: str) -> bool:
         decision = redirection.judge()

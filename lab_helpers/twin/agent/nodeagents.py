@@ -20,6 +20,7 @@ from lab_helpers.twin.agent.addressing import AddressBook
 from lab_helpers.twin.agent.allocating import AddressPool, IdentityAllocator
 from lab_helpers.twin.agent.endpointkeeping import EndpointKeeper
 from lab_helpers.twin.agent.importing import PolicyImporter, PolicyReader
+from lab_helpers.twin.agent.metrics.series import upstream_times
 from lab_helpers.twin.agent.names import GC_INTERVAL
 from lab_helpers.twin.agent.publishing import ENDPOINTS, NODES, publish_node
 from lab_helpers.twin.clock import Clock, Timer
@@ -58,6 +59,7 @@ class NodeAgent(EndpointKeeper):
         self.flow_metrics: FlowMetrics | None = None
         self._next_metrics: FlowMetrics | None = None
         self.started_at = ""
+        self.upstream_times = upstream_times()
         self.on_hubble: Callable[[], None] = lambda: None
         self._collector: Timer | None = None
         self._stale = ""
@@ -76,6 +78,7 @@ class NodeAgent(EndpointKeeper):
         self.filter = label_filter
         self.settings = settings
         self.regenerations = 0
+        self.upstream_times = upstream_times()
         self.version = version.removeprefix("v")
         self.repository = Repository(settings.policy)
         previous = self.addresses.local

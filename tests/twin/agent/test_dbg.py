@@ -201,6 +201,12 @@ async def test_hubble_in_the_pod_shows_its_own_node() -> None:
         ("{range [*]}{.a}{'\\n'}{end}".replace("'", '"'), "1\n2\n"),
         ("x={[1].b['c-d']}", "x=y"),
         ("{[5].a}", ""),
+        ("{[1].*}", '2 {"c-d":"y"}'),
+        ("{[:1].a}", "1"),
+        ('{[?(@.b.c-d=="y")].a}', "2"),
+        ("{[?(@.a>1)].a}", "2"),
+        ("{[?(@.b)].a}", "2"),
+        ("{..c-d}", "y"),
     ],
 )
 def test_jsonpath(template: str, text: str) -> None:
@@ -210,6 +216,8 @@ def test_jsonpath(template: str, text: str) -> None:
 def test_jsonpath_says_what_it_cannot_read() -> None:
     with pytest.raises(PathError, match="unrecognized"):
         evaluate("{.a?b}", {})
+    with pytest.raises(PathError, match="in filter"):
+        evaluate("{[?(@.a==b)]}", [{"a": 1}])
 
 
 async def test_the_agent_reports_about_itself() -> None:

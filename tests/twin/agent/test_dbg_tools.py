@@ -250,6 +250,22 @@ async def test_waiting_for_a_revision() -> None:
     assert "endpoints still not ready after" in process.errors
 
 
+async def test_selectors_of_names_are_shown_as_expressions() -> None:
+    cluster = await shop()
+    patterns = ("*", "**.Example.com", "sub*.example.com")
+    selectors = [{"matchName": "api.stripe.com"}, *({"matchPattern": pattern} for pattern in patterns)]
+    cluster.cnp("names", {**POLICY, "egress": [{"toFQDNs": selectors}]})
+    await cluster.settle()
+    _, output, _ = await run(cluster, "fqdn", "names")
+    label = "[-a-zA-Z0-9_]"
+    assert {entry["regexString"] for entry in json.loads(output)["FQDNPolicySelectors"]} == {
+        "^api[.]stripe[.]com[.]$",
+        f"(^({label}+[.])+$)|(^[.]$)",
+        f"^({label}+[.])+example[.]com[.]$",
+        f"^sub{label}*[.]example[.]com[.]$",
+    }
+
+
 @pytest.mark.parametrize(("answer", "left"), [(b"n\n", 1), (b"y\n", 0)])
 async def test_cleaning_the_name_cache_asks_first(answer: bytes, left: int) -> None:
     cluster = await shop()
@@ -339,7 +355,8 @@ async def test_monitor_prints_requests_of_layer_7() -> None:
         ("endpoint log", 1, 2, "Error: Missing endpoint id argument"),
         ("policy get --help", 0, 1, "json| yaml| jsonpath='{}'"),
         ("-D endpoint ls", 0, 1, "ENDPOINT"),
-        ("monitor -vv", 1, 2, "keeps no bytes of packets"),
+        ("monitor -vv", 1, 2, "packets have no bytes in the embedded cluster"),
+        ("fqdn names -o json", 1, 2, "unknown shorthand flag: 'o' in -o"),
         ("policy wait x", 1, 2, "invalid revision 'x'"),
         ("troubleshoot kvstore", 0, 1, "This is expected when Cilium is running in CRD mode"),
         ("troubleshoot clustermesh other", 0, 1, 'Cluster "other":\n❌ Configuration not found'),

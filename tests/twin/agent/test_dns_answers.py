@@ -8,6 +8,8 @@ import pytest
 
 from lab_helpers.policy.protocols import Protocol
 from lab_helpers.policy.rules import Direction
+from lab_helpers.twin.agent.dbg.endpointmodels import redirects
+from lab_helpers.twin.agent.metrics.agentmetrics import agent_metrics
 from tests.twin.agent.clusters import N1, N2, Cluster
 
 HERE, SHARED = "203.0.113.10", "203.0.113.11"
@@ -88,6 +90,18 @@ async def test_what_one_pod_learned_counts_for_its_node_and_no_other() -> None:
     cluster = await started(names({"matchPattern": "*.example.com"}))
     await ask(cluster, "a", "cdn.example.com")
     assert [allowed(cluster, pod, HERE) for pod in "abc"] == [True, True, False]
+
+
+async def test_the_agent_times_what_it_passes_on() -> None:
+    cluster = await started(names({"matchPattern": "*.example.com"}))
+    agent = cluster.agents.agent(N1)
+    for _ in range(2):
+        await ask(cluster, "a", "cdn.example.com")
+    waited = next(metric for metric in agent_metrics(cluster.agents, agent) if metric.name.endswith("reply_seconds"))
+    counts = {key: sum(sample[:-1]) for key, sample in waited.samples.items()}
+    assert counts == {("allow", "dns", "totalTime"): 2, ("allow", "dns", "upstreamTime"): 2}
+    installed = next(metric for metric in agent_metrics(cluster.agents, agent) if metric.name.endswith("redirects"))
+    assert dict(installed.samples) == {("dns",): redirects(agent).total()}
 
 
 async def test_one_identity_for_each_set_of_selectors() -> None:

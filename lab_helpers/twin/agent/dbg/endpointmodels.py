@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from lab_helpers.policy.rules import Direction
@@ -10,7 +11,18 @@ from lab_helpers.twin.agent.endpoints import EndpointState, ManagedEndpoint
 from lab_helpers.twin.agent.nodeagents import NodeAgent
 from lab_helpers.twin.agent.realizing import RealizedPolicy
 
-__all__ = ["audit_mode", "endpoint_model", "policy_enabled", "policy_entries"]
+__all__ = ["audit_mode", "endpoint_model", "policy_enabled", "policy_entries", "redirects"]
+
+
+def redirects(agent: NodeAgent) -> Counter[str]:
+    """Redirects to proxies that the policies of local endpoints ask for, by the proxy's protocol."""
+    found = {}
+    for endpoint in agent.endpoints.values():
+        policy = endpoint.datapath.policy
+        for entry in policy.entries() if isinstance(policy, RealizedPolicy) else ():
+            if entry.parser and not entry.deny:
+                found[endpoint.id, entry.direction, int(entry.protocol), entry.port] = entry.parser.value
+    return Counter(found.values())
 
 
 def audit_mode(agent: NodeAgent, endpoint: ManagedEndpoint) -> bool:

@@ -1,18 +1,33 @@
 """The part of Kubernetes' JSONPath that ``cilium-dbg -o jsonpath=`` is used with.
 
-``{[0].status.identity.id}``, ``{.a.b[*].c}``, ``{range .items[*]}{.x}{"\\n"}{end}``, ``$``, quoted names; text
-outside braces is copied.
+``{[0].status.identity.id}``, ``{.a.b[*].c}``, ``{.*}``, ``{[1:3]}``, ``{[?(@.a.b=="c")].d}``, ``{..x}``,
+``{range .items[*]}{.x}{"\\n"}{end}``, ``$``, quoted names; text outside braces is copied.
 """
 
 from __future__ import annotations
 
 import json
+import operator
 import re
+from collections.abc import Callable
 from typing import Any
 
 __all__ = ["PathError", "evaluate"]
 
-_STEP = re.compile(r"\.([A-Za-z0-9_-]+)|\[(-?\d+)\]|\[\*\]|\['([^']+)'\]|\[\"([^\"]+)\"\]")
+_STEP = re.compile(
+    r"\.(?P<name>[A-Za-z0-9_-]+)|\[(?P<index>-?\d+)\]|(?P<all>\[\*\]|\.\*)|\['(?P<single>[^']+)'\]"
+    r"|\[\"(?P<double>[^\"]+)\"\]|\[(?P<first>-?\d*):(?P<last>-?\d*)\]"
+    r"|\[\?\(\s*@(?P<left>[^=!<>\s]*)\s*(?:(?P<operator>==|!=|<=|>=|<|>)\s*(?P<right>[^)]+?))?\s*\)\]"
+    r"|\.\.(?P<below>[A-Za-z0-9_-]+)"
+)
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    ">": operator.gt,
+    "<=": operator.le,
+    ">=": operator.ge,
+}
 
 
 class PathError(ValueError):
@@ -78,16 +93,47 @@ def _find(path: str, value: Any) -> list[Any]:
                 break
             raise PathError(f"unrecognized text in action: {rest[position:]!r}")
         position = step.end()
-        name = step[1] or step[3] or step[4]
+        name = step["name"] or step["single"] or step["double"]
         if name is not None:
             found = [item[name] for item in found if isinstance(item, dict) and name in item]
-        elif step[2] is not None:
-            index = int(step[2])
+        elif step["below"] is not None:
+            found = [one for item in found for one in _below(item, step["below"])]
+        elif step["index"] is not None:
+            index = int(step["index"])
             found = [item[index] for item in found if isinstance(item, list) and -len(item) <= index < len(item)]
+        elif step["first"] is not None:
+            first, last = (int(step[end]) if step[end] else None for end in ("first", "last"))
+            found = [child for item in found if isinstance(item, list) for child in item[first:last]]
+        elif step["left"] is not None:
+            found = [child for item in found for child in _children(item) if _holds(step, child)]
         else:
-            found = [
-                child
-                for item in found
-                for child in (item.values() if isinstance(item, dict) else item if isinstance(item, list) else ())
-            ]
+            found = [child for item in found for child in _children(item)]
     return found
+
+
+def _children(item: Any) -> list[Any]:
+    return list(item.values()) if isinstance(item, dict) else item if isinstance(item, list) else []
+
+
+def _below(item: Any, name: str) -> list[Any]:
+    """Every value of that name, however deep."""
+    own = [item[name]] if isinstance(item, dict) and name in item else []
+    return own + [one for child in _children(item) for one in _below(child, name)]
+
+
+def _holds(step: re.Match[str], item: Any) -> bool:
+    values = _find(step["left"], item)
+    if step["operator"] is None:
+        return bool(values)
+    text = step["right"].strip()
+    if text[:1] in ("'", '"') and text[-1:] == text[:1]:
+        wanted: Any = text[1:-1]
+    else:
+        try:
+            wanted = json.loads(text)
+        except ValueError:
+            raise PathError(f"unrecognized text in filter: {text!r}") from None
+    try:
+        return any(_COMPARE[step["operator"]](value, wanted) for value in values)
+    except TypeError:
+        return False

@@ -243,8 +243,8 @@ async def _monitor(session: Session, arguments: Arguments) -> int:
     for name in ("hex", "dissect"):
         if name in arguments.switches and "json" not in arguments.switches:
             raise CommandError(
-                "Error: the embedded cluster keeps no bytes of packets: --hex and -vv have nothing to print. "
-                "Leave them out, or use -j"
+                "Error: packets have no bytes in the embedded cluster, so no sequence numbers, checksums and options "
+                "either: --hex and -vv have nothing to print. Leave them out, or use -j"
             )
     _need_endpoints(session, wanted)
     numeric, as_json = "numeric" in arguments.switches, "json" in arguments.switches

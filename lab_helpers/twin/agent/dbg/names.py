@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
-from lab_helpers.policy.matchpatterns import name_matches
+from lab_helpers.policy.matchpatterns import FQDNSelector, name_matches, normalized
 from lab_helpers.twin.agent.dbg.sessions import OUTPUT, Arguments, Command, CommandError, Session, table
 
 __all__ = ["COMMANDS"]
+
+_LABEL: Final = "[-a-zA-Z0-9_]"
 
 
 async def _list(session: Session, arguments: Arguments) -> int:
@@ -68,11 +71,24 @@ async def _names(session: Session, _: Arguments) -> int:
     model = {
         "DNSPollNames": None,
         "FQDNPolicySelectors": [
-            {"regexString": str(selector), "selectorString": str(selector)} for selector in selectors
+            {"regexString": _regex(selector), "selectorString": str(selector)} for selector in selectors
         ],
     }
     await session.data(model, "json")
     return 0
+
+
+def _regex(selector: FQDNSelector) -> str:
+    """As pkg/fqdn/matchpattern writes it."""
+    if selector.match_name:
+        return "^" + normalized(selector.match_name).replace(".", "[.]") + "$"
+    text = normalized(selector.match_pattern)
+    if re.fullmatch(r"\*+\.", text):
+        return f"(^({_LABEL}+[.])+$)|(^[.]$)"
+    prefix = ""
+    if text.startswith("**."):
+        prefix, text = f"({_LABEL}+[.])+", text[3:]
+    return f"^{prefix}{re.sub(r'[*]+', lambda _: _LABEL + '*', text.replace('.', '[.]'))}$"
 
 
 _PATTERN = {"-p": "pattern", "--matchpattern": "pattern"}
@@ -84,5 +100,5 @@ COMMANDS = (
         {**OUTPUT, **_PATTERN, "-e": "endpoint", "--endpoint": "endpoint", "-s": "source", "--source": "source"},
     ),
     Command(("fqdn", "cache", "clean"), "Clean fqdn cache", _clean, _PATTERN, {"-f": "force", "--force": "force"}),
-    Command(("fqdn", "names"), "Show internal state Cilium has for DNS names / regexes", _names, OUTPUT),
+    Command(("fqdn", "names"), "Show internal state Cilium has for DNS names / regexes", _names),
 )

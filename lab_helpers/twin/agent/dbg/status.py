@@ -7,25 +7,14 @@ from typing import Any
 from lab_helpers.hubble.printing.tabwriter import TabWriter
 from lab_helpers.policy.identities import CLUSTER_ID_SHIFT, MAXIMUM_CLUSTER_IDENTITY, MINIMUM_CLUSTER_IDENTITY
 from lab_helpers.twin.agent.dbg.controllers import controller_rows, controllers
+from lab_helpers.twin.agent.dbg.endpointmodels import redirects
 from lab_helpers.twin.agent.dbg.hosts import host, map_sizes, watched_apis
 from lab_helpers.twin.agent.dbg.sessions import OUTPUT, Arguments, Command, CommandError, Session
 from lab_helpers.twin.agent.endpoints import EndpointState
 from lab_helpers.twin.agent.nodeagents import NodeAgent
-from lab_helpers.twin.agent.realizing import RealizedPolicy
 from lab_helpers.twin.datapath.settings import Routing
 
 __all__ = ["COMMANDS"]
-
-
-def _redirects(agent: NodeAgent) -> int:
-    """Kinds of redirect that the policies of local endpoints ask for."""
-    found = set()
-    for endpoint in agent.endpoints.values():
-        policy = endpoint.datapath.policy
-        for entry in policy.entries() if isinstance(policy, RealizedPolicy) else ():
-            if entry.parser and not entry.deny:
-                found.add((endpoint.id, entry.direction, int(entry.protocol), entry.port))
-    return len(found)
 
 
 def _hubble(agent: NodeAgent) -> str:
@@ -66,7 +55,7 @@ def _lines(session: Session) -> list[str]:
     running = len(controllers(agent))
     low, high = _identity_range(agent)
     envoy = "external" if raw.get("external-envoy-proxy", "true") != "false" else "embedded"
-    redirects = f"{_redirects(agent)} redirects"
+    redirected = f"{redirects(agent).total()} redirects"
     device = f"[eth0   {tables.ip} (Direct Routing)]" if kpr else ""
     return [
         "KVStore:\tDisabled\t",
@@ -89,7 +78,7 @@ def _lines(session: Session) -> list[str]:
         f"Device Mode:\t{raw.get('datapath-mode') or 'veth'}",
         f"Masquerading:\t{masquerading}",
         f"Controller Status:\t{running}/{running} healthy",
-        f"Proxy Status:\tOK, ip {tables.router_ip}, {redirects} active on ports 10000-20000, Envoy: {envoy}",
+        f"Proxy Status:\tOK, ip {tables.router_ip}, {redirected} active on ports 10000-20000, Envoy: {envoy}",
         f"Global Identity Range:\tmin {low}, max {high}",
         f"Hubble:\t{_hubble(agent)}",
         "Encryption:\tDisabled\t",
@@ -250,7 +239,7 @@ def _model(session: Session) -> dict[str, Any]:
             ),
             "ip": agent.tables.router_ip,
             "port-range": "10000-20000",
-            "total-redirects": _redirects(agent),
+            "total-redirects": redirects(agent).total(),
         },
         "routing": {"inter-host-routing-mode": settings.routing.value, "tunnel-protocol": settings.tunnel_protocol},
         "stale": {},

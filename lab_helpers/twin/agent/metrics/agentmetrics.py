@@ -72,8 +72,8 @@ def _endpoints(agent: NodeAgent) -> Iterator[Series]:
     )
 
 
-def _policies(agent: NodeAgent) -> Iterator[Series]:
-    from lab_helpers.twin.agent.dbg.endpointmodels import policy_enabled
+def _policies(agent: NodeAgent) -> Iterator[Metric]:
+    from lab_helpers.twin.agent.dbg.endpointmodels import policy_enabled, redirects
 
     repository = agent.repository
     yield _gauge("policy", "Number of policies currently loaded", sum(1 for _ in repository.policies()))
@@ -93,6 +93,13 @@ def _policies(agent: NodeAgent) -> Iterator[Series]:
         "enforcement",
         ((mode, modes[mode]) for mode in ("none", "ingress", "egress", "both", *sorted(modes))),
     )
+    yield _by_label(
+        "proxy_redirects",
+        "Number of redirects installed for endpoints, labeled by protocol",
+        "protocol",
+        redirects(agent).items(),
+    )
+    yield agent.upstream_times
     requests = Series(
         "cilium_policy_l7_total", "Number of total proxy requests handled", "counter", ("rule", "proxy_type")
     )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-__all__ = ["BUCKETS", "Histogram", "Metric", "Series"]
+__all__ = ["BUCKETS", "Histogram", "Metric", "Series", "upstream_times"]
 
 BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """The default buckets of Prometheus' Go client, in seconds."""
@@ -63,3 +63,12 @@ class Histogram:
 
 
 Metric = Series | Histogram
+
+
+def upstream_times() -> Histogram:
+    """How long the DNS proxy waited: observed by (what became of the query, protocol, what was timed)."""
+    return Histogram(
+        "cilium_proxy_upstream_reply_seconds",
+        "Seconds waited to get a reply from a upstream server",
+        ("error", "protocol_l7", "scope"),
+    )

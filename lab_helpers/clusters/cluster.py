@@ -121,13 +121,19 @@ class Cluster:
             return False
         return True
 
-    def wait(self, seconds: float, *, progress: Callable[[float], None] = lambda _left: None) -> Waited:
+    def wait(
+        self,
+        seconds: float,
+        *,
+        progress: Callable[[float], None] = lambda _left: None,
+        client: ApiClient | None = None,
+    ) -> Waited:
         """Return when ``seconds`` of this cluster's time have passed: the twin's clock jumps, others are waited for
-        (``progress`` is told the seconds left).
+        (``progress`` is told the seconds left). ``client`` is one that ``api`` gave, for those who wait often.
         """
         from lab_helpers.clusters.waiting import wait
 
-        return wait(self, seconds, progress=progress)
+        return wait(self, seconds, progress=progress, client=client)
 
     def down(self) -> None:
         """Stop what was started for this cluster; state is kept."""

@@ -297,7 +297,8 @@ class Lab(View):
         environment = cluster.environment()
         os.environ.update(environment)
         self.cluster = cluster
-        self.api = Api(cluster.api())
+        client = cluster.api()
+        self.api = Api(client)
         self.tools = Tools(environment)
         self._flows: FlowSource = self._given_flows or HubbleFlows(cluster)
         version = self.outline.cilium or str(cluster.facts.get("cilium_version") or CILIUM_VERSION)
@@ -311,7 +312,7 @@ class Lab(View):
             needed=bool(self.outline.cilium),
             parts=self.outline.parts,
             chart=self._chart,
-            sleep=lambda seconds: cluster.wait(seconds),
+            sleep=lambda seconds: cluster.wait(seconds, client=client),
         )
         own = cluster.backend != "existing"
         self._answers = Answers(self.api, self.tools, everywhere=own or bool(cluster.facts.get("cluster_wide")))

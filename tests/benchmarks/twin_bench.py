@@ -39,6 +39,8 @@ from lab_helpers.twin.bootstrap.nodes import node_bodies, node_specs
 if TYPE_CHECKING:
     from lab_helpers.hubble.serving import NodeLog
 
+PATIENCE = 900.0
+"""Seconds to wait for a full cluster, on a machine that has other things to do."""
 WORKERS, DEPLOYMENTS, REPLICAS, POLICIES = 10, 50, 20, 300
 SELF = {"kubeProxyReplacement": "true", "k8sServiceHost": "cilium-labs-control-plane", "k8sServicePort": "6443"}
 
@@ -307,7 +309,7 @@ def scale(rounds: int) -> None:
             api.apply(item)
         say(f"{POLICIES} policies and {DEPLOYMENTS} Deployments applied", effort.told(cluster))
         full = DEPLOYMENTS * REPLICAS
-        until(lambda: ready(api, "shop", "crowd=yes", full), pause=0.5)
+        until(lambda: ready(api, "shop", "crowd=yes", full), PATIENCE, pause=0.5)
         say(f"until {full} pods are ready", effort.told(cluster))
         say(f"memory, {full} pods and {POLICIES} policies", memory(cluster))
         many = effect(api, rounds)
@@ -322,9 +324,9 @@ def scale(rounds: int) -> None:
         api.list("Pod", "shop")
         say("up again, a list of all pods", effort.told(again))
         pair = Pair(api)
-        until(pair.connects, pause=0.1)
+        until(pair.connects, PATIENCE, pause=0.1)
         say("up again, a connection gets through", effort.told(again))
-        until(lambda: ready(api, "shop", "crowd=yes", full), pause=0.5)
+        until(lambda: ready(api, "shop", "crowd=yes", full), PATIENCE, pause=0.5)
         say("up again, all pods ready", effort.told(again))
         say("memory then", memory(again))
 

@@ -56,6 +56,39 @@ def test_a_restart_loses_nothing(tmp_path):
     again.close()
 
 
+def test_lists_follow_namespace_and_name_whatever_comes_and_goes(tmp_path):
+    storage = Storage(tmp_path / "state.db")
+    places = [("b", "x"), ("a", "z"), ("a-b", "y"), ("a", "a"), ("b", "a")]
+    for namespace, name in places:
+        storage.put(Key("pods", namespace, name), {"metadata": {"namespace": namespace, "name": name}})
+    storage.remove(Key("pods", "a", "a"))
+    storage.put(Key("pods", "b", "x"), {"metadata": {"namespace": "b", "name": "x"}, "data": 2})
+    storage.close()
+    for found in (storage, Storage(tmp_path / "state.db")):
+        everywhere = [(item["metadata"]["namespace"], item["metadata"]["name"]) for item in found.list("pods")]
+        assert everywhere == [("a", "z"), ("a-b", "y"), ("b", "a"), ("b", "x")]
+        assert names(found.list("pods", "a")) == ["z"]
+        assert names(found.list("pods", "b")) == ["a", "x"]
+        assert found.list("pods", "c") == []
+    found.close()
+
+
+async def test_a_watch_after_a_restart_knows_what_was_there_before_each_change(tmp_path):
+    storage = Storage(tmp_path / "state.db")
+    put(storage, "a", data=1)
+    since = storage.revision
+    put(storage, "a", data=2)
+    storage.remove(Key("configmaps", "default", "a"))
+    storage.close()
+    again = Storage(tmp_path / "state.db")
+    with again.watch("configmaps", "default", since) as watch:
+        changes = [await anext(watch) for _ in range(2)]
+    seen = [(change.type, change.object["data"], change.previous["data"]) for change in changes]
+    assert seen == [("MODIFIED", 2, 1), ("DELETED", 2, 2)]
+    assert [change.object["metadata"]["resourceVersion"] for change in changes] == [str(since + 1), str(since + 2)]
+    again.close()
+
+
 async def test_watches_see_the_history_and_then_the_present():
     storage = Storage()
     put(storage, "a")

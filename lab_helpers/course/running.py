@@ -117,8 +117,7 @@ class Runner:
         try:
             cluster = self._cluster(scratch / "home")
             facts["backend"] = cluster.backend
-            if cluster.backend == "twin":
-                facts["clock"] = "eager" if cluster.facts.get("eager_clock") else "real time"
+            facts["clock"] = "eager" if cluster.facts.get("eager_clock") else "real time"
             skipped = undecidable(outline.number, cluster.backend)
             if not skipped:
                 failures += self._execute(folder, scratch, output, cluster, cells)

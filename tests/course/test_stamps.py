@@ -85,6 +85,13 @@ class Metas(HTMLParser):
             self.found[str(values["name"]).partition(":")[2]] = str(values["content"])
 
 
+def test_an_eager_clock_is_said() -> None:
+    eager, usual = result(facts={**FACTS, "clock": "eager"}), result(facts=FACTS)
+    assert (stamp_facts(eager)["clock"], stamp_facts(usual)["clock"]) == ("eager", "real time")
+    assert "clock was eager" in stamp_panel(eager).text()
+    assert "eager" not in stamp_panel(usual).text()
+
+
 def test_machines_read_the_same_facts_everywhere() -> None:
     made = result(facts={**FACTS, "kubernetes": 'v1 "quoted" <&>'})
     metas = Metas()

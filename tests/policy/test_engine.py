@@ -109,6 +109,24 @@ def test_a_deny_beats_an_allow_that_is_more_specific(allow: dict[str, Any], deny
     assert (decision.allowed, decision.why) == (False, Why.DENY)
 
 
+@pytest.mark.parametrize(
+    ("written", "asked", "port", "allowed"),
+    [
+        ("TCP", Protocol.TCP, 8080, True),
+        ("TCP", Protocol.TCP, 8081, False),
+        ("TCP", Protocol.UDP, 8080, False),
+        ("UDP", Protocol.UDP, 8080, False),
+        ("ANY", Protocol.TCP, 8080, True),
+        ("ANY", Protocol.UDP, 8080, False),
+    ],
+)
+def test_a_port_name_means_the_port_of_its_protocol(written: str, asked: Protocol, port: int, allowed: bool) -> None:
+    listening = Endpoint("shop/listening", BACKEND.identity, (NamedPort("web", 8080, "TCP"),))
+    made = repository({**TO_BACKEND, "ingress": [{**FROM_FRONTEND, **ports("web", written)}]})
+    made.upsert_endpoint(listening)
+    assert made.decide(Direction.INGRESS, listening, FRONTEND, asked, port).allowed is allowed
+
+
 IN_CLUSTER = {"host", "remote-node", "init", "ingress", "health", "unmanaged", "kube-apiserver"}
 WORLDS = {"world", "world-ipv4", "world-ipv6"}
 

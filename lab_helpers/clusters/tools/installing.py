@@ -156,7 +156,12 @@ class Installer:
                 shutil.copyfile(download, part)
             program = file_sum(part)
             if locked is not None and locked[0].program != program:
-                raise WrongSum(f"the program in {asset.file} is not the recorded one", where=str(locked[1]))
+                raise WrongSum(
+                    f"the program in {asset.file} is not the recorded one\n"
+                    f"  recorded: {locked[0].program}\n  found:    {program}",
+                    where=str(locked[1]),
+                    try_="the archive is the recorded one: was the lock changed by hand? compare it with its history",
+                )
             part.chmod(0o755)
             part.replace(path)
         finally:

@@ -133,6 +133,16 @@ def test_a_torn_lock_is_no_empty_lock(installer: Installer) -> None:
         installer.install("kind")
 
 
+def test_a_program_that_is_not_the_recorded_one_is_refused(installer: Installer) -> None:
+    installer.install("kind")
+    entries = json.loads(installer.lock.own.read_text(encoding="utf-8"))
+    for entry in entries.values():
+        entry["program"] = "0" * 64
+    installer.lock.own.write_text(json.dumps(entries), encoding="utf-8")
+    with pytest.raises(WrongSum, match="is not the recorded one"):
+        installer.install("kind")
+
+
 def test_a_missing_release_is_not_tried_again(installer: Installer, publisher: Publisher) -> None:
     del publisher.files[KIND]
     with pytest.raises(FetchError, match=r"404[\s\S]*environment/tools\.toml"):

@@ -86,7 +86,8 @@ def test_a_probe_everywhere_must_succeed_in_each_pod() -> None:
     assert "there is no pod" in evaluate(FakeApi(), None, [everywhere])[0].found
 
 
-def test_a_failed_check_is_tried_again_while_the_answer_settles() -> None:
+@pytest.mark.parametrize("patience", [5.0, 1e-9], ids=["quick", "slower than its patience"])
+def test_a_failed_check_is_tried_again_while_the_answer_settles(patience: float) -> None:
     calls = []
 
     def decide(pod: str, _command: str) -> Executed:
@@ -94,7 +95,7 @@ def test_a_failed_check_is_tried_again_while_the_answer_settles() -> None:
         return ANSWERED if pod.startswith("shop/frontend") or len(calls) < 3 else SILENT
 
     api = FakeApi(decide).put(*deployment_pods("shop", "frontend"), *deployment_pods("dev", "intruder"))
-    assert check_task(api, None, TASK, settling=5.0)
+    assert check_task(api, None, TASK, settling=patience)
     assert len(calls) == 4
 
 

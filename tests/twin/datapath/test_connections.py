@@ -150,6 +150,17 @@ def test_lifetimes(steps: list[tuple[int, bool]], lifetime: float) -> None:
     assert entry.expires == 100.0 + lifetime
 
 
+@pytest.mark.parametrize("back", [False, True])
+@pytest.mark.parametrize(("late", "state"), [(-1, None), (0, State.NEW), (1, State.NEW)])
+def test_an_expired_connection_is_a_new_one_to_either_side(back: bool, late: int, state: State | None) -> None:
+    now = [100.0]
+    table = Conntrack(lambda: now[0])
+    table.create(packet(SYN), Direction.EGRESS, identity=1)
+    now[0] += SYN_LIFETIME + late
+    found = table.lookup(packet(ACK, back=back), Direction.INGRESS if back else Direction.EGRESS)
+    assert found.state is (state or (State.REPLY if back else State.ESTABLISHED))
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([ACK, ACK | PSH]), st.booleans(), st.floats(0, 10)), max_size=30))
 def test_a_live_connection_is_reported_once_per_interval_and_flag(steps: list[tuple[int, bool, float]]) -> None:

@@ -123,3 +123,28 @@ def test_views_are_live_and_answer_while_cells_run(sheet: Any, shop: Cluster, de
                 file.touch()
         opened.page.locator(".jp-Notebook .jp-CodeCell").nth(LAST).get_by_text("[9]:").first.wait_for()
         assert opened.errors == []
+
+
+def test_without_subshells_views_are_live_and_answers_come_when_the_cells_have_ended(
+    sheet: Any, shop: Cluster, desk: Any
+) -> None:
+    end = desk.folder / "run-all-3"
+    with sheet("run-all-plain", [OPEN[0], OPEN[1], CHILD.format(end.name)]) as opened:
+        opened.page.evaluate(
+            "() => { const { session } = window.jupyterapp.shell.currentWidget.sessionContext;"
+            " session.kernel.commsOverSubshells = 'disabled'; }"
+        )
+        shown = view(opened, "map")
+        try:
+            opened.page.evaluate("() => { window.jupyterapp.commands.execute('runmenu:run-all'); }")
+            says(opened, "map", "✔ live")
+            run(shop, "kubectl -n dev exec deploy/intruder -- sh -c 'curl -s -m 1 http://1.1.1.1/; true'")
+            edge = shown.locator("[role=button][aria-label^='dev/intruder to '][aria-label*=', 80/TCP']").first
+            edge.wait_for()
+            edge.focus()
+            opened.page.keyboard.press("Enter")
+            assert prompt(opened, 2) == "[*]:"
+        finally:
+            end.touch()
+        shown.get_by_role("region", name="Details").get_by_text("hubble observe --from-pod dev/intruder").wait_for()
+        assert opened.errors == []

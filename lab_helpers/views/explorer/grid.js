@@ -55,11 +55,17 @@ class ClRows {
   }
 
   /** The first row later than a moment. */
-  after(moment) {
+  after(moment) { return this.first((row) => this.time(row) > moment); }
+
+  /** The first row of a flow's number or a later one. */
+  find(number) { return this.first((row) => this.number(row) >= number); }
+
+  /** The first row for which `past` holds, as it does for all after it. */
+  first(past) {
     let low = this.base, high = this.end;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (this.time(middle) > moment) high = middle;
+      if (past(middle)) high = middle;
       else low = middle + 1;
     }
     return low;
@@ -72,6 +78,7 @@ class ClRows {
  *   grid.draw()    after rows or limit have changed (drawn with the next frame)
  *   `drawn()` is called after each frame that was drawn
  *   grid.reset()   after rows were cleared
+ *   grid.place()   where the reader is, by the flows' numbers; grid.reset(place) goes back there
  */
 function clGrid({ rows, marks, open, drawn, label, listen }) {
   const spacer = clNode("div", { role: "presentation", class: "cl-spacer" });
@@ -87,17 +94,31 @@ function clGrid({ rows, marks, open, drawn, label, listen }) {
     head, viewport);
   const root = clNode("div", { class: "cl-flows" }, table, empty);
   const pool = [];
-  let active = -1, opened = -1, following = true, wanted = false, base = 0, height = 0;
+  let active = -1, opened = -1, following = true, wanted = false, base = 0, height = 0, top = null;
 
-  const grid = { root, limit: Infinity, draw, reset, focus, get active() { return active; }, show, follow };
+  const grid = { root, limit: Infinity, draw, reset, place, focus, get active() { return active; }, show, follow };
 
   const end = () => Math.min(rows.end, Math.max(rows.base, grid.limit));
 
-  function reset() {
+  function reset(place = null) {
     active = opened = -1;
     following = true;
     base = rows.base;
+    if (place && rows.length) {
+      following = place.following;
+      active = place.active === null ? -1 : rows.find(place.active);
+      opened = place.opened === null ? -1 : rows.find(place.opened);
+      top = (rows.find(place.top) - base) * CL_ROW + place.within;
+    }
     draw();
+  }
+
+  function place() {
+    if (!rows.length) return null;
+    const { scrollTop } = viewport;
+    const number = (row) => (row >= rows.base && row < rows.end ? rows.number(row) : null);
+    const above = Math.min(rows.end - 1, rows.base + Math.floor(scrollTop / CL_ROW));
+    return { following, active: number(active), opened: number(opened), top: rows.number(above), within: scrollTop % CL_ROW };
   }
 
   function follow() {
@@ -171,15 +192,17 @@ function clGrid({ rows, marks, open, drawn, label, listen }) {
     table.hidden = count === 0;
     height = viewport.clientHeight;
     if (following) viewport.scrollTop = count * CL_ROW;
+    else if (top !== null) viewport.scrollTop = top;
     else if (first > base) viewport.scrollTop -= (first - base) * CL_ROW;
     base = first;
-    const top = first + Math.max(0, Math.floor(viewport.scrollTop / CL_ROW) - 2);
+    top = null;
+    const begin = first + Math.max(0, Math.floor(viewport.scrollTop / CL_ROW) - 2);
     element(0);
-    const bottom = Math.min(last, top + pool.length);
+    const bottom = Math.min(last, begin + pool.length);
     const focused = root.contains(document.activeElement) && pool.includes(document.activeElement);
     const used = new Set();
     let tabbable = false;
-    for (let row = top; row < bottom; row++) {
+    for (let row = begin; row < bottom; row++) {
       const node = element(row);
       used.add(node);
       if (node.clRow !== row || node.clEpoch !== rows.strings) {
@@ -201,7 +224,7 @@ function clGrid({ rows, marks, open, drawn, label, listen }) {
       }
     }
     viewport.tabIndex = tabbable || count === 0 ? -1 : 0;
-    if (focused && active >= top && active < bottom) element(active).focus({ preventScroll: true });
+    if (focused && active >= begin && active < bottom) element(active).focus({ preventScroll: true });
   }
 
   function show(row, { focus: wantsFocus = true } = {}) {

@@ -123,6 +123,7 @@ function clFilters(frame, rows) {
     const shift = content.valid.length - applied.length;
     conditions = conditions.map(([text, from, to]) => [text, from - shift, to - shift]);
     if (document.activeElement !== input || !content.fault) input.value = bare(content.line);
+    frame.keep(bare(content.own), applied === bare(content.own) ? null : applied, send);
     notes.hidden = !content.notes.length;
     notes.textContent = content.notes.join(" ");
     dropped.setAttribute("aria-pressed", has("--verdict DROPPED"));
@@ -359,9 +360,10 @@ export default {
       arrived ||= performance.now();
       sent = content.sent;
       missed = content.lost;
+      const place = content.reset && !content.anew ? grid.place() : null;  // the same flows, told once more
       if (content.reset) rows.clear();
       rows.add(content, buffers, content.most);
-      if (content.reset) grid.reset();
+      if (content.reset) grid.reset(place);
       grid.say(frame.status && frame.status.state === "live" ? "No flow passes the filters." : "No flows.");
       grid.draw();
       counted();

@@ -48,7 +48,7 @@ class FlowExplorer(LiveWidget):
 
     def __init__(self, follower: Follower, command: str = "", *, settling: float = _SETTLING) -> None:
         self._work = threading.RLock()
-        self._typed = self._valid = commands.everything()
+        self._typed = self._valid = self._own = commands.everything()
         self._passes: Callable[[Record], bool] = self._valid.predicate()
         self._strings = Strings()
         self._next = 0
@@ -58,6 +58,7 @@ class FlowExplorer(LiveWidget):
         follower.settle(settling)
         if command:
             self.command = command
+            self._own = self._valid
 
     # --- for cells --------------------------------------------------------------------------------------------------
 
@@ -179,7 +180,7 @@ class FlowExplorer(LiveWidget):
             if self.watched:
                 self._tell_command()
                 if command.fault is None:
-                    self._push(reset=True)
+                    self._push(reset=True, anew=True)
 
     def _tell_command(self) -> None:
         typed = self._typed
@@ -190,6 +191,7 @@ class FlowExplorer(LiveWidget):
             line=typed.line,
             valid=self._valid.line,
             shell=self._valid.shell,
+            own=self._own.line,
             conditions=conditions,
             fault=fault,
             notes=list(typed.notes),
@@ -211,7 +213,8 @@ class FlowExplorer(LiveWidget):
         found.reverse()
         return found
 
-    def _push(self, *, reset: bool = False) -> None:
+    def _push(self, *, reset: bool = False, anew: bool = False) -> None:
+        """Send new rows, or all of them (``reset``), which are others than before (``anew``)."""
         reset = reset or self._strings.full
         if reset:
             self._strings = Strings()
@@ -229,6 +232,7 @@ class FlowExplorer(LiveWidget):
             "rows",
             packed.buffers,
             reset=reset,
+            anew=anew,
             count=packed.amount,
             base=packed.base,
             strings=packed.strings,

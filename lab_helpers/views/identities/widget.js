@@ -196,6 +196,10 @@ export default {
         chooser.replaceChildren(...options.map(([value, word]) => clNode("option", { value }, word)));
       }
       chooser.value = told.shown.join(",");
+      const [own, now] = [told.own, told.shown].map((names) => names.join(","));
+      frame.keep(own, now === own ? null : now || "all", (names) => {
+        frame.send("show", { namespaces: names === "all" ? [] : names.split(",") });
+      });
       notes.replaceChildren(...told.notes.map((note) => clNode("p", { class: "cl-faint" }, ...clText(note))));
       fill();
     });

@@ -63,7 +63,7 @@ class IdentityWidget(LiveWidget):
         read: Callable[[Cluster, bool], Snapshot] = read_snapshot,
     ) -> None:
         self._endpoints = follower
-        self._namespaces = namespaces
+        self._namespaces = self._own = namespaces
         self._read = read
         self._work = threading.RLock()
         self._asking = threading.Lock()
@@ -216,6 +216,7 @@ class IdentityWidget(LiveWidget):
                 "notes": [*page.catalogue.notes, *([self._problem] if self._problem else [])],
                 "namespaces": self._known_namespaces(),
                 "shown": list(self._namespaces),
+                "own": list(self._own),
             }
             if told != self._sent.get("catalogue"):
                 self._sent["catalogue"] = told

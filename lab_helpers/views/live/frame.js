@@ -50,6 +50,10 @@ function clSave(name, text, type = "application/json") {
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }
 
+/** What views were left with when their kernel went, by the cell's output area: the view that comes next finds it. */
+const CL_LEFT = (globalThis.clLeft ??= new WeakMap());
+/** Numbers in use by views of the same name: several explorers in a notebook are told apart by them. */
+const CL_NUMBERS = (globalThis.clNumbers ??= new Map());
 const CL_BEAT = 20_000;
 const CL_PATIENCE = [300, 600, 1_200, 2_500, 5_000, 10_000];
 
@@ -61,6 +65,9 @@ const CL_PATIENCE = [300, 600, 1_200, 2_500, 5_000, 10_000];
  *   frame.say(text)                 what a screen reader should speak (changes of state, results; not each flow)
  *   frame.hold(text)                says "paused", and why, in the place of "live"; "" ends that
  *   frame.problem(text)             shows a problem until the next one or ""
+ *   frame.keep(own, value, use)     the reader's choice (null: none), where the cell itself says `own`. When the kernel is
+ *                                   restarted and the same cell is run again, its view is left so: the first call there
+ *                                   calls use(value)
  *   frame.listen(target, event, f)  a listener that goes when the widget goes
  *   frame.begin()                   say hello, again until it is answered (the first may wait behind the cells, because
  *                                   the kernel's thread for such messages is not there yet): call it when the handlers
@@ -74,9 +81,16 @@ function clFrame({ model, el, label }) {
   const problem = clNode("div", { class: "cl-problem", role: "alert", hidden: true });
   const spoken = clNode("div", { class: "cl-hidden", role: "status", "aria-live": "polite" });
   const body = clNode("div", {});
+  const again = clNode("p", { class: "cl-faint", hidden: true });
+  let kept = null;
+  const numbers = CL_NUMBERS.get(label) || CL_NUMBERS.set(label, new Set()).get(label);
+  let number = 1;
+  while (numbers.has(number)) number += 1;
+  numbers.add(number);
+  const name = number > 1 ? `${label} ${number}` : label;
   const page = Math.random().toString(36).slice(2);
   let held = "", greeting = 0, answered = false;
-  const root = clNode("section", { class: "cl-view cl-live", "aria-label": label }, state, problem, body, spoken);
+  const root = clNode("section", { class: "cl-view cl-live", "aria-label": name }, state, problem, again, body, spoken);
   el.append(root);
   for (const name of ["keydown", "keyup", "keypress", "copy", "paste", "cut", "contextmenu"]) {
     root.addEventListener(name, (event) => event.stopPropagation());  // the notebook's own shortcuts stay out of it
@@ -102,6 +116,20 @@ function clFrame({ model, el, label }) {
       problem.hidden = !text;
       problem.textContent = text || "";
     },
+    keep(own, value, use) {
+      const all = CL_LEFT.get(root.closest(".jp-Cell-outputArea")) || {};
+      const left = kept ? null : all[label];
+      kept = { own, value };
+      again.hidden ||= again.clValue !== value;
+      if (!left) return;
+      delete all[label];
+      if (left.own !== own || left.value === null || left.value === value) return;
+      again.clValue = left.value;
+      again.textContent = `As you left it before the kernel was restarted: ${left.value || "everything"}`;
+      again.hidden = false;
+      frame.say(again.textContent);
+      use(left.value);
+    },
     listen(target, name, handler, options = {}) {
       target.addEventListener(name, handler, { ...options, signal: ending.signal });
     },
@@ -112,6 +140,7 @@ function clFrame({ model, el, label }) {
     },
     end() {
       ending.abort();
+      numbers.delete(number);
       clearInterval(beating);
       clearTimeout(greeting);
       model.off("msg:custom", receive);
@@ -153,6 +182,8 @@ function clFrame({ model, el, label }) {
   function lost() {
     if (frame.dead) return;
     frame.dead = true;
+    const area = root.closest(".jp-Cell-outputArea");
+    if (kept && area) CL_LEFT.set(area, { ...CL_LEFT.get(area), [label]: kept });
     show({
       state: "restarted", icon: "▲", mark: "cl-mark-note", word: "no kernel",
       what: "the kernel was restarted or is gone; what you see is the last it told", try: "run the cell again",

@@ -91,14 +91,9 @@ class LiveWidget(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget has no
         """A thread of the widget's own (see there) that works unasked only while somebody looks; what ``work`` raises
         is shown in the widget. The widget ends it when it is closed.
         """
-
-        def shown() -> None:
-            try:
-                work()
-            except Exception as error:  # noqa: BLE001 - shown to the learner, where else it would be lost
-                self.tell("problem", what=f"{type(error).__name__}: {error}")
-
-        made = Worker(type(self).__name__, shown, pace=pace, idle=idle, wanted=lambda: self.watched)
+        made = Worker(
+            type(self).__name__, lambda: self._attempt(work), pace=pace, idle=idle, wanted=lambda: self.watched
+        )
         self._workers = (*self._workers, made)
         return made
 
@@ -131,7 +126,7 @@ class LiveWidget(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget has no
             time.sleep(pause)
             if self._pages or self._subscription.ended:
                 return
-            self._greet()
+            self._attempt(self._greet)
 
     def _greet(self) -> None:
         self._heard = time.monotonic()
@@ -164,8 +159,11 @@ class LiveWidget(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget has no
         if handler is None:
             self.tell("problem", what=f'this widget does not understand "{kind}"')
             return
+        self._attempt(lambda: handler(content))
+
+    def _attempt(self, call: Callable[[], None]) -> None:
         try:
-            handler(content)
+            call()
         except Exception as error:  # noqa: BLE001 - shown to the learner, where else it would be lost
             self.tell("problem", what=f"{type(error).__name__}: {error}")
 

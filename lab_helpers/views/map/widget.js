@@ -356,6 +356,10 @@ export default {
         chooser.replaceChildren(...options.map(([value, word]) => clNode("option", { value }, word)));
       }
       chooser.value = map.shown.join(",");
+      const [own, shown] = [map.own, map.shown].map((names) => names.join(","));
+      frame.keep(own, shown === own ? null : shown || "all", (names) => {
+        frame.send("show", { namespaces: names === "all" ? [] : names.split(",") });
+      });
     }
 
     frame.on("map", (told) => {

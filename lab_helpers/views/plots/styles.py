@@ -104,8 +104,13 @@ def figure_style() -> Iterator[None]:
     """Figures made and drawn inside have the course's look."""
     import matplotlib as mpl
 
-    with _drawing, mpl.rc_context(_STYLE):
-        yield
+    with _drawing:
+        before = {name: mpl.rcParams[name] for name in _STYLE}  # not all: a cell may set others meanwhile
+        mpl.rcParams.update(_STYLE)
+        try:
+            yield
+        finally:
+            mpl.rcParams.update(before)
 
 
 def svg(figure: Figure) -> str:

@@ -23,6 +23,7 @@ function clPlot(frame) {
       frame.say(content.paused ? "the plot is held" : "the plot goes on");
     }
     kinds.value = content.chosen;
+    frame.keep(content.own, content.chosen === content.own ? null : content.chosen, (name) => frame.send("kind", { name }));
     command.textContent = content.command;
     picture.innerHTML = content.picture;
     numbers.textContent = content.numbers;

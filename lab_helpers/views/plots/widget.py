@@ -53,7 +53,7 @@ class LivePlot(LiveWidget):
     def __init__(
         self, follower: Follower, kind: str = "verdicts", command: str = "", *, settling: float = _SETTLING
     ) -> None:
-        self._kind = _known(kind)
+        self._kind = self._own = _known(kind)
         self._command = read_command(command) if command else everything()
         if self._command.fault is not None:
             raise ValueError(self._command.fault.what)
@@ -119,6 +119,7 @@ class LivePlot(LiveWidget):
         self.tell(
             "plot",
             chosen=kind,
+            own=self._own,
             kinds=[[name, kind.words] for name, kind in KINDS.items()],
             command=self._command.shell,
             paused=held is not None,

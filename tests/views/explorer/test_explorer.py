@@ -120,6 +120,16 @@ def test_a_typed_command_filters_and_the_controls_learn_of_it(explorer: Told) ->
     assert explorer.last("rows")[0]["count"] == 5
 
 
+def test_a_page_knows_the_same_rows_from_others_and_the_cells_word_from_its_own(explorer: Told) -> None:
+    explorer.says("hello", page="one")
+    explorer.says("command", line="--verdict DROPPED")
+    assert explorer.last("rows")[0]["anew"]
+    told = explorer.last("command")[0]
+    assert (told["own"], told["valid"]) == ("", "--verdict DROPPED")
+    explorer.says("hello", page="two")
+    assert not explorer.last("rows")[0]["anew"]
+
+
 def test_new_flows_that_pass_are_sent_once(explorer: Told, follower: Follower) -> None:
     explorer.says("hello")
     explorer.says("command", line="--verdict DROPPED")

@@ -39,7 +39,7 @@ def plot(follower):
 
 
 def drawn(plot):
-    assert plot.came.wait(20)
+    assert plot.came.wait(60)
     plot.came.clear()
     return plot.told[-1][1]
 

@@ -5,7 +5,10 @@ that absolute path, which only works with the stubs' folder on ``sys.path``. Her
 with relative imports; the descriptors keep the names Cilium gives them (``flow/flow.proto``).
 """
 
+import os
 import re
+import shutil
+import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -47,7 +50,7 @@ def package_stubs(folder: Path = HERE) -> list[Path]:
     """Write the package's stubs into `folder`; returns the files written."""
     with tempfile.TemporaryDirectory() as name:
         raw = Path(name)
-        protoc(f"--python_out={raw}", f"--mypy_out=quiet:{raw}", f"--grpc_python_out={raw}")
+        protoc(_mypy_plugin(), f"--python_out={raw}", f"--mypy_out=quiet:{raw}", f"--grpc_python_out={raw}")
         written = []
         for package in NAMES:
             for suffix in _SUFFIXES:
@@ -59,6 +62,15 @@ def package_stubs(folder: Path = HERE) -> list[Path]:
                 target.write_text(relative(text), encoding="utf-8")
                 written.append(target)
     return written
+
+
+def _mypy_plugin() -> str:
+    """protoc's option that says where mypy-protobuf's plugin is: beside this interpreter, activated or not."""
+    folders = os.pathsep.join((sysconfig.get_path("scripts"), os.environ.get("PATH", "")))
+    found = shutil.which("protoc-gen-mypy", path=folders)
+    if found is None:
+        raise GeneratingError("mypy-protobuf is not installed: pip install 'cilium-labs[protos]'")
+    return f"--plugin=protoc-gen-mypy={found}"
 
 
 def relative(text: str) -> str:

@@ -130,3 +130,11 @@ def test_links_between_labs_lead_somewhere(folder: Path) -> None:
     for cell in cells(folder):
         for target in re.findall(r"\]\((?!http)([^)#]+)\)", cell["source"]):
             assert (folder / target).resolve().exists(), target
+
+
+def test_the_end_of_a_lab_leads_to_the_next_one(folder: Path) -> None:
+    following = FOLDERS[FOLDERS.index(folder) + 1 :]
+    end = cells(folder)[-1]["source"]
+    assert end.startswith("**Next:**")
+    if following:
+        assert f"](../{following[0].name}/{following[0].name}.ipynb)" in end

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 import click
 
+from lab_helpers.cli.choosing import cluster_options
 from lab_helpers.clusters import ClusterError, Home, default_home
 from lab_helpers.clusters.findings import Finding
 from lab_helpers.clusters.twins import describe
@@ -34,15 +35,7 @@ _FREE_BYTES = 200 * 1024 * 1024
 
 
 @click.command()
-@click.option(
-    "--backend",
-    type=click.Choice(["twin", "kind", "existing"]),
-    default="twin",
-    show_default=True,
-    help="What the labs are to run on.",
-)
-@click.option("--context", default="", help="Context of your kubeconfig, for --backend existing.")
-@click.option("--kubeconfig", default="", help="File to find it in, for --backend existing.")
+@cluster_options("What the labs are to run on.")
 def doctor(backend: str, context: str, kubeconfig: str) -> None:
     """Check this machine, and say how to cure what is wrong. Exit code 1 when labs will not run.
 

@@ -8,6 +8,7 @@ import time
 
 import click
 
+from lab_helpers.cli.choosing import cluster_options
 from lab_helpers.clusters import AlreadyRunning, Cluster, Home, NotRunning, connect, default_home
 from lab_helpers.clusters import up as bring_up
 from lab_helpers.clusters.twins import DEFAULT_CILIUM_VERSION, describe, playable, stop, wipe
@@ -29,15 +30,7 @@ _PORT = click.option(
 
 
 @click.command()
-@click.option(
-    "--backend",
-    type=click.Choice(["twin", "kind", "existing"]),
-    default="twin",
-    show_default=True,
-    help="Where the cluster comes from.",
-)
-@click.option("--context", default="", help="Context of your kubeconfig, for --backend existing.")
-@click.option("--kubeconfig", default="", help="File to find it in, for --backend existing (default: as kubectl).")
+@cluster_options("Where the cluster comes from.")
 @click.option(
     "--cluster-wide/--no-cluster-wide",
     default=None,

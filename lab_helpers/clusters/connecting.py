@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["connect", "renew", "start_twin", "up", "up_existing", "up_kind"]
 
-BACKENDS = ("twin", "kind", "existing")
-
 
 def connect(home: Home | None = None) -> Cluster:
     """The cluster that ``cilium-labs up`` chose. Raises NotRunning when there is none, or when it is gone."""

@@ -123,12 +123,13 @@ def _jsonpath(name: str, argument: str, session: Session) -> Text:
 
     def text(body: dict[str, Any]) -> str:
         if name == "jsonpath-as-json":
+            from lab_helpers.tools.kubectl.output import pathsteps
             from lab_helpers.tools.kubectl.output.jsontexts import json_text
 
             values = [
                 value
                 for node in nodes
-                if not isinstance(node, (jsonpaths.Text, jsonpaths.Range))
+                if not isinstance(node, (pathsteps.Text, pathsteps.Range))
                 for value in jsonpaths.evaluate(node, body, body, strict)
             ]
             return json_text(values) + "\n"

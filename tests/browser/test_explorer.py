@@ -199,7 +199,9 @@ def test_a_second_view_leaves_the_first_where_it_was(opened: Any, output: Any) -
     keys = opened.page.keyboard
     output.get_by_role("grid").wait_for()
     rows_of(output).last.click()
+    output.locator(".cl-detail h4").wait_for()
     keys.press("Escape")
+    output.locator(".cl-detail").wait_for(state="hidden")
     for _ in range(3):
         keys.press("PageUp")
     active = output.locator(".cl-row:focus")

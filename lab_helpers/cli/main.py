@@ -62,7 +62,7 @@ def cli() -> None:
       cilium-labs lab                  start the embedded cluster and open the labs
       cilium-labs up                   only start the cluster
       eval "$(cilium-labs env)"        point kubectl, helm, cilium and hubble at it
-      cilium-labs run 04 --jobs 2      execute a lab as CI does
+      cilium-labs run 04               execute a lab as CI does
     """
 
 

@@ -7,7 +7,7 @@ says is only compared with it, so that an unattended run notices when the course
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab_helpers.course.api import Api
 from lab_helpers.course.checking import evaluate
@@ -15,9 +15,12 @@ from lab_helpers.course.errors import UnknownTask
 from lab_helpers.course.observing import FlowSource
 from lab_helpers.course.records import PredictionRecord, Records
 from lab_helpers.course.tasks import Outline, Prediction
-from lab_helpers.views.choices import Choice, ChoiceWidget
+from lab_helpers.views.choices.questions import Choice
 from lab_helpers.views.display import Tone, Tones, View
 from lab_helpers.views.panels import Panel
+
+if TYPE_CHECKING:
+    from lab_helpers.views.choices.widget import ChoiceWidget
 
 __all__ = ["Predictions", "Question"]
 
@@ -62,10 +65,10 @@ class Predictions:
             prediction.question,
             prediction.options,
             self._records.prediction(self._outline.name, name).choice,
-            f'By keyboard: Tab and Space. Or type lab.predict("{name}", "…") with one of: '
+            f'By keyboard: Tab, arrows, Enter. Or type lab.predict("{name}", "…") with one of: '
             + ", ".join(value for value, _ in prediction.options),
         )
-        return Question(choice, ChoiceWidget(choice, lambda value: self.commit(name, value)) if widget else None)
+        return Question(choice, self._widget(choice) if widget else None)
 
     def commit(self, name: str, answer: str) -> str:
         """Store a choice; the sentence to show. The first choice counts."""
@@ -104,6 +107,15 @@ class Predictions:
             )
         lines = (dict(prediction.options)[prediction.answer], self._fared(record), prediction.why)
         return Panel(prediction.question, self._tone(record), self._mark(record), lines, items)
+
+    def _widget(self, choice: Choice) -> ChoiceWidget:
+        from lab_helpers.views.choices.widget import ChoiceWidget
+
+        def commit(value: str) -> tuple[str, str]:
+            sentence = self.commit(choice.name, value)
+            return self._records.prediction(self._outline.name, choice.name).choice, sentence
+
+        return ChoiceWidget(choice, commit)
 
     def find(self, name: str) -> Prediction:
         """The prediction of that name. Raises UnknownTask."""

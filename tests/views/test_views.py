@@ -10,7 +10,8 @@ import pytest
 from lab_helpers.hubble.protos import flow_pb2
 from lab_helpers.views.attempts import Attempt, explaining
 from lab_helpers.views.cards import LabCard
-from lab_helpers.views.choices import Choice, ChoiceWidget
+from lab_helpers.views.choices.questions import Choice
+from lab_helpers.views.choices.widget import ChoiceWidget
 from lab_helpers.views.display import STYLE, Tones, View
 from lab_helpers.views.flows import FlowRow, FlowTable, Peer, row
 from lab_helpers.views.identities import IdentityRow, IdentityTable
@@ -174,24 +175,32 @@ def test_a_chart_is_an_svg_with_a_description() -> None:
 
 def test_the_widget_commits_once_and_has_static_forms() -> None:
     committed = []
-    widget = ChoiceWidget(Choice("q", "What?", (("a", "A"), ("b", "B"))), lambda value: committed.append(value) or "ok")
-    widget.clicked()
-    assert widget.message.value == "<p>Choose an answer first.</p>"
-    widget.radio.value = "b"
-    widget.clicked()
+
+    def commit(value: str) -> tuple[str, str]:
+        committed.append(value)
+        return value, "ok"
+
+    widget = ChoiceWidget(Choice("q", "What?", (("a", "A"), ("b", "B"))), commit)
+    widget._received(widget, {"kind": "commit", "value": ""}, [])
+    assert (widget.problem, widget.locked, widget.answers) == ("Choose an answer first.", False, 1)
+    widget._received(widget, {"kind": "commit", "value": "b"}, [])
     assert committed == ["b"]
-    assert widget.radio.disabled
-    assert widget.button.disabled
+    assert (widget.chosen, widget.locked, widget.state, widget.problem) == ("b", True, "ok", "")
     bundle = widget.bundle()
     assert {"text/plain", "text/html", "application/vnd.jupyter.widget-view+json"} <= set(bundle)
 
 
+def test_an_answer_that_came_too_late_is_not_shown_as_chosen() -> None:
+    widget = ChoiceWidget(Choice("q", "What?", (("a", "A"), ("b", "B"))), lambda _value: ("", "Too late."))
+    widget.commit("b")
+    assert (widget.chosen, widget.locked, widget.state) == ("", True, "Too late.")
+
+
 def test_what_a_callback_raises_is_shown_in_the_widget() -> None:
-    def broken(_value: str) -> str:
+    def broken(_value: str) -> tuple[str, str]:
         raise RuntimeError("disk full")
 
     widget = ChoiceWidget(Choice("q", "What?", (("a", "A"),)), broken)
-    widget.radio.value = "a"
-    widget.clicked()
-    assert "disk full" in widget.message.value
-    assert not widget.button.disabled
+    widget.commit("a")
+    assert "disk full" in widget.problem
+    assert not widget.locked

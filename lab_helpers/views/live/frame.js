@@ -14,6 +14,15 @@ function clNode(tag, attributes = {}, ...children) {
   return node;
 }
 
+/** Keys pressed in an element are its own: the notebook's shortcuts stay out of it. */
+function clKeepKeys(root) {
+  for (const name of ["keydown", "keyup", "keypress", "copy", "paste", "cut", "contextmenu"]) {
+    root.addEventListener(name, (event) => event.stopPropagation());
+  }
+  root.setAttribute("data-jp-suppress-context-menu", "");
+  root.setAttribute("data-lm-suppress-shortcuts", "true");
+}
+
 /** Text in which `backquoted` parts become code elements. */
 function clText(text) {
   return String(text).split("`").map((part, index) => (index % 2 ? clNode("code", {}, part) : part));
@@ -92,11 +101,7 @@ function clFrame({ model, el, label }) {
   let held = "", greeting = 0, answered = false;
   const root = clNode("section", { class: "cl-view cl-live", "aria-label": name }, state, problem, again, body, spoken);
   el.append(root);
-  for (const name of ["keydown", "keyup", "keypress", "copy", "paste", "cut", "contextmenu"]) {
-    root.addEventListener(name, (event) => event.stopPropagation());  // the notebook's own shortcuts stay out of it
-  }
-  root.setAttribute("data-jp-suppress-context-menu", "");
-  root.setAttribute("data-lm-suppress-shortcuts", "true");
+  clKeepKeys(root);
 
   const frame = {
     root,

@@ -6,7 +6,7 @@ has been heard for a while, nothing is sent until somebody is (a server keeps wh
 everything is told anew. What a handler raises is shown in the widget: elsewhere it would vanish into the log.
 
 Views live while cells run. Messages to the page go out from threads: the follower's, the widget's own (``worker``).
-Messages from it are handled in a subshell, a thread of the kernel's (see ``_beside_the_cells``), so every handler may
+Messages from it are handled in a subshell, a thread of the kernel's (see ``beside_the_cells``), so every handler may
 run at any moment, beside a cell and beside itself, and guards what it shares. Where front end or kernel has no
 subshells (before ipykernel 7), a page's messages wait until the queued cells have run. What it sees does not: what is
 shown is told unasked until a page has spoken.
@@ -31,7 +31,7 @@ from lab_helpers.views.live.working import Worker
 from lab_helpers.views.showing import bundle
 from lab_helpers.views.style import asset, controls
 
-__all__ = ["LiveWidget", "module", "stylesheet"]
+__all__ = ["LiveWidget", "beside_the_cells", "module", "stylesheet"]
 
 _ABSENT: Final = 180.0
 """Seconds without a beat after which nobody looks. Browsers let pages in the background run once a minute."""
@@ -58,7 +58,7 @@ class LiveWidget(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget has no
 
     def __init__(self, follower: Follower, **traits: Any) -> None:
         super().__init__(**traits)
-        _beside_the_cells(self.comm)
+        beside_the_cells(self.comm)
         self.follower = follower
         self._heard = float("-inf")
         self._pages: set[str] = set()
@@ -176,7 +176,7 @@ class LiveWidget(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget has no
             self.tell("status", (), **status.message())
 
 
-def _beside_the_cells(comm: Any) -> None:
+def beside_the_cells(comm: Any) -> None:
     """Have a page's messages handled where the page sent them: JupyterLab sends those of widgets to a subshell.
 
     From 7.4 on ipykernel asks the comm instead, and the comm names the loop that last sent something (Comm of

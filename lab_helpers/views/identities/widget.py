@@ -42,7 +42,7 @@ _ROUND: Final = 10.0
 """Seconds after which objects are read again although no endpoint changed."""
 _AGENTS: Final = 30.0
 """Seconds after which the agents are asked again."""
-_PAUSE: Final = 0.5
+_PAUSE: Final = 0.1
 """Seconds between two drawings."""
 _STEP: Final = 2.0
 """Seconds after which it is looked whether something is due."""

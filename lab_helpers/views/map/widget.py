@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["MapWidget"]
 
 _SETTLING: Final = 5.0
-_PAUSE: Final = 0.25
+_PAUSE: Final = 0.1
 """Seconds between two drawings."""
 _FADE: Final = 2.0
 """Seconds after which rates are computed again although nothing came."""

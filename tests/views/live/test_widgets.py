@@ -116,7 +116,7 @@ def test_messages_are_handled_where_the_page_sent_them() -> None:
             return "the cells"
 
     asked, old = Comm(), object()
-    widgets._beside_the_cells(asked)
+    widgets.beside_the_cells(asked)
     assert asked._reply_subshell_for({}, "beside") == "beside"
-    widgets._beside_the_cells(old)  # an ipykernel that does not ask
-    widgets._beside_the_cells(None)  # no kernel
+    widgets.beside_the_cells(old)  # an ipykernel that does not ask
+    widgets.beside_the_cells(None)  # no kernel

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import tracemalloc  # noqa: F401  # pytest imports it while garbage is collected; Python 3.11 fails if that is amid an import
 from pathlib import Path
 
 import pytest

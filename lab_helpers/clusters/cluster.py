@@ -65,11 +65,13 @@ class Cluster:
 
     def api(self) -> ApiClient:
         """A client of the official library, made for this cluster (not the global default)."""
-        from kubernetes import config
+        from kubernetes.config import ConfigException
+
+        from lab_helpers.clusters.clients import client_of
 
         try:
-            return config.new_client_from_config(config_file=str(self.kubeconfig), context=self.context or None)
-        except config.ConfigException as error:
+            return client_of(self.kubeconfig, self.context)
+        except ConfigException as error:
             raise ClusterError(
                 f"the kubeconfig cannot be used: {error}", where=str(self.kubeconfig), try_="cilium-labs up"
             ) from error

@@ -25,17 +25,17 @@ class ClusterError(Exception):
         super().__init__("\n".join(part for part in parts if part))
 
 
-class NotRunning(ClusterError):  # noqa: N818 - reads as a state, as in ConnectionRefused
+class NotRunning(ClusterError):
     """Nothing to connect to."""
 
 
-class AlreadyRunning(ClusterError):  # noqa: N818
+class AlreadyRunning(ClusterError):
     """A cluster runs already; the message says which."""
 
 
-class StartFailed(ClusterError):  # noqa: N818
+class StartFailed(ClusterError):
     """It did not come up; the message quotes the end of its log."""
 
 
-class Unsupported(ClusterError):  # noqa: N818
+class Unsupported(ClusterError):
     """This backend cannot do that."""

@@ -31,11 +31,11 @@ class CourseError(Exception):
         return [f"✖ {self}"]
 
 
-class UnknownLab(CourseError):  # noqa: N818 - reads as a state
+class UnknownLab(CourseError):
     """No lab has this name."""
 
 
-class UnknownTask(CourseError):  # noqa: N818
+class UnknownTask(CourseError):
     """The lab has no task, prediction or hint of this name."""
 
 

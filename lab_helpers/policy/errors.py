@@ -122,7 +122,7 @@ class ManifestError(PolicyEngineError):
         return f"{self.position}: {self.message}" if self.position else self.message
 
 
-class UnknownIdentity(PolicyEngineError):  # noqa: N818 - it names what happened
+class UnknownIdentity(PolicyEngineError):
     """A numeric identity was used that the repository was never told about."""
 
     def __init__(self, numeric: int) -> None:

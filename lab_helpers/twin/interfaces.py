@@ -261,7 +261,7 @@ class Image(NamedTuple):
 # --- the network, seen by a program in a container -----------------------------------------------------------
 
 
-class ConnectionFailed(Exception):  # noqa: N818 - a state that programs report, as ConnectionRefused is
+class ConnectionFailed(Exception):
     """A connection or datagram exchange did not work.
 
     ``errno`` names it: ETIMEDOUT, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, ECONNRESET, EPERM.

@@ -20,11 +20,11 @@ class KindError(ClusterError):
     """The kind cluster cannot be made, found or removed."""
 
 
-class EngineMissing(KindError):  # noqa: N818 - reads as a state
+class EngineMissing(KindError):
     """No container engine answers."""
 
 
-class CommandFailed(KindError):  # noqa: N818
+class CommandFailed(KindError):
     """A program ended with an error. ``output`` is what it printed."""
 
     def __init__(self, what: str, *, where: str = "", try_: str = "", output: str = "") -> None:
@@ -32,5 +32,5 @@ class CommandFailed(KindError):  # noqa: N818
         self.output = output
 
 
-class NotOurs(KindError):  # noqa: N818
+class NotOurs(KindError):
     """It would have to be somebody else's to be there."""

@@ -24,9 +24,9 @@ class FetchError(ToolError):
     """The file did not arrive whole. What arrived is kept and continued with next time."""
 
 
-class WrongSum(ToolError):  # noqa: N818 - reads as a state
+class WrongSum(ToolError):
     """The file is not the one that was meant; it is not kept."""
 
 
-class UnsafeArchive(ToolError):  # noqa: N818
+class UnsafeArchive(ToolError):
     """An archive with absolute names, ``..``, links or devices where a plain file is expected."""

@@ -84,7 +84,7 @@ class AgentObserver(observer_pb2_grpc.ObserverServicer):
     def __init__(self, log: NodeLog) -> None:
         self._log = log
 
-    async def GetFlows(self, request: Any, context: Context) -> AsyncIterator[Any]:  # noqa: N802 - named by the schema
+    async def GetFlows(self, request: Any, context: Context) -> AsyncIterator[Any]:
         """Flows and notices of lost events."""
         selection, matches, masked = await _checked(request, context)
         log = self._log
@@ -94,29 +94,29 @@ class AgentObserver(observer_pb2_grpc.ObserverServicer):
             else:
                 yield flow_response(masked(event.flow))
 
-    async def GetAgentEvents(self, request: Any, context: Context) -> AsyncIterator[Any]:  # noqa: N802
+    async def GetAgentEvents(self, request: Any, context: Context) -> AsyncIterator[Any]:
         """Agent events."""
         async for name, moment, event in self._events(request, context, self._log.agent_events):
             response = observer_pb2.GetAgentEventsResponse(agent_event=event, node_name=name)
             _stamp(response, moment)
             yield response
 
-    async def GetDebugEvents(self, request: Any, context: Context) -> AsyncIterator[Any]:  # noqa: N802
+    async def GetDebugEvents(self, request: Any, context: Context) -> AsyncIterator[Any]:
         """Debug events."""
         async for name, moment, event in self._events(request, context, self._log.debug_events):
             response = observer_pb2.GetDebugEventsResponse(debug_event=event, node_name=name)
             _stamp(response, moment)
             yield response
 
-    async def GetNodes(self, _request: Any, context: Context) -> Any:  # noqa: N802
+    async def GetNodes(self, _request: Any, context: Context) -> Any:
         """Only a relay knows nodes."""
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, "GetNodes not implemented")
 
-    async def GetNamespaces(self, _request: Any, _context: Context) -> Any:  # noqa: N802
+    async def GetNamespaces(self, _request: Any, _context: Context) -> Any:
         """Namespaces of the last hour."""
         return namespaces_message([self._log])
 
-    async def ServerStatus(self, _request: Any, _context: Context) -> Any:  # noqa: N802
+    async def ServerStatus(self, _request: Any, _context: Context) -> Any:
         """Counters of the ring."""
         return self._log.status()
 
@@ -153,7 +153,7 @@ class RelayObserver(observer_pb2_grpc.ObserverServicer):
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
 
-    async def GetFlows(self, request: Any, context: Context) -> AsyncIterator[Any]:  # noqa: N802 - named by the schema
+    async def GetFlows(self, request: Any, context: Context) -> AsyncIterator[Any]:
         """First which nodes answer and which do not, then their flows merged in time."""
         call = asyncio.current_task()
         assert call is not None
@@ -183,15 +183,15 @@ class RelayObserver(observer_pb2_grpc.ObserverServicer):
             else:
                 yield event
 
-    async def GetNodes(self, _request: Any, _context: Context) -> Any:  # noqa: N802
+    async def GetNodes(self, _request: Any, _context: Context) -> Any:
         """The nodes."""
         return observer_pb2.GetNodesResponse(nodes=[node.message() for node in self._nodes()])
 
-    async def GetNamespaces(self, _request: Any, _context: Context) -> Any:  # noqa: N802
+    async def GetNamespaces(self, _request: Any, _context: Context) -> Any:
         """Namespaces of the last hour on any node."""
         return namespaces_message(node.log for node in self._nodes() if node.available)
 
-    async def ServerStatus(self, _request: Any, _context: Context) -> Any:  # noqa: N802
+    async def ServerStatus(self, _request: Any, _context: Context) -> Any:
         """Sums over the nodes that answer, and who does not."""
         nodes = list(self._nodes())
         missing = sorted(node.log.name for node in nodes if not node.available)
@@ -215,12 +215,12 @@ class RelayObserver(observer_pb2_grpc.ObserverServicer):
     def _joined(self, names: list[str]) -> Any:
         return status_response(relay_pb2.NODE_CONNECTED, names, self._name, self._clock())
 
-    async def GetAgentEvents(self, _request: Any, context: Context) -> AsyncIterator[Any]:  # noqa: N802
+    async def GetAgentEvents(self, _request: Any, context: Context) -> AsyncIterator[Any]:
         """A relay has none."""
         async for response in _unimplemented("GetAgentEvents", context):
             yield response
 
-    async def GetDebugEvents(self, _request: Any, context: Context) -> AsyncIterator[Any]:  # noqa: N802
+    async def GetDebugEvents(self, _request: Any, context: Context) -> AsyncIterator[Any]:
         """A relay has none."""
         async for response in _unimplemented("GetDebugEvents", context):
             yield response

@@ -34,7 +34,7 @@ class PeerService(peer_pb2_grpc.PeerServicer):
         for listener in self._listeners:
             listener.set()
 
-    async def Notify(self, _request: Any, _context: Any) -> AsyncIterator[Any]:  # noqa: N802 - named by the schema
+    async def Notify(self, _request: Any, _context: Any) -> AsyncIterator[Any]:
         """The peers that exist, then changes."""
         wake = asyncio.Event()
         self._listeners.add(wake)

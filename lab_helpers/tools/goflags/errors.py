@@ -5,7 +5,7 @@ class FlagError(Exception):
     """Root of this package's errors; its text is what the user sees."""
 
 
-class HelpRequested(FlagError):  # noqa: N818 - asking for help is no error
+class HelpRequested(FlagError):
     """``--help`` or ``-h`` was given: not a failure, the caller prints the help page."""
 
 

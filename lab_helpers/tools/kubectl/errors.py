@@ -21,7 +21,7 @@ class KubectlError(Exception):
         return text if text.startswith("error: ") else f"error: {text}"
 
 
-class UsageFault(KubectlError):  # noqa: N818 - kubectl calls it a usage error; UsageError is goflags'
+class UsageFault(KubectlError):
     """The words do not fit the command; `path` is the command, as typed."""
 
     def __init__(self, path: str, message: str) -> None:
@@ -41,7 +41,7 @@ class PlainError(KubectlError):
         return str(self)
 
 
-class Finished(KubectlError):  # noqa: N818 - an end, not an error
+class Finished(KubectlError):
     """The command is over with this status; what there was to say has been said."""
 
     def __init__(self, status: int) -> None:

@@ -18,15 +18,15 @@ class ContainersError(Exception):
     """Root of this package's exceptions."""
 
 
-class BrokenPipe(ContainersError):  # noqa: N818 - a condition with a name of its own
+class BrokenPipe(ContainersError):
     """The reading end is gone; the writer ends with 141, as by SIGPIPE."""
 
 
-class Deadline(ContainersError):  # noqa: N818 - a condition with a name of its own
+class Deadline(ContainersError):
     """The clock reached the end of the time allowed."""
 
 
-class ProgramExit(ContainersError):  # noqa: N818 - a condition with a name of its own
+class ProgramExit(ContainersError):
     """End the program now with ``code``; ``message`` (if any) goes to standard error first."""
 
     def __init__(self, code: int, message: str = "") -> None:
@@ -35,7 +35,7 @@ class ProgramExit(ContainersError):  # noqa: N818 - a condition with a name of i
         self.message = message
 
 
-class StartFailure(ContainersError):  # noqa: N818 - a condition with a name of its own
+class StartFailure(ContainersError):
     """Not started. ``reason`` is what a ``ContainerState`` shows (``ErrImagePull``, ``StartError`` …), ``code`` the
     exit code if one is shown."""
 

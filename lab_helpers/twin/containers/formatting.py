@@ -18,7 +18,7 @@ _CONVERSION = re.compile(r"%([-+ #0]*)(\*|\d+)?(?:\.(\*|\d+)?)?([a-zA-Z%])|%(.?)
 _WIDTH_LIMIT = 65536
 
 
-class FormatProblem(ContainersError):  # noqa: N818 - a condition with a name of its own
+class FormatProblem(ContainersError):
     """A format or a number cannot be used."""
 
 

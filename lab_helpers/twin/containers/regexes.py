@@ -17,7 +17,7 @@ __all__ = ["BadRegex", "Expression", "Found", "compile_regex"]
 _BACK_REFERENCE = re.compile(r"(?<!\\)(?:\\\\)*\\[1-9]")
 
 
-class BadRegex(ContainersError):  # noqa: N818 - a condition with a name of its own
+class BadRegex(ContainersError):
     """The expression cannot be understood; the message says why."""
 
 

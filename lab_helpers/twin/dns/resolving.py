@@ -33,7 +33,7 @@ class Client(Protocol):
         """/etc/resolv.conf and /etc/hosts."""
 
 
-class ResolutionFailed(Exception):  # noqa: N818 - a condition with a name of its own
+class ResolutionFailed(Exception):
     """No address. ``reason``: ``NXDOMAIN``, ``NODATA``, ``TRY_AGAIN`` (no server answered), ``REFUSED``,
     ``SERVFAIL``."""
 

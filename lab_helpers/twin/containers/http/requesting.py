@@ -12,7 +12,7 @@ from lab_helpers.twin.interfaces import ByteStream
 __all__ = ["HttpConnection", "HttpProblem", "ResponseHead"]
 
 
-class HttpProblem(ContainersError):  # noqa: N818 - a condition with a name of its own
+class HttpProblem(ContainersError):
     """The answer is not HTTP, is cut short, or never came. ``kind``: ``empty``, ``partial``, ``malformed``."""
 
     def __init__(self, kind: str, message: str) -> None:

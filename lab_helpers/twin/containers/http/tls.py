@@ -24,7 +24,7 @@ CLIENT_HELLO, SERVER_HELLO = 1, 2
 _MAX = 16384
 
 
-class TlsProblem(ContainersError):  # noqa: N818 - a condition with a name of its own
+class TlsProblem(ContainersError):
     """No TLS at the other end (``wrong version number``), or it ended the handshake."""
 
 

@@ -93,7 +93,7 @@ class TimedOutError(KafkaError):
         super().__init__("TimeoutException", message)
 
 
-class Disconnected(Exception):  # noqa: N818 - a state that is tried again
+class Disconnected(Exception):
     """The connection is gone, or never came."""
 
 

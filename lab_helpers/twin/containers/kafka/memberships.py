@@ -19,7 +19,7 @@ _REBALANCE: Final = 300000
 HEARTBEAT: Final = 3.0
 
 
-class Rebalancing(Exception):  # noqa: N818 - a state: join anew
+class Rebalancing(Exception):
     """The group has changed."""
 
 

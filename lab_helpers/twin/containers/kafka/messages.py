@@ -40,7 +40,7 @@ LONGEST: Final = 100 * 1024 * 1024
 """``socket.request.max.bytes`` of a broker."""
 
 
-class UnreadableMessage(Exception):  # noqa: N818 - a condition that ends a connection
+class UnreadableMessage(Exception):
     """Bytes that are no message of a version spoken here."""
 
 

@@ -26,7 +26,7 @@ EARLIEST: Final = -2
 LATEST: Final = -1
 
 
-class InvalidRecords(Exception):  # noqa: N818 - a condition with an error code of its own
+class InvalidRecords(Exception):
     """Bytes that are no record batches of format 2."""
 
 

@@ -22,7 +22,7 @@ VERSION = "7.4.6"
 LIMIT = 8 * 1024 * 1024
 
 
-class _Problem(Exception):  # noqa: N818 - a condition with a name of its own
+class _Problem(Exception):
     pass
 
 

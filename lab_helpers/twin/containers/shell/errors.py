@@ -22,7 +22,7 @@ class ShellError(ContainersError):
     """Root of the shell's errors."""
 
 
-class SyntaxProblem(ShellError):  # noqa: N818 - a condition with a name of its own
+class SyntaxProblem(ShellError):
     """The text cannot be parsed."""
 
 
@@ -30,7 +30,7 @@ class Unfinished(SyntaxProblem):
     """The text may become valid with more lines."""
 
 
-class ExpansionProblem(ShellError):  # noqa: N818 - a condition with a name of its own
+class ExpansionProblem(ShellError):
     """A word cannot be expanded."""
 
 

@@ -1,11 +1,11 @@
-"""How ``exit``, ``break``, ``continue`` and ``return`` leave what is running."""
+"""How ``exit``, ``break``, ``continue`` and ``return`` leave what is running: control flow, not errors."""
 
 from __future__ import annotations
 
 __all__ = ["BreakLoop", "ContinueLoop", "ExitShell", "ReturnFrom"]
 
 
-class ExitShell(Exception):  # noqa: N818 - control flow, not an error
+class ExitShell(Exception):
     """``exit``."""
 
     def __init__(self, code: int) -> None:
@@ -13,7 +13,7 @@ class ExitShell(Exception):  # noqa: N818 - control flow, not an error
         self.code = code
 
 
-class BreakLoop(Exception):  # noqa: N818 - control flow, not an error
+class BreakLoop(Exception):
     """``break n``."""
 
     def __init__(self, levels: int) -> None:
@@ -25,7 +25,7 @@ class ContinueLoop(BreakLoop):
     """``continue n``."""
 
 
-class ReturnFrom(Exception):  # noqa: N818 - control flow, not an error
+class ReturnFrom(Exception):
     """``return``."""
 
     def __init__(self, code: int) -> None:

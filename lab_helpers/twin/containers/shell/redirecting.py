@@ -24,7 +24,7 @@ _REASONS = {
 }
 
 
-class RedirectProblem(ShellError):  # noqa: N818 - a condition with a name of its own
+class RedirectProblem(ShellError):
     """A redirection cannot be made; the command is not run."""
 
 

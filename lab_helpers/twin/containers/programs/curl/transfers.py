@@ -10,7 +10,7 @@ from typing import Any
 __all__ = ["CurlFailure", "Transfer", "write_out"]
 
 
-class CurlFailure(Exception):  # noqa: N818 - a condition with a name of its own
+class CurlFailure(Exception):
     """A transfer failed: curl's exit ``code`` and message."""
 
     def __init__(self, code: int, message: str) -> None:

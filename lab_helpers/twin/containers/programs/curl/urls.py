@@ -9,7 +9,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 __all__ = ["BadUrl", "Url", "glob", "join", "parse_url"]
 
 
-class BadUrl(Exception):  # noqa: N818 - a condition with a name of its own
+class BadUrl(Exception):
     """Exit ``code`` with ``message``."""
 
     def __init__(self, code: int, message: str) -> None:

@@ -24,6 +24,7 @@ from lab_helpers.twin.datapath.datapaths import Datapath
 from lab_helpers.twin.interfaces import Image
 from lab_helpers.twin.objects.registry import Registry
 from lab_helpers.twin.outside.hosts import Outside
+from lab_helpers.twin.relay.programs import relay_image
 from lab_helpers.twin.relay.relays import Relay
 
 __all__ = ["Machinery"]
@@ -40,7 +41,7 @@ class Machinery:
         images = course_images(registry)
         tables = self.datapath.plane.tables
         iptables = iptables_programs(lambda node: tables[node].netfilter)
-        for image in cilium_images(self.agents, self.relay):
+        for image in (*cilium_images(self.agents), relay_image(self.agents, self.relay)):
             own = iptables if image.name == "quay.io/cilium/cilium" else {}
             images.add(image._replace(programs={**own, **image.programs}))
         proxy = kube_proxy(registry, lambda node: tables[node].netfilter)

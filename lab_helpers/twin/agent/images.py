@@ -10,12 +10,10 @@ from lab_helpers.twin.agent.programs import (
     agent_program,
     envoy_program,
     operator_program,
-    relay_program,
     ui_program,
 )
 from lab_helpers.twin.containers.catalogue import DEBIAN
 from lab_helpers.twin.interfaces import Image, Process, Program
-from lab_helpers.twin.relay.relays import Relay
 
 __all__ = ["cilium_images"]
 
@@ -41,8 +39,8 @@ def _shell(name: str) -> Program:
     return shell
 
 
-def cilium_images(agents: Agents, relay: Relay) -> Iterator[Image]:
-    """All images of a Cilium installation. One operator works for all replicas."""
+def cilium_images(agents: Agents) -> Iterator[Image]:
+    """The images of a Cilium installation but Hubble Relay's. One operator works for all replicas."""
     operator = Operator(agents)
 
     async def dbg(process: Process) -> int:
@@ -79,12 +77,6 @@ def cilium_images(agents: Agents, relay: Relay) -> Iterator[Image]:
         "quay.io/cilium/operator-generic",
         {"cilium-operator-generic": operator_program(agents, operator)},
         entrypoint=("/usr/bin/cilium-operator-generic",),
-    )
-    yield Image(
-        "quay.io/cilium/hubble-relay",
-        {"hubble-relay": relay_program(agents, relay)},
-        entrypoint=("/usr/bin/hubble-relay",),
-        command=("serve",),
     )
     yield Image("quay.io/cilium/hubble-ui", {"nginx": ui_program((8081,))}, entrypoint=("nginx",))
     yield Image("quay.io/cilium/hubble-ui-backend", {"backend": ui_program((8090,))}, entrypoint=("/usr/bin/backend",))

@@ -1,77 +1,26 @@
-"""The long-running programs of Cilium's images: agent, operator, Envoy, Hubble Relay, Hubble UI."""
+"""The long-running programs of Cilium's images: agent, operator, Envoy, Hubble UI. Hubble Relay's is ``twin.relay``."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from lab_helpers.twin.agent.agents import Agents
 from lab_helpers.twin.agent.logs import AgentLog
 from lab_helpers.twin.agent.metrics.serving import metrics_ports
 from lab_helpers.twin.agent.operators import REQUIRED_KINDS, Operator, read_config
+from lab_helpers.twin.agent.processes import image_version, listening, writing
 from lab_helpers.twin.agent.reaching import UnreachableError, api_url, reach_api_server
 from lab_helpers.twin.agent.webserving import healthy, http_handler
 from lab_helpers.twin.datapath.settings import ConfigError
-from lab_helpers.twin.interfaces import ConnectionFailed, Process, Program, StreamHandler
+from lab_helpers.twin.interfaces import Process, Program
 
-if TYPE_CHECKING:
-    from lab_helpers.twin.relay.relays import Relay
-
-__all__ = ["agent_program", "envoy_program", "image_version", "operator_program", "relay_program", "ui_program"]
+__all__ = ["agent_program", "envoy_program", "operator_program", "ui_program"]
 
 _POLL: Final = 0.2
 AGENT_HEALTH: Final = 9879
 ENVOY_HEALTH: Final = 9878
 OPERATOR_HEALTH: Final = 9234
-RELAY_PORT: Final = 4245
-RELAY_HEALTH: Final = 4222
-
-
-def image_version(process: Process) -> str:
-    """The tag of the container's image without ``v``; the default version when it has none."""
-    spec = process.pod.get("spec") or {}
-    for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
-        if container.get("name") == process.container:
-            image = str(container.get("image") or "").partition("@")[0]
-            _, colon, tag = image.rpartition(":")
-            if colon and "/" not in tag:
-                return tag.removeprefix("v")
-    return "1.20.2"
-
-
-@asynccontextmanager
-async def _written(process: Process, journal: AgentLog) -> AsyncIterator[None]:
-    """Write a log to the container's output while the body runs, and what is left at its end."""
-
-    async def pump() -> None:
-        while True:
-            await process.err(await journal.next() + "\n")
-
-    task = asyncio.get_running_loop().create_task(pump())
-    try:
-        yield
-    finally:
-        task.cancel()
-        for line in journal.drain():
-            await process.err(line + "\n")
-
-
-@asynccontextmanager
-async def _serving(process: Process, ports: dict[int, StreamHandler]) -> AsyncIterator[None]:
-    """Listen while the body runs. A port in use is left to whoever has it (two replicas on one node)."""
-    stops = []
-    for port, handler in ports.items():
-        try:
-            stops.append(process.network.listen(port, handler))
-        except ConnectionFailed as error:
-            await process.err(f"listen tcp 127.0.0.1:{port}: bind: {error}\n")
-    try:
-        yield
-    finally:
-        for stop in stops:
-            stop()
 
 
 def agent_program(agents: Agents) -> Program:
@@ -81,7 +30,7 @@ def agent_program(agents: Agents) -> Program:
         agent = agents.agent(process.node)
         journal = agent.log
         version = image_version(process)
-        async with _written(process, journal):
+        async with writing(process, journal):
             journal.info("Cilium Agent starting", version=version, nodeName=process.node)
             try:
                 data = read_config(agents)
@@ -114,7 +63,7 @@ def agent_program(agents: Agents) -> Program:
             agent.start()
             try:
                 ports = {AGENT_HEALTH: http_handler(routes), 4240: http_handler({"/hello": healthy()})}
-                async with _serving(process, ports | metrics_ports(agents, agent)):
+                async with listening(process, ports | metrics_ports(agents, agent)):
                     agents.started(process.node)
                     process.ready()
                     await asyncio.Event().wait()
@@ -150,7 +99,7 @@ def operator_program(agents: Agents, operator: Operator) -> Program:
         journal = AgentLog(process.clock)
         version = image_version(process)
         name = str(process.pod["metadata"]["name"])
-        async with _written(process, journal):
+        async with writing(process, journal):
             journal.info("Cilium Operator", version=version)
             journal.info("Establishing connection to apiserver", ipAddr=api_url(process.env))
             try:
@@ -159,7 +108,7 @@ def operator_program(agents: Agents, operator: Operator) -> Program:
                 journal.error("Unable to contact k8s api-server", ipAddr=api_url(process.env), error=error)
                 return 1
             journal.info("Connected to apiserver")
-            async with _serving(process, {OPERATOR_HEALTH: http_handler({"/healthz": healthy()})}):
+            async with listening(process, {OPERATOR_HEALTH: http_handler({"/healthz": healthy()})}):
                 process.ready()
                 try:
                     await operator.lead(journal, name, version)
@@ -179,7 +128,7 @@ def envoy_program(agents: Agents) -> Program:
         await process.err(
             f"[{stamp}][7][info][main] [external/envoy/source/server/server.cc:1] starting main dispatch loop\n"
         )
-        async with _serving(process, {ENVOY_HEALTH: http_handler({"/healthz": healthy("LIVE\n")})}):
+        async with listening(process, {ENVOY_HEALTH: http_handler({"/healthz": healthy("LIVE\n")})}):
             agents.envoys.started(process.node)
             try:
                 process.ready()
@@ -189,44 +138,6 @@ def envoy_program(agents: Agents) -> Program:
         return 0
 
     return cilium_envoy
-
-
-def relay_program(agents: Agents, relay: Relay) -> Program:
-    """``hubble-relay serve``: ready once some agent's Hubble server answers."""
-
-    async def hubble_relay(process: Process) -> int:
-        if list(process.argv[1:2]) == ["version"]:
-            await process.out(f"hubble-relay v{image_version(process)}\n")
-            return 0
-        journal = AgentLog(process.clock)
-        async with _written(process, journal):
-            journal.info("Starting gRPC health server...", addr=":4222")
-            journal.info("Starting gRPC server...", addr=f":{RELAY_PORT}")
-            told = False
-            while not any(agent.hubble is not None for agent in agents.running()):
-                if not told:
-                    journal.warning(
-                        "Failed to create peer client for peers synchronization; "
-                        "will try again after the timeout has expired",
-                        target="hubble-peer.kube-system.svc.cluster.local.:443",
-                        error="context deadline exceeded",
-                    )
-                    told = True
-                await process.clock.sleep(_POLL)
-            name = str(process.pod["metadata"]["name"])
-            leave = await relay.join(name)
-            try:
-                ports: dict[int, StreamHandler] = {RELAY_PORT: relay.bridge, RELAY_HEALTH: relay.bridge}
-                async with _serving(process, ports):
-                    for agent in agents.running():
-                        journal.info("Connected", peer=agent.node, address=f"{agent.tables.ip}:4244")
-                    process.ready()
-                    await asyncio.Event().wait()
-            finally:
-                await leave()
-        return 0
-
-    return hubble_relay
 
 
 def ui_program(ports: tuple[int, ...]) -> Program:
@@ -242,7 +153,7 @@ def ui_program(ports: tuple[int, ...]) -> Program:
             "/": lambda: (200, "text/html; charset=utf-8", page),
             "/healthz": healthy(),
         }
-        async with _serving(process, {port: http_handler(routes) for port in ports}):
+        async with listening(process, {port: http_handler(routes) for port in ports}):
             process.ready()
             await asyncio.Event().wait()
         return 0

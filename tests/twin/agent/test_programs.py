@@ -9,14 +9,12 @@ import pytest
 
 from lab_helpers.twin.agent.images import cilium_images
 from lab_helpers.twin.interfaces import Image
-from lab_helpers.twin.relay.relays import Relay
 from tests.twin.agent.clusters import CONTROL, N1, N2, NODES, Cluster, echo, request
 from tests.twin.agent.processes import FakeProcess
 
 
 def images(cluster: Cluster) -> dict[str, Image]:
-    relay = Relay(cluster.agents, cluster.clock, None)
-    return {image.name.rpartition("/")[2]: image for image in cilium_images(cluster.agents, relay)}
+    return {image.name.rpartition("/")[2]: image for image in cilium_images(cluster.agents)}
 
 
 async def end(*tasks: asyncio.Task[int]) -> None:

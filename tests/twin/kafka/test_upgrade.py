@@ -13,7 +13,6 @@ from lab_helpers.twin.api.schemas.catalog import Catalog
 from lab_helpers.twin.containers.kafka.brokers import Broker
 from lab_helpers.twin.containers.kafka.messages import Key
 from lab_helpers.twin.objects.kinds import Kinds
-from lab_helpers.twin.relay.relays import Relay
 from tests.twin.agent.clusters import CONTROL, N1, N2, NODES, Cluster
 from tests.twin.agent.processes import FakeProcess
 from tests.twin.kafka.test_proxy import OTHERS, Caller, policy
@@ -26,8 +25,7 @@ class Installation:
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
-        relay = Relay(cluster.agents, cluster.clock, None)
-        self.images = {image.name.rpartition("/")[2]: image for image in cilium_images(cluster.agents, relay)}
+        self.images = {image.name.rpartition("/")[2]: image for image in cilium_images(cluster.agents)}
         self.tasks: list[asyncio.Task[int]] = []
 
     async def run(self, version: str) -> None:

@@ -10,8 +10,8 @@ import grpc
 import pytest
 
 from lab_helpers.hubble.protos import observer_pb2, observer_pb2_grpc
-from lab_helpers.twin.agent.programs import relay_program
 from lab_helpers.twin.interfaces import ConnectionFailed
+from lab_helpers.twin.relay.programs import relay_program
 from lab_helpers.twin.relay.relays import Relay
 from tests.twin.agent.clusters import CONTROL, N1, N2, Cluster, echo, request
 from tests.twin.agent.processes import FakeProcess

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab_helpers.twin.agent.dbg.sessions import OUTPUT, Arguments, Command, CommandError, Session
 from lab_helpers.twin.agent.operators import read_config
-from lab_helpers.twin.agent.programs import image_version
+from lab_helpers.twin.agent.processes import image_version
 from lab_helpers.twin.agent.reaching import UnreachableError, api_url, reach_api_server
 
 __all__ = ["COMMANDS"]

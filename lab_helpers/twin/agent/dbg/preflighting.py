@@ -13,7 +13,7 @@ from lab_helpers.policy.errors import PolicyEngineError
 from lab_helpers.policy.parsing import parse
 from lab_helpers.twin.agent.dbg.sessions import Arguments, Command, CommandError, Session
 from lab_helpers.twin.agent.operators import read_config
-from lab_helpers.twin.agent.programs import image_version
+from lab_helpers.twin.agent.processes import image_version
 from lab_helpers.twin.agent.validating import VALIDATED
 from lab_helpers.twin.api.crds.cilium import cilium_crds
 from lab_helpers.twin.api.crds.structural import validate

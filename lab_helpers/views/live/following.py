@@ -1,7 +1,8 @@
 """The follower: the flows of one cluster as they happen, for all live views of a kernel.
 
-One daemon thread with one stream from Hubble Relay, for as long as somebody listens. It hands out batches, at most ten
-a second, however many flows there are; when the stream ends it says why, and tries again until the cluster is back.
+One daemon thread with one stream from Hubble Relay, for as long as somebody listens. It hands out batches, ten a second
+however many flows there are, the first after a quiet time sooner; when the stream ends it says why, and tries again
+until the cluster is back.
 
 ::
 
@@ -25,6 +26,7 @@ from lab_helpers.clusters import Cluster, ClusterError, Home, connect
 from lab_helpers.hubble.errors import CallError
 from lab_helpers.hubble.records import Record
 from lab_helpers.views.live.diagnosing import diagnose
+from lab_helpers.views.live.pacing import Pace
 from lab_helpers.views.live.rings import CAPACITY, FlowRing
 from lab_helpers.views.live.statuses import CONNECTING, LIVE, Status
 
@@ -37,7 +39,7 @@ __all__ = ["Batch", "Follower", "Subscription", "follower_of"]
 HISTORY: Final = 10_000
 """Flows asked for at first, of each node."""
 INTERVAL: Final = 0.1
-"""Seconds between two batches."""
+"""Seconds between two batches while flows keep coming."""
 MOST: Final = 4_000
 """Flows in a batch."""
 _STEP: Final = 0.25
@@ -179,12 +181,11 @@ class Follower:
                 stream.cancel()
 
     def _read(self, stream: Stream[GetFlowsResponse], wanted: threading.Event) -> None:
-        """Collect answers; hand them out when no more are there at once, but not sooner than an interval after the last
-        time.
-        """
+        """Collect answers; hand them out when no more are there at once, but not sooner than the pace allows."""
         self._say(LIVE)
         fresh: list[Record] = []
         lost, due = 0, 0.0
+        pace = Pace(INTERVAL)
         began = time.monotonic()
         while wanted.is_set():
             pending = bool(fresh or lost)
@@ -202,7 +203,8 @@ class Follower:
                 self._settled.set()
             if fresh or lost:
                 self._hand_out(tuple(fresh), lost)
-                fresh, lost, due = [], 0, time.monotonic() + INTERVAL
+                now = time.monotonic()
+                fresh, lost, due = [], 0, now + pace.rest(now)
             if time.monotonic() - began > _BACKLOG:
                 self._settled.set()
 

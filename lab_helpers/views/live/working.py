@@ -6,11 +6,13 @@ import threading
 import time
 from collections.abc import Callable
 
+from lab_helpers.views.live.pacing import Pace
+
 __all__ = ["Worker"]
 
 
 class Worker:
-    """Does ``work`` soon after it was woken, at most every ``pace`` seconds, and rests at least as long as it worked.
+    """Does ``work`` soon after it was woken; woken all the time, at its pace or half the time (see ``Pace``).
 
     With ``idle`` it works every so many seconds unasked, too, for as long as ``wanted()``. There is a thread only while
     there is something to do or to wait for. Everything here may be called from any thread.
@@ -25,7 +27,7 @@ class Worker:
         idle: float = 0.0,
         wanted: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._name, self._work, self._pace, self._idle, self._wanted = name, work, pace, idle, wanted
+        self._name, self._work, self._pace, self._idle, self._wanted = name, work, Pace(pace), idle, wanted
         self._changed = threading.Condition()
         self._asked = self._ended = False
         self._thread: threading.Thread | None = None
@@ -54,9 +56,9 @@ class Worker:
                 import logging
 
                 logging.getLogger(__name__).exception("a live view failed")
-            took = time.monotonic() - began
+            rest = self._pace.rest(began, time.monotonic() - began)
             with self._changed:
-                self._changed.wait_for(lambda: self._ended, max(self._pace - took, took))
+                self._changed.wait_for(lambda: self._ended, rest)
 
     def _next(self) -> bool:
         """Wait for the next piece of work; False when the thread is to end, which is decided under the lock: whoever

@@ -51,6 +51,15 @@ class Repository(PolicyTable):
         super().__init__(config or PolicyConfig())
         self._exemptions: dict[LabelSet, Why | None] = {}
 
+    def reconfigure(self, config: PolicyConfig) -> int:
+        """Decide by other settings from now on (``policy_mode``, ``audit_mode``; the rules were read with the others).
+        Returns the new revision.
+        """
+        self.config = config
+        self._exemptions.clear()
+        self.revision += 1
+        return self.revision
+
     def enforcement(self, subject: Party) -> Enforcement:
         """Is policy enforced for this endpoint, per direction, as ``cilium-dbg endpoint list`` shows it?"""
         position = self._position(subject)

@@ -155,7 +155,7 @@ class DnsProxy:
         kind = "responses" if l7.type == flow_pb2.RESPONSE else "requests"
         key = ProxyKey(redirection.endpoint.id, redirection.direction, "dns", redirection.packet.dport, kind)
         agent.tables.count_proxied(key, "denied" if verdict == flow_pb2.DROPPED else "forwarded")
-        if not agent.tables.observers:
+        if not agent.tables.observed:
             return
         source, destination = redirection.source, redirection.destination
         if l7.type == flow_pb2.RESPONSE:

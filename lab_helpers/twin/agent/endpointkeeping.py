@@ -129,6 +129,7 @@ class EndpointKeeper:
 
     def _reserved_endpoint(self, kind: str, identity: Identity, ip: str, *, attached: bool) -> None:
         inner = Endpoint(self._ids.allocate(), ip, identity.numeric, identity.labels.strings())
+        inner.options = self.settings.options
         self._addresses_of(inner, interface=f"lxc_{kind}" if attached else "cilium_host")
         endpoint = ManagedEndpoint(inner, identity.labels, kind=kind, created=self.clock.timestamp())
         self.endpoints[inner.id] = endpoint
@@ -186,6 +187,7 @@ class EndpointKeeper:
         inner = Endpoint(
             number, ip, int(ReservedIdentity.INIT), (), metadata["namespace"], metadata["name"], workload_of(pod)
         )
+        inner.options = self.settings.options
         self._ifindex += 2
         inner.ifindex = self._ifindex
         self._addresses_of(inner, interface=f"lxc{metadata['uid'].replace('-', '')[:12]}")
@@ -275,6 +277,7 @@ class EndpointKeeper:
             pods.pop(uid, None)
         self._delete_queue.clear()
         for endpoint in list(self.endpoints.values()):
+            endpoint.datapath.options = self.settings.options
             if endpoint.kind != "pod":
                 self.regenerate_endpoint(endpoint, "endpoint restored")
             elif endpoint.uid in pods:
@@ -319,7 +322,7 @@ class EndpointKeeper:
             self.addresses.ports_changed |= bool(subject.named_ports) and endpoint.regenerations == 0
         endpoint.become(EndpointState.WAITING_TO_REGENERATE, f"Triggering endpoint regeneration due to {reason}", now)
         endpoint.become(EndpointState.REGENERATING, f"Regenerating endpoint: {reason}", now)
-        inner.policy = RealizedPolicy(self.repository, subject, endpoint.audit)
+        inner.policy = RealizedPolicy(self.repository, subject, inner.options.audit)
         endpoint.regenerations += 1
         self.regenerations += 1
         endpoint.become(EndpointState.READY, "Successfully regenerated endpoint program", now)
@@ -335,6 +338,11 @@ class EndpointKeeper:
             policy = endpoint.datapath.policy
             if everything or not isinstance(policy, RealizedPolicy) or not policy.confirm():
                 self.regenerate_endpoint(endpoint, reason)
+
+    def change_endpoint_options(self, endpoint: ManagedEndpoint, values: Mapping[str, str]) -> None:
+        """``cilium-dbg endpoint config``. Raises OptionError; nothing is changed then."""
+        endpoint.datapath.options = endpoint.datapath.options.changed(values)
+        self.regenerate_endpoint(endpoint, "endpoint options changed")
 
     def enforcement(self, endpoint: ManagedEndpoint) -> Enforcement:
         """Is policy enforced for an endpoint, by its realized policy?"""

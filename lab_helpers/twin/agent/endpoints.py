@@ -54,8 +54,6 @@ class ManagedEndpoint:
     service_account: str = ""
     state: EndpointState = EndpointState.CREATING
     log: deque[LogEntry] = field(default_factory=lambda: deque(maxlen=128))
-    audit: bool | None = None
-    """The endpoint's own ``PolicyAuditMode``; None follows the agent."""
     created: str = ""
     regenerations: int = 0
 

@@ -271,7 +271,7 @@ class _Connection:
         kind = "responses" if l7.type == flow_pb2.RESPONSE else "requests"
         key = ProxyKey(redirection.endpoint.id, redirection.direction, "http", redirection.packet.dport, kind)
         agent.tables.count_proxied(key, "forwarded" if allowed else "denied")
-        if not agent.tables.observers:
+        if not agent.tables.observed:
             return
         packet: Packet = redirection.packet
         source, destination = redirection.source, redirection.destination

@@ -133,7 +133,7 @@ class _Connection:
         kind = "responses" if response else "requests"
         key = ProxyKey(redirection.endpoint.id, redirection.direction, "kafka", redirection.packet.dport, kind)
         agent.tables.count_proxied(key, "forwarded" if allowed else "denied")
-        if not agent.tables.observers:
+        if not agent.tables.observed:
             return
         l7 = flow_pb2.Layer7(type=flow_pb2.RESPONSE if response else flow_pb2.REQUEST, kafka=record)
         packet: Packet = redirection.packet

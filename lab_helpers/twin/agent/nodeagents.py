@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from lab_helpers.policy.configs import Version
+from lab_helpers.policy.configs import EnforcementMode, Version
 from lab_helpers.policy.errors import RegexError
 from lab_helpers.policy.pod_labels import LabelFilter
 from lab_helpers.policy.repositories import Repository
@@ -278,6 +279,23 @@ class NodeAgent(EndpointKeeper):
             )
         if after != before:
             self._stale = "service updated"
+
+    def change_options(self, values: Mapping[str, str], enforcement: EnforcementMode | None = None) -> None:
+        """``cilium-dbg config``: options of the agent and of all its endpoints, until the program starts anew.
+
+        Raises OptionError; nothing is changed then.
+        """
+        before = self.settings
+        options = before.options.changed(values)
+        mode = before.policy.policy_mode if enforcement is None else enforcement
+        policy = replace(before.policy, policy_mode=mode, audit_mode=options.audit)
+        for endpoint in self.endpoints.values():
+            endpoint.datapath.options = endpoint.datapath.options.changed(values)
+        if options == before.options and policy == before.policy:
+            return
+        self.settings = self.tables.settings = replace(before, options=options, policy=policy)
+        self.repository.reconfigure(policy)
+        self.regenerate("agent configuration update", everything=True)
 
     def flush_conntrack(self) -> int:
         """``cilium-dbg bpf ct flush``."""

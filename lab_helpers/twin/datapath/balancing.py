@@ -109,7 +109,7 @@ def translate_back(plane: Plane, source: Namespace, translation: Translation, pr
 def _report(plane: Plane, source: Namespace, protocol: Protocol, point: int, ip: str, port: int) -> None:
     tables = plane.tables[source.node]
     endpoint = tables.by_ip.get(source.ip) if source.kind is Kind.POD else None
-    if endpoint is not None and tables.observers:
+    if endpoint is not None and tables.settings.trace_sockets and tables.observed:
         cookie = random.getrandbits(20)
         plane.flows(source.node).translation(point, endpoint, protocol, ip, port, cookie)
 

@@ -13,7 +13,8 @@ from lab_helpers.twin.datapath.namespaces import Kind, Namespace
 from lab_helpers.twin.datapath.packets import ACK, RST, SYN, Packet
 from lab_helpers.twin.datapath.plane import Plane
 from lab_helpers.twin.datapath.proxies import Redirection
-from lab_helpers.twin.datapath.streams import StreamEnd, connected_pair
+from lab_helpers.twin.datapath.segments import Segment, initial_sequence, opening
+from lab_helpers.twin.datapath.streams import WINDOW, StreamEnd, connected_pair
 from lab_helpers.twin.interfaces import ByteStream, ConnectionFailed, StreamHandler
 
 __all__ = ["Connector"]
@@ -75,11 +76,12 @@ class Connector:
             if plane.send(syn.reply(RST | ACK), at).passed:
                 raise ConnectionFailed("ECONNREFUSED", "Connection refused")
             return None
-        answer = syn.reply(SYN | ACK)
+        first, second, third = self._handshake(syn)
+        answer = syn.reply(SYN | ACK, segment=second)
         arrived = plane.answer(redirection, answer) if redirection is not None else plane.send(answer, at)
         if not arrived.passed:
             return None
-        send(syn._replace(flags=ACK))
+        send(syn._replace(flags=ACK, segment=third))
         here, there = (syn.src, syn.sport), (syn.dst, syn.dport)
         client = StreamEnd(
             plane.clock,
@@ -90,11 +92,22 @@ class Connector:
             (here, there),
             expects_proxy=redirection is not None,
             on_close=on_close,
+            opened=first._replace(number=third.number, sent=third.sent),
         )
-        server = StreamEnd(plane.clock, back, at, there, self._masqueraded(here, at), (there, here))  # type: ignore[arg-type]
+        masqueraded = self._masqueraded(here, at)
+        server = StreamEnd(plane.clock, back, at, there, masqueraded, (there, here), opened=second)  # type: ignore[arg-type]
         connected_pair(client, server)
         self._serve(handler, server)
         return client
+
+    def _handshake(self, syn: Packet) -> tuple[Segment, Segment, Segment]:
+        """SYN, SYN with ACK, and ACK."""
+        now = self._plane.clock.monotonic()
+        first = syn.segment or opening(syn.src, syn.sport, syn.dst, syn.dport, now, WINDOW)
+        isn = initial_sequence(syn.dst, syn.dport, syn.src, syn.sport, now)
+        after = (first.seq + 1) & 0xFFFFFFFF
+        second = Segment(isn, after, WINDOW, 0, now, first.sent)
+        return first, second, Segment(after, (isn + 1) & 0xFFFFFFFF, WINDOW, 1, now, now)
 
     def connect_locally(self, namespace: Namespace, host: str, port: int) -> StreamEnd:
         """Within one namespace: no packet is seen by anybody. Raises ConnectionFailed(ECONNREFUSED)."""
@@ -112,7 +125,7 @@ class Connector:
         answer = await proxy.datagram(redirection, payload, partial(self._forward, redirection))
         if answer is None:
             return None
-        return answer if self._plane.answer(redirection, packet.reply(0, len(answer))).passed else None
+        return answer if self._plane.answer(redirection, packet.reply(0, len(answer), answer)).passed else None
 
     async def _forward(self, redirection: Redirection, payload: bytes) -> bytes:
         """The proxy's own request to the original destination. Raises ConnectionFailed."""
@@ -120,7 +133,7 @@ class Connector:
         source = plane.pods.get(redirection.endpoint.ip)
         if source is None:
             raise ConnectionFailed("ENETUNREACH", "Network is unreachable")
-        packet = redirection.packet._replace(sport=source.ephemeral(), size=len(payload))
+        packet = redirection.packet._replace(sport=source.ephemeral(), size=len(payload), data=payload)
         socket = (packet.src, packet.sport)
         tables.proxy_sockets.add(socket)
         try:
@@ -131,7 +144,7 @@ class Connector:
             if handler is None:
                 raise ConnectionFailed("ECONNREFUSED", "Connection refused")
             answer = await handler(payload, socket)
-            if answer is None or not plane.send(packet.reply(0, len(answer)), target).passed:
+            if answer is None or not plane.send(packet.reply(0, len(answer), answer), target).passed:
                 raise ConnectionFailed("ETIMEDOUT", "Connection timed out")
             return answer
         finally:
@@ -174,7 +187,8 @@ class Connector:
         source = plane.pods.get(redirection.endpoint.ip)
         if source is None:
             raise ConnectionFailed("ENETUNREACH", "Network is unreachable")
-        own = syn._replace(sport=source.ephemeral())
+        sport, now = source.ephemeral(), plane.clock.monotonic()
+        own = syn._replace(sport=sport, segment=opening(syn.src, sport, syn.dst, syn.dport, now, WINDOW))
         socket = (own.src, own.sport)
         tables.proxy_sockets.add(socket)
         waited, delay = 0.0, 1.0

@@ -120,9 +120,9 @@ class Conntrack:
         self._entries.clear()
         return count
 
-    def lookup(self, packet: Packet, at: Direction) -> Lookup:
+    def lookup(self, packet: Packet, at: Direction, *, counting: bool = True) -> Lookup:
         """What the program of a pod finds for a packet that leaves (EGRESS) or enters (INGRESS) it; updates the
-        entry found.
+        entry found. ``counting``: with ``ConntrackAccounting``, packets and bytes are counted.
 
         NEW carries no entry: ``create`` one once policy allowed the packet.
         """
@@ -130,24 +130,31 @@ class Conntrack:
         back = EntryKey(packet.protocol, packet.dst, packet.dport, packet.src, packet.sport, other)
         entry = self._live(back)
         if entry is not None:
-            return Lookup(State.REPLY, entry, self._update(entry, packet, at))
+            return Lookup(State.REPLY, entry, self._update(entry, packet, at, counting=counting))
         entry = self._live(EntryKey(packet.protocol, packet.src, packet.sport, packet.dst, packet.dport, at))
         if entry is None:
             return Lookup(State.NEW, None, True)
         if entry.closing and packet.flags & SYN and not packet.flags & ACK:
             del self._entries[entry.key]
             return Lookup(State.REOPENED, None, True)
-        return Lookup(State.ESTABLISHED, entry, self._update(entry, packet, at))
+        return Lookup(State.ESTABLISHED, entry, self._update(entry, packet, at, counting=counting))
 
     def create(
-        self, packet: Packet, at: Direction, *, identity: int, redirect: bool = False, reverse_nat: int = 0
+        self,
+        packet: Packet,
+        at: Direction,
+        *,
+        identity: int,
+        redirect: bool = False,
+        reverse_nat: int = 0,
+        counting: bool = True,
     ) -> Entry:
         """Remember the connection that ``packet`` opens. ``identity`` is the security identity of its source."""
         key = EntryKey(packet.protocol, packet.src, packet.sport, packet.dst, packet.dport, at)
         now = self._now()
         entry = Entry(key, identity, now, now, proxy_redirect=redirect, reverse_nat=reverse_nat)
         self._entries[key] = entry
-        self._update(entry, packet, at)
+        self._update(entry, packet, at, counting=counting)
         return entry
 
     def alive(self, ip: str) -> bool:
@@ -178,10 +185,11 @@ class Conntrack:
             return None
         return entry
 
-    def _update(self, entry: Entry, packet: Packet, at: Direction) -> bool:
+    def _update(self, entry: Entry, packet: Packet, at: Direction, *, counting: bool) -> bool:
         now = self._now()
-        entry.packets += packet.segments
-        entry.bytes += packet.bytes
+        if counting:
+            entry.packets += packet.segments
+            entry.bytes += packet.bytes
         flags = packet.flags
         if packet.protocol is Protocol.TCP:
             if not flags & SYN:

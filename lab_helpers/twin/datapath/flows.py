@@ -19,7 +19,7 @@ from lab_helpers.twin.datapath.conntrack import State
 from lab_helpers.twin.datapath.ordering import FlowOrder
 from lab_helpers.twin.datapath.packets import ACK, FIN, PSH, RST, SYN, Packet, summary
 from lab_helpers.twin.datapath.points import SockPoint
-from lab_helpers.twin.datapath.tables import Endpoint, NodeTables, PolicyName
+from lab_helpers.twin.datapath.tables import Capture, Endpoint, NodeTables, PolicyName
 
 __all__ = ["FlowMaker"]
 
@@ -44,7 +44,7 @@ class FlowMaker:
     @property
     def idle(self) -> bool:
         """Nobody observes: nothing needs to be made."""
-        return not self._tables.observers
+        return not self._tables.observed
 
     def trace(
         self,
@@ -95,7 +95,7 @@ class FlowMaker:
                     outward = (emitter.ip == packet.src) != reply
                     template.traffic_direction = flow_pb2.EGRESS if outward else flow_pb2.INGRESS
             self._keep(key, template)
-        self._send(template, packet)
+        self._send(template, packet, emitter)
 
     def verdict(
         self,
@@ -127,7 +127,7 @@ class FlowMaker:
         if self._tables.settings.policy_correlation and endpoint.policy is not None:
             self._correlate(flow, direction, endpoint.policy.names(decision), allowed=decision.allowed)
             flow.policy_log.extend(decision.log)
-        self._send(flow, packet)
+        self._send(flow, packet, endpoint)
 
     def drop(self, endpoint: Endpoint | None, packet: Packet, source: int, destination: int, reason: int) -> None:
         """A packet was dropped by the program of ``endpoint`` (None: the host's)."""
@@ -143,7 +143,7 @@ class FlowMaker:
         flow.file.name, flow.file.line = _SOURCE_FILES[direction] if endpoint is not None else _HOST_FILE
         if endpoint is not None and endpoint.ifindex:
             flow.interface.index, flow.interface.name = endpoint.ifindex, endpoint.interface
-        self._send(flow, packet)
+        self._send(flow, packet, endpoint)
 
     def translation(self, point: int, endpoint: Endpoint, protocol: Protocol, ip: str, port: int, cookie: int) -> None:
         """The socket load balancer looked at (PRE) or changed (POST) the destination of a socket of ``endpoint``."""
@@ -168,7 +168,7 @@ class FlowMaker:
         flow.cgroup_id = 4000 + endpoint.id
         self._stamp(flow)
         flow.Summary = protocol.text
-        self._deliver(flow)
+        self._deliver(flow, None)
 
     def access(
         self,
@@ -200,7 +200,7 @@ class FlowMaker:
             flow.proxy_port = proxy_port
         self._stamp(flow)
         flow.Summary = text
-        self._deliver(flow)
+        self._deliver(flow, None)
 
     def _fresh(self) -> None:
         version = (self._tables.version, self._tables.ipcache.version)
@@ -298,7 +298,7 @@ class FlowMaker:
                 name=name.name, namespace=name.namespace, labels=name.labels, revision=name.revision, kind=name.kind
             )
 
-    def _send(self, template: flow_pb2.Flow, packet: Packet) -> None:
+    def _send(self, template: flow_pb2.Flow, packet: Packet, endpoint: Endpoint | None) -> None:
         flow = flow_pb2.Flow()
         flow.CopyFrom(template)
         flags = packet.flags
@@ -316,7 +316,7 @@ class FlowMaker:
                 tcp.RST = True
         self._stamp(flow)
         flow.Summary = summary(packet.protocol, flags, packet.icmp_type)
-        self._deliver(flow)
+        self._deliver(flow, Capture(packet, 0 if endpoint is None else endpoint.id))
 
     def _stamp(self, flow: flow_pb2.Flow) -> None:
         nanos = self._order.next(self._clock)
@@ -326,9 +326,11 @@ class FlowMaker:
             flow.node_name = self.node_name
             flow.node_labels.extend(self._tables.labels)
 
-    def _deliver(self, flow: flow_pb2.Flow) -> None:
+    def _deliver(self, flow: flow_pb2.Flow, capture: Capture | None) -> None:
         for observer in self._tables.observers:
             observer(flow)
+        for monitor in self._tables.monitors:
+            monitor(flow, capture)
 
 
 def del_ethernet(flow: flow_pb2.Flow) -> None:

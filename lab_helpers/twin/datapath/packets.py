@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from lab_helpers.policy.protocols import Protocol
+from lab_helpers.twin.datapath.segments import Segment
 
 __all__ = ["ACK", "ECHO_REPLY", "ECHO_REQUEST", "FIN", "PSH", "RST", "SYN", "Packet", "flag_names", "summary"]
 
@@ -22,11 +23,19 @@ ECHO_REQUEST: Final = 8
 ECHO_REPLY: Final = 0
 
 _ORDER: Final = ((SYN, "SYN"), (ACK, "ACK"), (RST, "RST"), (FIN, "FIN"), (PSH, "PSH"))
-_HEADERS: Final = {Protocol.TCP: 66, Protocol.UDP: 42}
+_HEADERS: Final = {Protocol.TCP: 66}
+"""Ethernet, IP and the header of the protocol; for TCP with the options of an established connection."""
+_HEADERS_OTHER: Final = 42
+_MORE_OPTIONS: Final = 8
+"""What the options of a SYN take more."""
+_NO_OPTIONS: Final = 12
 
 
 class Packet(NamedTuple):
-    """One packet (or one write of a program: ``size`` payload bytes, counted as as many segments as they need)."""
+    """One packet (or one write of a program: ``size`` payload bytes, counted as as many segments as they need).
+
+    ``data``: the payload itself, where somebody wrote one. ``segment`` None: a packet without a connection.
+    """
 
     protocol: Protocol
     src: str
@@ -36,10 +45,14 @@ class Packet(NamedTuple):
     flags: int = 0
     size: int = 0
     icmp_type: int = 0
+    data: bytes = b""
+    segment: Segment | None = None
 
-    def reply(self, flags: int = 0, size: int = 0) -> Packet:
-        """A packet back to the sender."""
-        return Packet(self.protocol, self.dst, self.dport, self.src, self.sport, flags, size, ECHO_REPLY)
+    def reply(self, flags: int = 0, size: int = 0, data: bytes = b"", segment: Segment | None = None) -> Packet:
+        """A packet back to the sender. An echo comes back as it was."""
+        if self.protocol is Protocol.ICMP:
+            data, segment = self.data, self.segment
+        return Packet(self.protocol, self.dst, self.dport, self.src, self.sport, flags, size, ECHO_REPLY, data, segment)
 
     @property
     def segments(self) -> int:
@@ -49,7 +62,12 @@ class Packet(NamedTuple):
     @property
     def bytes(self) -> int:
         """Bytes on the wire, headers included."""
-        return self.size + _HEADERS.get(self.protocol, 98) * self.segments
+        headers = _HEADERS.get(self.protocol, _HEADERS_OTHER) * self.segments
+        if self.flags & SYN:
+            headers += _MORE_OPTIONS
+        elif self.flags & RST and self.segment is None:
+            headers -= _NO_OPTIONS
+        return self.size + headers
 
     @property
     def policy_port(self) -> int:

@@ -119,7 +119,7 @@ class Plane:
         if endpoint is None:
             return LOST
         if proxied:
-            tables.conntrack.lookup(packet, Direction.EGRESS)
+            tables.conntrack.lookup(packet, Direction.EGRESS, counting=endpoint.options.conntrack_accounting)
             return self._route(_Hop(tables, packet, endpoint.identity, State.UNKNOWN, True, None))
         return self._leave(tables, endpoint, packet)
 
@@ -133,11 +133,16 @@ class Plane:
     def _leave(self, tables: NodeTables, endpoint: Endpoint, packet: Packet) -> Outcome:
         """The program at the pod's interface, for packets it sends."""
         peer = tables.ipcache.lookup(packet.dst).identity
-        found = tables.conntrack.lookup(packet, Direction.EGRESS)
+        options = endpoint.options
+        if options.aggregation.received and options.traces and tables.observed:
+            self.flows(tables.name).trace(
+                TracePoint.FROM_ENDPOINT, packet, endpoint.identity, peer, state=State.UNKNOWN, emitter=endpoint
+            )
+        found = tables.conntrack.lookup(packet, Direction.EGRESS, counting=options.conntrack_accounting)
         judged = self._judge(tables, endpoint, Direction.EGRESS, packet, found, peer)
         if isinstance(judged, Outcome):
             return judged
-        monitor = found.monitor or not tables.settings.aggregation
+        monitor = found.monitor or options.aggregation.everything
         return self._route(_Hop(tables, packet, endpoint.identity, found.state, monitor, endpoint))
 
     def _enter(self, tables: NodeTables, packet: Packet, identity: int) -> Outcome:
@@ -150,11 +155,12 @@ class Plane:
             return LOST
         if (packet.dst, packet.dport) in tables.proxy_sockets:
             return Outcome(target)
-        found = tables.conntrack.lookup(packet, Direction.INGRESS)
+        options = endpoint.options
+        found = tables.conntrack.lookup(packet, Direction.INGRESS, counting=options.conntrack_accounting)
         judged = self._judge(tables, endpoint, Direction.INGRESS, packet, found, identity)
         if isinstance(judged, Outcome):
             return judged
-        if (found.monitor or not tables.settings.aggregation) and tables.observers:
+        if (found.monitor or options.aggregation.everything) and options.traces and tables.observed:
             xlated = ""
             if found.entry is not None and found.entry.reverse_nat and found.state is State.REPLY:
                 xlated = self._frontend_ip(tables, found.entry.reverse_nat)
@@ -183,11 +189,13 @@ class Plane:
             return self._drop(tables, endpoint, packet, source, destination, DROP_NOT_READY, direction)
         decision = endpoint.policy.decide(direction, peer, packet.protocol, packet.policy_port)
         new = found.state is not State.ESTABLISHED
-        tables.count_policy(endpoint.id, direction, peer, packet)
+        options = endpoint.options
+        if options.policy_accounting:
+            tables.count_policy(endpoint.id, direction, peer, packet)
         reason = int(decision.drop_reason) if not decision.allowed and not decision.audited else 0
         if not reason and decision.authentication and decision.authentication != "disabled":
             reason = DROP_AUTH_REQUIRED
-        if (new or reason) and decision.enforced and tables.observers:
+        if (new or reason) and decision.enforced and options.verdicts and tables.observed:
             self.flows(tables.name).verdict(endpoint, direction, packet, source, destination, _denied(decision, reason))
         if reason:
             outcome = self._drop(tables, endpoint, packet, source, destination, reason, direction)
@@ -196,14 +204,19 @@ class Plane:
         if new:
             number = self.translated.pop((packet.src, packet.sport, packet.dst, packet.dport), 0) if egress else 0
             tables.conntrack.create(
-                packet, direction, identity=source, redirect=redirect is not None, reverse_nat=number
+                packet,
+                direction,
+                identity=source,
+                redirect=redirect is not None,
+                reverse_nat=number,
+                counting=options.conntrack_accounting,
             )
         elif found.entry is not None:
             found.entry.proxy_redirect = redirect is not None
         if redirect is None:
             return None
         port = tables.proxy_port(redirect.parser.value, direction)
-        if (found.monitor or not tables.settings.aggregation) and tables.observers:
+        if (found.monitor or options.aggregation.everything) and options.traces and tables.observed:
             self.flows(tables.name).trace(
                 TracePoint.TO_PROXY, packet, source, destination, state=found.state, emitter=endpoint, proxy_port=port
             )
@@ -220,7 +233,8 @@ class Plane:
         direction: Direction,
     ) -> Outcome:
         tables.count(reason, direction.name, packet.bytes, packet.segments)
-        if tables.observers:
+        options = tables.settings.options if endpoint is None else endpoint.options
+        if options.drops and tables.observed:
             self.flows(tables.name).drop(endpoint, packet, source, destination, reason)
         return LOST
 
@@ -236,6 +250,8 @@ class Plane:
         """From the source's node onwards."""
         tables, packet = hop.tables, hop.packet
         if packet.dst in tables.by_ip:
+            if hop.emitter is not None:
+                tables.count(0, Direction.EGRESS.name, packet.bytes, packet.segments)
             return self._enter(tables, packet, hop.identity)
         node = self.node_of(packet.dst)
         entry = tables.ipcache.lookup(packet.dst)
@@ -268,6 +284,7 @@ class Plane:
         if native:
             point = TracePoint.TO_NETWORK if tables.settings.bpf_masquerade else TracePoint.TO_STACK
         self._trace_out(hop, entry.identity, point)
+        self._trace_in(remote, packet, hop.identity, TracePoint.FROM_NETWORK if native else TracePoint.FROM_OVERLAY)
         carried = hop.identity
         if carried == HOST:
             carried = KUBE_APISERVER if tables.apiserver else REMOTE_NODE
@@ -278,14 +295,24 @@ class Plane:
     def _trace_out(self, hop: _Hop, destination: int, point: int) -> None:
         """Report a packet that leaves the node's programs. Host traffic is reported only when it enters the overlay."""
         tables = hop.tables
-        if not tables.loaded or not hop.monitor or not tables.observers:
+        if not tables.loaded:
             return
         if hop.identity == HOST and hop.emitter is None and point != TracePoint.TO_OVERLAY:
+            return
+        tables.count(0, Direction.EGRESS.name, hop.packet.bytes, hop.packet.segments)
+        options = tables.settings.options if hop.emitter is None else hop.emitter.options
+        if not hop.monitor or not options.traces or not tables.observed:
             return
         self.flows(tables.name).trace(
             point, hop.packet, hop.identity, destination, state=hop.state, emitter=hop.emitter
         )
-        tables.count(0, "EGRESS", hop.packet.bytes, hop.packet.segments)
+
+    def _trace_in(self, tables: NodeTables, packet: Packet, source: int, point: int) -> None:
+        """Report a packet that comes to a node; by default nobody wants to know."""
+        options = tables.settings.options
+        if options.aggregation.received and options.traces and tables.loaded and tables.observed:
+            peer = tables.ipcache.lookup(packet.dst).identity
+            self.flows(tables.name).trace(point, packet, source, peer, state=State.UNKNOWN, emitter=None)
 
     def _from_outside(self, packet: Packet) -> Outcome:
         node = self.node_of(packet.dst)
@@ -294,7 +321,9 @@ class Plane:
         pod = self.pods.get(packet.dst)
         if pod is not None:
             tables = self.tables[pod.node]
-            return self._enter(tables, packet, tables.ipcache.lookup(packet.src).identity)
+            identity = tables.ipcache.lookup(packet.src).identity
+            self._trace_in(tables, packet, identity, TracePoint.FROM_NETWORK)
+            return self._enter(tables, packet, identity)
         target = self.outside.get(packet.dst)
         return LOST if target is None else Outcome(target)
 

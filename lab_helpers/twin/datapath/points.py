@@ -13,6 +13,9 @@ class TracePoint:
     TO_HOST = 2
     TO_STACK = 3
     TO_OVERLAY = 4
+    FROM_ENDPOINT = 5
+    FROM_OVERLAY = 9
+    FROM_NETWORK = 10
     TO_NETWORK = 11
 
 

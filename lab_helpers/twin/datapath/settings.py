@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from lab_helpers.policy.configs import PolicyConfig, Version
+from lab_helpers.twin.datapath.options import Aggregation, OptionError, Options
 
 __all__ = ["ConfigError", "Routing", "Settings", "duration"]
 
@@ -54,8 +55,9 @@ class Settings:
     deny_response_icmp: bool = False
     hubble: bool = True
     hubble_capacity: int = 4095
-    aggregation: bool = True
-    """Monitor aggregation ``medium`` or ``maximum``; off means that every packet is reported."""
+    options: Options = field(default_factory=Options)
+    """What may change while the agent runs, as it is when it starts."""
+    trace_sockets: bool = True
     aggregation_interval: float = 5.0
     policy_correlation: bool = True
     dns_min_ttl: int = 0
@@ -116,7 +118,25 @@ class Settings:
                 "it must be one less than a power of two, "
                 "from 1 to 65535"
             )
-        aggregation = choice("monitor-aggregation", "medium", ("none", "lowest", "low", "medium", "maximum"))
+        try:
+            aggregation = Aggregation.parse(data.get("monitor-aggregation", "").strip() or "medium")
+        except OptionError as error:
+            raise ConfigError(f'invalid value for option "monitor-aggregation": {error}') from None
+        verbose = data.get("debug-verbose", "").replace(",", " ").split()
+        options = Options(
+            conntrack_accounting=flag("bpf-conntrack-accounting", False),
+            debug="datapath" in verbose,
+            debug_lb="datapath" in verbose,
+            debug_policy="policy" in verbose,
+            drops=flag("bpf-events-drop-enabled", True),
+            aggregation=aggregation,
+            policy_accounting=flag("policy-accounting", True),
+            audit=policy.audit_mode,
+            tracing=flag("enable-tracing", False),
+            verdicts=flag("bpf-events-policy-verdict-enabled", True),
+            source_check=flag("enable-source-ip-verification", True),
+            traces=flag("bpf-events-trace-enabled", True),
+        )
         return cls(
             policy=policy,
             kube_proxy_replacement=kpr,
@@ -129,7 +149,8 @@ class Settings:
             deny_response_icmp=choice("policy-deny-response", "none", ("none", "icmp")) == "icmp",
             hubble=flag("enable-hubble", True),
             hubble_capacity=capacity,
-            aggregation=aggregation in ("medium", "maximum"),
+            options=options,
+            trace_sockets=flag("trace-sock", True),
             aggregation_interval=seconds("monitor-aggregation-interval", 5.0),
             policy_correlation=flag("hubble-network-policy-correlation-enabled", True),
             dns_min_ttl=number("tofqdns-min-ttl", 0),

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import struct
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -15,6 +16,8 @@ from lab_helpers.twin.datapath.connecting import Connector
 from lab_helpers.twin.datapath.namespaces import Kind, Namespace
 from lab_helpers.twin.datapath.packets import ECHO_REQUEST, SYN, Packet
 from lab_helpers.twin.datapath.plane import Outcome, Plane
+from lab_helpers.twin.datapath.segments import Segment, opening
+from lab_helpers.twin.datapath.streams import WINDOW
 from lab_helpers.twin.interfaces import ByteStream, ConnectionFailed, DatagramHandler, StreamHandler
 
 __all__ = ["Sockets"]
@@ -23,6 +26,7 @@ SYN_DELAYS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 """Linux waits this long after each SYN (tcp_syn_retries 6), then gives up."""
 _NEIGHBOUR_TIMEOUT: Final = 3.0
 _PENDING: Final = 4096
+_ECHO_SIZE: Final = 56
 
 
 class Sockets:
@@ -86,7 +90,8 @@ class Sockets:
         if host == self.ip or host.startswith("127."):
             return self._connector.connect_locally(self.namespace, host, port)
         clock = self._plane.clock
-        deadline = None if timeout is None else clock.monotonic() + timeout
+        started = clock.monotonic()
+        deadline = None if timeout is None else started + timeout
         to = translate(self._plane, self.namespace, host, port, Protocol.TCP)
         sport = self.namespace.ephemeral()
         for number, delay in enumerate(SYN_DELAYS):
@@ -94,7 +99,9 @@ class Sockets:
                 to = translate(self._plane, self.namespace, host, port, Protocol.TCP)
             if not to.lost:
                 source = self._sender(to)
-                syn = Packet(Protocol.TCP, self._source_ip(source, to.ip), sport, to.ip, to.port, SYN)
+                ip = self._source_ip(source, to.ip)
+                segment = opening(ip, sport, to.ip, to.port, started, WINDOW)._replace(sent=clock.monotonic())
+                syn = Packet(Protocol.TCP, ip, sport, to.ip, to.port, SYN, segment=segment)
                 self._announce(to, syn)
                 stream = self._connector.attempt(syn, source, local=(self.ip, sport), named=(host, port))
                 if stream is not None:
@@ -124,7 +131,14 @@ class Sockets:
         to = translate(self._plane, self.namespace, host, port, Protocol.UDP)
         source = self._sender(to)
         packet = Packet(
-            Protocol.UDP, self._source_ip(source, to.ip), self.namespace.ephemeral(), to.ip, to.port, 0, len(payload)
+            Protocol.UDP,
+            self._source_ip(source, to.ip),
+            self.namespace.ephemeral(),
+            to.ip,
+            to.port,
+            0,
+            len(payload),
+            data=payload,
         )
         self._announce(to, packet)
         outcome = Outcome() if to.lost else self._plane.send(packet, source)
@@ -138,7 +152,7 @@ class Sockets:
                 # the ICMP error finds its way as "related"
                 raise ConnectionFailed("ECONNREFUSED", "Connection refused")
             answer = await self._answer(handler(payload, (packet.src, packet.sport)), deadline)
-            if not self._plane.send(packet.reply(0, len(answer)), outcome.target).passed:
+            if not self._plane.send(packet.reply(0, len(answer), answer), outcome.target).passed:
                 await self._pause(float("inf"), deadline)
         else:
             await self._pause(float("inf"), deadline)
@@ -161,15 +175,32 @@ class Sockets:
             self._pings[host] = random.getrandbits(16)
         identifier = self._pings[host]
         source = self.namespace
-        packet = Packet(Protocol.ICMP, self._source_ip(source, host), identifier, host, 0, 0, 56, ECHO_REQUEST)
+        packet = Packet(
+            Protocol.ICMP,
+            self._source_ip(source, host),
+            identifier,
+            host,
+            0,
+            0,
+            _ECHO_SIZE,
+            ECHO_REQUEST,
+            self._echo_payload(),
+            Segment(max(1, sequence)),
+        )
         outcome = self._plane.send(packet, source)
         if outcome.errno:
             raise ConnectionFailed(outcome.errno, "Destination Host Prohibited")
-        if outcome.target is None or not self._plane.send(packet.reply(0, 56), outcome.target).passed:
+        if outcome.target is None or not self._plane.send(packet.reply(0, _ECHO_SIZE), outcome.target).passed:
             if self._no_neighbour(host):
                 raise ConnectionFailed("EHOSTUNREACH", "Destination Host Unreachable")
             await self._pause(float("inf"), deadline)
         return self._round_trip(outcome.target)
+
+    def _echo_payload(self) -> bytes:
+        """The moment of sending, then a pattern, as ping has it."""
+        seconds, rest = divmod(self._plane.clock.now().timestamp(), 1)
+        stamp = struct.pack("<qq", int(seconds), int(rest * 1_000_000))
+        return stamp + bytes(range(len(stamp), _ECHO_SIZE))
 
     def _round_trip(self, target: Namespace | None) -> float:
         """A plausible time on this network: the plane itself delivers at once."""

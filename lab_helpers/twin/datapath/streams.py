@@ -15,6 +15,7 @@ from lab_helpers.twin.clock import Clock
 from lab_helpers.twin.datapath.namespaces import Namespace
 from lab_helpers.twin.datapath.packets import ACK, FIN, PSH, RST, Packet
 from lab_helpers.twin.datapath.plane import Outcome
+from lab_helpers.twin.datapath.segments import Segment
 from lab_helpers.twin.interfaces import ConnectionFailed
 
 __all__ = ["StreamEnd", "connected_pair"]
@@ -32,7 +33,7 @@ class StreamEnd:
 
     ``send`` gives a packet to the plane. ``expects_proxy``: does the connection end at a proxy? When policy sends
     its segments elsewhere later, whoever gets them knows no such connection and resets it. ``on_close`` runs once,
-    when this end is finished.
+    when this end is finished. ``opened``: the last segment that this end sent of the handshake.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class StreamEnd:
         silent: bool = False,
         expects_proxy: bool | None = None,
         on_close: Callable[[], None] | None = None,
+        opened: Segment | None = None,
     ) -> None:
         self.local = local
         self.remote = remote
@@ -58,6 +60,8 @@ class StreamEnd:
         self._silent = silent
         self._expects_proxy = expects_proxy
         self._on_close = on_close
+        self._last = opened
+        self._next = 0 if opened is None else (opened.seq + 1) & 0xFFFFFFFF
         self._buffer = bytearray()
         self._eof = False
         self._reset: ConnectionFailed | None = None
@@ -92,7 +96,7 @@ class StreamEnd:
             raise ConnectionFailed("EPIPE", "Broken pipe")
         if not data:
             return
-        await self._transmit(ACK | PSH, len(data), RETRANSMITS)
+        await self._transmit(ACK | PSH, data, RETRANSMITS)
         peer = self.peer
         if peer is None or peer._closed:
             self._reset_by_peer()
@@ -108,7 +112,7 @@ class StreamEnd:
         if self._sent_fin or self._closed or self._reset is not None:
             return
         self._sent_fin = True
-        if self._pass(ACK | FIN, 0):
+        if self._pass(ACK | FIN):
             self._deliver_eof()
         else:
             task = asyncio.get_running_loop().create_task(self._retransmit_fin())
@@ -132,7 +136,7 @@ class StreamEnd:
         finished = self._sent_fin and self._eof
         self._sent_fin = True
         if self._reset is None and not finished:
-            self._pass(ACK | RST, 0)
+            self._pass(ACK | RST)
             if self.peer is not None:
                 self.peer._reset_by_peer()
         self._finish()
@@ -141,7 +145,7 @@ class StreamEnd:
         """The pod is being removed: its kernel sends a FIN for what is still open, then the namespace is gone."""
         if not self._closed and not self._sent_fin and self._reset is None:
             self._sent_fin = True
-            if self._pass(ACK | FIN, 0):
+            if self._pass(ACK | FIN):
                 self._deliver_eof()
         self._finish()
 
@@ -168,15 +172,26 @@ class StreamEnd:
         self._changed.set()
         self._detach()
 
-    def _pass(self, flags: int, size: int) -> bool:
+    def _segment(self) -> Segment | None:
+        """The next one: what was sent, and what was heard of the other end."""
+        before, peer = self._last, self.peer
+        if before is None or peer is None or peer._last is None:
+            return None
+        room = max(0, WINDOW - len(self._buffer))
+        return Segment(self._next, peer._next, room, before.number + 1, self._clock.monotonic(), peer._last.sent)
+
+    def _pass(self, flags: int, data: bytes = b"") -> bool:
         """Send one segment; did it arrive? A segment that reaches the wrong party is answered with a reset."""
         if self._silent:
             return self.peer is not None
         (src, sport), (dst, dport) = self._wire
-        packet = Packet(Protocol.TCP, src, sport, dst, dport, flags, size)
+        segment = self._segment()
+        packet = Packet(Protocol.TCP, src, sport, dst, dport, flags, len(data), 0, data, segment)
+        self._last = segment
         outcome = self._send(packet)
         if not outcome.passed:
             return False
+        self._next = (self._next + len(data) + (flags & FIN)) & 0xFFFFFFFF
         wrong = self._expects_proxy is not None and self._expects_proxy != (outcome.redirection is not None)
         wrong = wrong or (
             outcome.target is not None and self.peer is not None and outcome.target is not self.peer._namespace
@@ -187,10 +202,10 @@ class StreamEnd:
                 self.peer._reset_by_peer()
         return True
 
-    async def _transmit(self, flags: int, size: int, attempts: int) -> None:
+    async def _transmit(self, flags: int, data: bytes, attempts: int) -> None:
         delay = RETRANSMIT_FIRST
         for _ in range(attempts):
-            if self._pass(flags, size):
+            if self._pass(flags, data):
                 if self._reset is not None:
                     raise self._reset
                 return
@@ -211,7 +226,7 @@ class StreamEnd:
             delay *= 2
             if self._namespace.gone:
                 return
-            if self._pass(ACK | FIN, 0):
+            if self._pass(ACK | FIN):
                 self._deliver_eof()
                 return
 

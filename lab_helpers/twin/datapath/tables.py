@@ -15,13 +15,14 @@ from lab_helpers.policy.identities import ReservedIdentity
 from lab_helpers.policy.rules import Direction
 from lab_helpers.twin.datapath.conntrack import Conntrack
 from lab_helpers.twin.datapath.netfilter import Netfilter
+from lab_helpers.twin.datapath.options import Options
 from lab_helpers.twin.datapath.packets import Packet
 from lab_helpers.twin.datapath.settings import Settings
 
 if TYPE_CHECKING:
     from lab_helpers.twin.datapath.services import ServiceTable
 
-__all__ = ["Endpoint", "EndpointPolicy", "Ipcache", "IpcacheEntry", "NodeTables", "PolicyName", "ProxyKey"]
+__all__ = ["Capture", "Endpoint", "EndpointPolicy", "Ipcache", "IpcacheEntry", "NodeTables", "PolicyName", "ProxyKey"]
 
 WORLD = int(ReservedIdentity.WORLD)
 
@@ -76,6 +77,7 @@ class Endpoint:
     interface: str = ""
     ifindex: int = 0
     policy: EndpointPolicy | None = None
+    options: Options = field(default_factory=Options)
 
 
 class IpcacheEntry(NamedTuple):
@@ -153,7 +155,15 @@ class Ipcache:
                 yield f"{ipaddress.IPv4Address(number << (32 - bits))}/{bits}", entry
 
 
+class Capture(NamedTuple):
+    """What a monitor sees besides the flow: the packet, and the endpoint whose program reports it (0: the host's)."""
+
+    packet: Packet
+    endpoint: int
+
+
 Observer = Callable[[Any], None]
+Monitor = Callable[[Any, Capture | None], None]
 
 
 def _no_labels(_: int) -> tuple[str, ...]:
@@ -166,8 +176,8 @@ def _no_names(_: int, __: str) -> Sequence[str]:
 
 @dataclass(slots=True, eq=False)
 class NodeTables:
-    """One node. ``observers`` get every ``flow_pb2.Flow`` (Hubble's ring, ``cilium-dbg monitor``); none means that
-    nothing is built.
+    """One node. ``observers`` get every ``flow_pb2.Flow`` (Hubble's ring, metrics), ``monitors`` the packet as well
+    (``cilium-dbg monitor``); where there are none, nothing is built.
 
     ``loaded``: Cilium's programs are attached. ``names(endpoint id, ip)``: DNS names the endpoint learned for an
     address. ``proxy_sockets``: (address, port) of connections that the node's proxies opened on behalf of pods.
@@ -185,6 +195,7 @@ class NodeTables:
     by_ip: dict[str, Endpoint] = field(default_factory=dict)
     services: ServiceTable | None = None
     observers: list[Observer] = field(default_factory=list)
+    monitors: list[Monitor] = field(default_factory=list)
     identity_labels: Callable[[int], tuple[str, ...]] = _no_labels
     names: Callable[[int, str], Sequence[str]] = _no_names
     proxy_ports: dict[str, int] = field(default_factory=dict)
@@ -201,6 +212,11 @@ class NodeTables:
     """The version of the agent that watches this datapath, as flows name their emitter."""
     netfilter: Netfilter = field(default_factory=Netfilter)
     """The node's iptables: empty unless somebody like kube-proxy fills them."""
+
+    @property
+    def observed(self) -> bool:
+        """Does anybody want to know what happens?"""
+        return bool(self.observers or self.monitors)
 
     def add(self, endpoint: Endpoint) -> None:
         """Attach a local endpoint."""

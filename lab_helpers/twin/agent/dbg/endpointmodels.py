@@ -10,8 +10,9 @@ from lab_helpers.twin.agent.dbg.controllers import endpoint_controllers
 from lab_helpers.twin.agent.endpoints import EndpointState, ManagedEndpoint
 from lab_helpers.twin.agent.nodeagents import NodeAgent
 from lab_helpers.twin.agent.realizing import RealizedPolicy
+from lab_helpers.twin.datapath.options import option_names
 
-__all__ = ["audit_mode", "endpoint_model", "policy_enabled", "policy_entries", "redirects"]
+__all__ = ["endpoint_model", "health_model", "option_values", "policy_enabled", "policy_entries", "redirects"]
 
 
 def redirects(agent: NodeAgent) -> Counter[str]:
@@ -25,9 +26,10 @@ def redirects(agent: NodeAgent) -> Counter[str]:
     return Counter(found.values())
 
 
-def audit_mode(agent: NodeAgent, endpoint: ManagedEndpoint) -> bool:
-    """Is the endpoint in policy audit mode?"""
-    return agent.settings.policy.audit_mode if endpoint.audit is None else endpoint.audit
+def option_values(agent: NodeAgent, endpoint: ManagedEndpoint) -> dict[str, str]:
+    """The endpoint's options, by name."""
+    names = option_names(agent.settings.policy.version, endpoint=True)
+    return {name: endpoint.datapath.options.shown(name) for name in names}
 
 
 def policy_enabled(agent: NodeAgent, endpoint: ManagedEndpoint) -> str:
@@ -36,7 +38,20 @@ def policy_enabled(agent: NodeAgent, endpoint: ManagedEndpoint) -> str:
     name = {(False, False): "none", (True, False): "ingress", (False, True): "egress", (True, True): "both"}[
         found.ingress, found.egress
     ]
-    return f"audit-{name}" if name != "none" and audit_mode(agent, endpoint) else name
+    return f"audit-{name}" if name != "none" and endpoint.datapath.options.audit else name
+
+
+def health_model(state: EndpointState) -> dict[str, Any]:
+    """The EndpointHealth that follows from the state."""
+    words = {
+        EndpointState.READY: ("OK", "OK", "OK"),
+        EndpointState.REGENERATING: ("Pending", "Pending", "Pending"),
+        EndpointState.WAITING_TO_REGENERATE: ("Pending", "Pending", "Pending"),
+        EndpointState.WAITING_FOR_IDENTITY: ("Disabled", "Bootstrap", "Disabled"),
+        EndpointState.NOT_READY: ("Warning", "Warning", "Warning"),
+    }
+    bpf, policy, overall = words.get(state, ("Disabled", "Disabled", "Disabled"))
+    return {"bpf": bpf, "connected": state in words, "overallHealth": overall, "policy": policy}
 
 
 def endpoint_model(agent: NodeAgent, endpoint: ManagedEndpoint) -> dict[str, Any]:
@@ -63,6 +78,7 @@ def endpoint_model(agent: NodeAgent, endpoint: ManagedEndpoint) -> dict[str, Any
             "k8s-pod-name": inner.pod,
             "pod-name": f"{inner.namespace}/{inner.pod}",
         }
+    options = option_values(agent, endpoint)
     addressing: dict[str, Any] = {"ipv4": inner.ip}
     if endpoint.kind == "pod":
         addressing["ipv4-pool-name"] = "default"
@@ -70,31 +86,14 @@ def endpoint_model(agent: NodeAgent, endpoint: ManagedEndpoint) -> dict[str, Any
         "id": endpoint.id,
         "spec": {
             "label-configuration": {},
-            "options": {
-                "ConntrackAccounting": "Disabled",
-                "Debug": "Disabled",
-                "DebugLB": "Disabled",
-                "DebugPolicy": "Disabled",
-                "DropNotification": "Enabled",
-                "MonitorAggregationLevel": "Medium",
-                "PolicyAccounting": "Enabled",
-                "PolicyAuditMode": "Enabled" if audit_mode(agent, endpoint) else "Disabled",
-                "PolicyVerdictNotification": "Enabled",
-                "SourceIPVerification": "Enabled",
-                "TraceNotification": "Enabled",
-            },
+            "options": options,
         },
         "status": {
             "controllers": [
                 controller.model(agent.clock.now()) for controller in endpoint_controllers(agent, endpoint)
             ],
             "external-identifiers": identifiers,
-            "health": {
-                "bpf": "OK",
-                "connected": True,
-                "overallHealth": "OK" if endpoint.state is EndpointState.READY else "Pending",
-                "policy": "OK",
-            },
+            "health": health_model(endpoint.state),
             "identity": {"id": inner.identity, "labels": list(inner.labels), "labelsSHA256": ""},
             "labels": {
                 "derived": list(endpoint.information.strings()),
@@ -121,7 +120,7 @@ def endpoint_model(agent: NodeAgent, endpoint: ManagedEndpoint) -> dict[str, Any
                 "realized": realized,
                 "spec": realized,
             },
-            "realized": {"label-configuration": {}, "options": {}},
+            "realized": {"label-configuration": {}, "options": options},
             "state": endpoint.state.value,
         },
     }

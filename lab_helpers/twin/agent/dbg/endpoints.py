@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from lab_helpers.twin.agent.dbg.endpointmodels import audit_mode, endpoint_model
+from lab_helpers.twin.agent.dbg.configuring import listed_options, parsed_options, shown_options
+from lab_helpers.twin.agent.dbg.endpointmodels import endpoint_model, health_model, option_values
 from lab_helpers.twin.agent.dbg.sessions import OUTPUT, Arguments, Command, CommandError, Session, table
 from lab_helpers.twin.agent.endpoints import ManagedEndpoint
 from lab_helpers.twin.agent.nodeagents import NodeAgent
+from lab_helpers.twin.datapath.options import OptionError, option_names
 
 __all__ = ["COMMANDS", "find_endpoint", "ordered"]
 
@@ -58,7 +60,7 @@ async def _list(session: Session, arguments: Arguments) -> int:
     for endpoint in shown:
         inner = endpoint.datapath
         found = agent.enforcement(endpoint)
-        audit = " (Audit)" if audit_mode(agent, endpoint) else ""
+        audit = " (Audit)" if inner.options.audit else ""
         cells = [
             f"Disabled{audit}" if audit and on else "Enabled" if on else "Disabled"
             for on in (found.ingress, found.egress)
@@ -134,45 +136,43 @@ async def _labels(session: Session, arguments: Arguments) -> int:
 
 async def _health(session: Session, arguments: Arguments) -> int:
     session.need_agent()
-    health = endpoint_model(session.agent, find_endpoint(session.agent, arguments.words[0]))["status"]["health"]
+    health = health_model(find_endpoint(session.agent, arguments.words[0]).state)
     if arguments.value("output"):
         await session.data(health, arguments.value("output"))
         return 0
     await session.out(
         f"Overall Health:   {health['overallHealth']}\nBPF Health:       {health['bpf']}\n"
-        f"Policy Health:    {health['policy']}\nConnected:        yes"
+        f"Policy Health:    {health['policy']}\nConnected:        {'yes' if health['connected'] else 'no'}"
     )
     return 0
 
 
 async def _config(session: Session, arguments: Arguments) -> int:
-    session.need_agent()
     agent = session.agent
+    names = option_names(agent.settings.policy.version, endpoint=True)
     if "list" in arguments.switches:
-        await session.out(f"{'PolicyAuditMode':<24} Enable audit mode for policies")
+        await session.out(listed_options(names))
         return 0
+    session.need_agent()
     if not arguments.words:
         raise CommandError("Error: Missing endpoint id argument")
     endpoint = find_endpoint(agent, arguments.words[0])
     if len(arguments.words) == 1:
-        options = endpoint_model(agent, endpoint)["spec"]["options"]
+        options = option_values(agent, endpoint)
         if arguments.value("output"):
-            model = {"error": None, "immutable": {}, "realized": {"options": options}}
-            await session.data(model, arguments.value("output"))
+            await session.data({"realized": {"label-configuration": {}, "options": options}}, arguments.value("output"))
             return 0
-        await session.out("\n".join(f"{name:<24}: {value}" for name, value in sorted(options.items())))
+        await session.out(shown_options(options))
         return 0
+    values: dict[str, str] = {}
     for setting in arguments.words[1:]:
-        name, equals, value = setting.partition("=")
-        if name != "PolicyAuditMode":
-            raise CommandError(
-                f'Error: option "{name}" cannot be changed here: '
-                "the embedded cluster knows PolicyAuditMode=Enabled|Disabled"
-            )
-        if value.lower() not in ("enabled", "disabled", "true", "false", "enable", "disable") or not equals:
-            raise CommandError(f'Error: invalid option value "{value}" for {name}: use Enabled or Disabled')
-        endpoint.audit = value.lower() in ("enabled", "true", "enable")
-    agent.regenerate_endpoint(endpoint, "endpoint option changed")
+        try:
+            found = parsed_options([setting], names)
+            endpoint.datapath.options.changed(found)
+        except OptionError as error:
+            raise CommandError(f"Error: Cannot parse option {setting}: {error}") from error
+        values |= found
+    agent.change_endpoint_options(endpoint, values)
     await session.out(f"Endpoint {endpoint.id} configuration updated successfully")
     return 0
 

@@ -44,44 +44,6 @@ async def _version(session: Session, arguments: Arguments) -> int:
     return 0
 
 
-async def _config(session: Session, arguments: Arguments) -> int:
-    session.need_agent()
-    settings = session.agent.settings
-    if arguments.words and arguments.words[0] == "get":
-        name = arguments.words[1] if len(arguments.words) > 1 else ""
-        if name not in settings.raw:
-            raise CommandError(f"Error: option {name} not found")
-        await session.out(settings.raw[name])
-        return 0
-    if arguments.words:
-        raise CommandError(
-            "Error: in the embedded cluster the configuration changes only by ConfigMap cilium-config and a restart"
-        )
-    if "all" in arguments.switches or arguments.value("output"):
-        if arguments.value("output"):
-            await session.data(dict(settings.raw), arguments.value("output"))
-            return 0
-        await session.out("\n".join(f"{name:<40}: {settings.raw[name]}" for name in sorted(settings.raw)))
-        return 0
-    enabled = {True: "Enabled", False: "Disabled"}
-    lines = [
-        "##### Read-write configurations #####",
-        "ConntrackAccounting               : Disabled",
-        "Debug                             : Disabled",
-        "DropNotification                  : Enabled",
-        f"MonitorAggregationLevel           : {'Medium' if settings.aggregation else 'None'}",
-        "PolicyAccounting                  : Enabled",
-        f"PolicyAuditMode                   : {enabled[settings.policy.audit_mode]}",
-        "PolicyTracing                     : Disabled",
-        "PolicyVerdictNotification         : Enabled",
-        "SourceIPVerification              : Enabled",
-        "TraceNotification                 : Enabled",
-        f"PolicyEnforcement                 : {settings.policy.policy_mode.value}",
-    ]
-    await session.out("\n".join(lines))
-    return 0
-
-
 COMMANDS = (
     Command(
         ("build-config",),
@@ -97,5 +59,4 @@ COMMANDS = (
         },
     ),
     Command(("version",), "Print version information", _version, OUTPUT),
-    Command(("config",), "Cilium configuration options", _config, OUTPUT, {"-a": "all", "--all": "all"}, (0, -1)),
 )

@@ -8,6 +8,7 @@ from typing import Final
 from lab_helpers.twin.agent.agents import Agents
 from lab_helpers.twin.agent.dbg import (
     bpf,
+    configuring,
     connections,
     endpoints,
     identities,
@@ -32,6 +33,7 @@ __all__ = ["COMMANDS", "dbg_program"]
 
 COMMANDS: tuple[Command, ...] = (
     *bpf.COMMANDS,
+    *configuring.COMMANDS,
     *connections.COMMANDS,
     *endpoints.COMMANDS,
     *identities.COMMANDS,
@@ -95,7 +97,8 @@ async def _run(session: Session, words: Sequence[str]) -> int:
     arguments = _arguments(command, rest)
     least, most = command.arguments
     if len(arguments.words) < least:
-        what = "endpoint id argument" if "endpoint id" in command.usage else f"argument {command.usage}"
+        named = next((name for name in ("endpoint id", "config name") if name in command.usage), "")
+        what = f"{named} argument" if named else f"argument {command.usage}"
         raise CommandError(f"Error: Missing {what}\n\n{command_help(command)}")
     if 0 <= most < len(arguments.words):
         path = " ".join(("cilium-dbg", *command.words))

@@ -166,7 +166,7 @@ def _control_plane(name: str, ports: tuple[int, ...]) -> Program:
 
 def course_images(registry: Registry) -> ImageCatalogue:
     """A catalogue with every image of the course; the parts that play Cilium add theirs."""
-    from lab_helpers.twin.dns.coredns import coredns
+    from lab_helpers.twin.containers.programs.coredns import coredns
 
     alpine_curl = {**BUSYBOX, "curl": _program("curl:curl")}
     redis_programs = {"redis-server": _program("redis:redis_server"), "redis-cli": _program("redis:redis_cli")}

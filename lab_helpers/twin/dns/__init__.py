@@ -1,1 +1,4 @@
-"""Names: the stub resolver of simulated programs, CoreDNS, and the cluster's zone."""
+"""Names: the stub resolver of simulated programs, the Corefile, and the cluster's zone.
+
+CoreDNS itself is a program: ``twin.containers.programs.coredns``.
+"""

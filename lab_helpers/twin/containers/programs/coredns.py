@@ -1,11 +1,9 @@
-"""CoreDNS as a simulated program: the plugins a cluster's Corefile uses.
+"""CoreDNS: the plugins a cluster's Corefile uses.
 
-``kubernetes`` answers from the registry, ``hosts`` from the Corefile, ``forward`` asks the outside resolver through
-the pod's own
-network, ``cache`` keeps those answers on the twin's clock. ``errors health ready prometheus loop reload loadbalance
-log`` are
-understood; another plugin is reported once on standard output and otherwise left out. The Corefile is read again when
-it changes.
+``kubernetes`` answers from the registry, ``hosts`` from the Corefile, ``forward`` asks the outside resolver through the
+pod's own network, ``cache`` keeps those answers on the twin's clock. ``errors health ready prometheus loop reload
+loadbalance log`` are understood; another plugin is reported once on standard output and otherwise left out. The
+Corefile is read again when it changes.
 """
 
 from __future__ import annotations
@@ -13,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from lab_helpers.twin.containers.http.serving import serve
 from lab_helpers.twin.dns.corefiles import COREFILE, CorefileError, Plugin, ServerBlock, parse_corefile
 from lab_helpers.twin.dns.resolving import read_configuration
 from lab_helpers.twin.dns.serving import question, reply
@@ -111,8 +110,6 @@ class _Server:
         self._load()
 
     async def run(self) -> int:
-        from lab_helpers.twin.containers.http.serving import serve
-
         process = self._process
         if not self._blocks:
             await process.err("CoreDNS: no server block in the Corefile\n")

@@ -5,14 +5,13 @@ Works on any cluster with Cilium; kinds that the cluster does not have are left 
 
 from __future__ import annotations
 
-import json
 import urllib.parse
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from lab_helpers.clusters.cluster import Cluster
+from lab_helpers.clusters.documents import get_document, version_by
 from lab_helpers.clusters.errors import ClusterError
 from lab_helpers.policy.configs import PolicyConfig, Version
 from lab_helpers.policy.identities import NamedPort
@@ -31,9 +30,11 @@ __all__ = [
     "cilium_version",
     "cluster_config",
     "cluster_objects",
+    "config_by",
     "flow_record",
     "flows_of_text",
     "get_document",
+    "objects_by",
     "read_cluster",
     "read_flows",
 ]
@@ -50,72 +51,45 @@ _LISTS: Final = (
     "/apis/cilium.io/v2/ciliumendpoints",
     "/apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies",
 )
-_ABSENT: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
 _TRACE: Final = 4
 """The event type of trace points (Cilium pkg/monitor/api, MessageTypeTrace)."""
-_PATIENCE: Final = 15.0
-"""Seconds for one list."""
-
-
-def get_document(api: ApiClient, path: str) -> dict[str, Any] | None:
-    """A JSON document from the API server, None when it does not have it. Raises ClusterError ("the cluster
-    refused" or "does not answer").
-
-    By the connection pool of the official client: its own calls are one class per kind, and none for cilium.io.
-    """
-    from urllib3.exceptions import HTTPError
-
-    configuration = api.configuration
-    token = configuration.get_api_key_with_prefix("BearerToken", "authorization")
-    chosen = token or (configuration.get_basic_auth_token() if configuration.username else None)
-    headers = {"accept": "application/json", **({"authorization": chosen} if chosen else {})}
-    url = f"{configuration.host}{path}"
-    try:
-        answer = api.rest_client.pool_manager.request("GET", url, headers=headers, retries=False, timeout=_PATIENCE)
-    except HTTPError as error:
-        reason = f"the cluster does not answer: {error}"
-        raise ClusterError(reason, where=configuration.host, try_="cilium-labs status") from error
-    if answer.status in _ABSENT:
-        return None
-    try:
-        document = json.loads(answer.data)
-    except ValueError:
-        document = {}
-    if answer.status != HTTPStatus.OK or not isinstance(document, dict):
-        told = document.get("message") if isinstance(document, dict) else None
-        raise ClusterError(f"the cluster refused: {told or answer.reason}", where=path, try_="cilium-labs status")
-    return document
 
 
 def cluster_objects(cluster: Cluster) -> Iterator[Object]:
     """Every object that matters to policies. Raises ClusterError when the cluster does not answer."""
     with cluster.api() as api:
-        for path in _LISTS:
-            listed = get_document(api, path)
-            if listed is None:
-                continue
-            kind = str(listed.get("kind", "")).removesuffix("List")
-            for item in listed.get("items") or ():
-                yield Object({"kind": kind, "apiVersion": listed.get("apiVersion"), **item})
+        yield from objects_by(api)
+
+
+def objects_by(api: ApiClient) -> Iterator[Object]:
+    """The same, by a client that is there already."""
+    for path in _LISTS:
+        listed = get_document(api, path)
+        if listed is None:
+            continue
+        kind = str(listed.get("kind", "")).removesuffix("List")
+        for item in listed.get("items") or ():
+            yield Object({"kind": kind, "apiVersion": listed.get("apiVersion"), **item})
 
 
 def cilium_version(cluster: Cluster) -> str:
     """Of the agents' image, such as ``1.20.2``; empty where Cilium is not installed."""
     with cluster.api() as api:
-        agents = get_document(api, "/apis/apps/v1/namespaces/kube-system/daemonsets/cilium")
-    if agents is None:
-        return ""
-    image = str(agents["spec"]["template"]["spec"]["containers"][0]["image"])
-    return image.partition("@")[0].rpartition(":")[2].removeprefix("v")
+        return version_by(api)
 
 
 def cluster_config(cluster: Cluster) -> PolicyConfig:
     """The agents' configuration, from ``cilium-config`` and the version of the image. Raises ClusterError on a
     value nobody takes.
     """
-    version = Version.of(cilium_version(cluster))
     with cluster.api() as api:
-        found = get_document(api, "/api/v1/namespaces/kube-system/configmaps/cilium-config")
+        return config_by(api)
+
+
+def config_by(api: ApiClient) -> PolicyConfig:
+    """The same, by a client that is there already."""
+    version = Version.of(version_by(api))
+    found = get_document(api, "/api/v1/namespaces/kube-system/configmaps/cilium-config")
     try:
         return PolicyConfig.from_config_map((found or {}).get("data") or {}, version=version)
     except ValueError as error:

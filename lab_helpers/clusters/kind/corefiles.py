@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from lab_helpers.clusters.kind.errors import KindError
-from lab_helpers.twin.outside import CONFIG_MAP, Internet, OutsideError, parse_internet
+from lab_helpers.twin.outside.names import CONFIG_MAP, Internet, OutsideError, parse_internet
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient

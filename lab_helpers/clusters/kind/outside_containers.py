@@ -19,7 +19,7 @@ from lab_helpers.clusters.environments import environment_file
 from lab_helpers.clusters.kind.engines import Engine
 from lab_helpers.clusters.kind.errors import KindError, NotOurs
 from lab_helpers.clusters.kind.outsides import prepare, routes, zones_with
-from lab_helpers.twin.outside import Internet, load_internet
+from lab_helpers.twin.outside.names import Internet, load_internet
 
 __all__ = ["NAME", "PART", "OutsideContainer", "outside_image"]
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from lab_helpers.clusters.kind.authorities import Wanted, certify, open_authority
 from lab_helpers.clusters.kind.errors import KindError
-from lab_helpers.twin.outside import Internet, Server, load_internet
+from lab_helpers.twin.outside.names import Internet, Server, load_internet
 
 __all__ = ["ZONES", "addresses", "describe", "prepare", "routes", "zones_with"]
 

@@ -1,8 +1,4 @@
-"""The "internet" of the twin: names, addresses and servers outside the cluster, from a small data file."""
+"""The "internet" of the twin: names, addresses and servers outside the cluster.
 
-from __future__ import annotations
-
-from lab_helpers.twin.outside.hosts import CONFIG_MAP, Outside
-from lab_helpers.twin.outside.names import Internet, OutsideError, Server, load_internet, parse_internet
-
-__all__ = ["CONFIG_MAP", "Internet", "Outside", "OutsideError", "Server", "load_internet", "parse_internet"]
+``names`` is the value, read from a small data file; ``hosts`` serves it inside the twin.
+"""

@@ -20,11 +20,18 @@ from lab_helpers.twin.dns.zones import Record
 from lab_helpers.twin.interfaces import ByteStream, ConnectionFailed, Networks, StreamHandler
 from lab_helpers.twin.objects.registry import Registry
 from lab_helpers.twin.objects.storage import Change
-from lab_helpers.twin.outside.names import Internet, OutsideError, Page, Server, load_internet, parse_internet
+from lab_helpers.twin.outside.names import (
+    CONFIG_MAP,
+    Internet,
+    OutsideError,
+    Page,
+    Server,
+    load_internet,
+    parse_internet,
+)
 
-__all__ = ["CONFIG_MAP", "Outside"]
+__all__ = ["Outside"]
 
-CONFIG_MAP = ("kube-system", "outside-names")
 STREAM_LIMIT = 24 * 3600
 
 log = logging.getLogger(__name__)

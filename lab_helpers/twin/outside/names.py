@@ -1,5 +1,7 @@
-"""What is outside: names with their records, servers with their pages. A value that can be merged with more of the
-same form.
+"""What is outside: names with their records, servers with their pages.
+
+A value that can be merged with more of the same form. It says what there is on every kind of cluster, so the kind
+backend reads it as well; nothing else of the twin is needed for that.
 
 ``load_internet()`` reads the course's data; ``parse_internet(text)`` reads a learner's addition (a ConfigMap's value)
 in the same form::
@@ -16,8 +18,10 @@ from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import Any
 
-__all__ = ["Internet", "Name", "OutsideError", "Page", "Server", "load_internet", "parse_internet"]
+__all__ = ["CONFIG_MAP", "Internet", "Name", "OutsideError", "Page", "Server", "load_internet", "parse_internet"]
 
+CONFIG_MAP = ("kube-system", "outside-names")
+"""Namespace and name of the ConfigMap in which learners add names of their own."""
 _NAME_FIELDS = frozenset({"a", "aaaa", "cname", "ttl", "rotate", "server"})
 _SERVER_FIELDS = frozenset({"http", "server", "pages", "issuer", "names"})
 _PAGE_FIELDS = frozenset({"status", "type", "body"})

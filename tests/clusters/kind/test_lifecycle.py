@@ -22,7 +22,7 @@ from lab_helpers.course.offline import chart_here
 from lab_helpers.tools.charts.cilium.charts import CiliumChart
 from lab_helpers.tools.charts.cilium.defaults import defaults
 from lab_helpers.tools.charts.cilium.versions import DEFAULT
-from lab_helpers.twin.outside import CONFIG_MAP
+from lab_helpers.twin.outside.names import CONFIG_MAP
 
 NODES = ["cilium-labs-control-plane", "cilium-labs-worker", "cilium-labs-worker2"]
 QUIET = Lines(lambda _line: None)

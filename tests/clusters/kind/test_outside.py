@@ -29,7 +29,8 @@ import pytest
 from lab_helpers.clusters.environments import environment_file
 from lab_helpers.clusters.kind.outsides import ZONES, addresses, prepare, routes
 from lab_helpers.twin.containers.http.messages import Request
-from lab_helpers.twin.outside import Internet, Outside, load_internet
+from lab_helpers.twin.outside.hosts import Outside
+from lab_helpers.twin.outside.names import Internet, load_internet
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127/8 on loopback")
 

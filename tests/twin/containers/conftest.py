@@ -18,7 +18,7 @@ from lab_helpers.twin.interfaces import ExecResult, PodKey
 from lab_helpers.twin.objects.kinds import Kinds
 from lab_helpers.twin.objects.registry import Registry
 from lab_helpers.twin.objects.storage import Storage
-from lab_helpers.twin.outside import Outside
+from lab_helpers.twin.outside.hosts import Outside
 
 
 def _fakes() -> Any:

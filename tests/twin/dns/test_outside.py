@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lab_helpers.twin.containers.http.tls import Certificate, client_hello, server_name
-from lab_helpers.twin.outside import OutsideError, load_internet
-from lab_helpers.twin.outside.names import parse_internet
+from lab_helpers.twin.outside.names import OutsideError, load_internet, parse_internet
 
 
 async def test_https_and_redirects(lab, client):

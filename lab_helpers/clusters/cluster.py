@@ -91,9 +91,10 @@ class Cluster:
             return
         from lab_helpers.clusters.relaying import dial_relay
 
-        with self.api() as api:
-            tunnel = dial_relay(api)
-            with HubbleClient(channel=Channel("hubble-relay:80", connect=lambda: tunnel)) as client:
+        with self.api() as api, contextlib.closing(dial_relay(api)) as tunnel:
+            unused = [tunnel]
+            channel = Channel("hubble-relay:80", connect=lambda: unused.pop() if unused else dial_relay(api))
+            with HubbleClient(channel=channel) as client:
                 yield client
 
     def versions(self) -> Mapping[str, str]:

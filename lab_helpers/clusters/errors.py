@@ -6,12 +6,13 @@
     ├── NotRunning       nothing to connect to
     ├── AlreadyRunning   a second ``up``
     ├── StartFailed      the cluster did not come up
-    └── Unsupported      this backend cannot do that
+    ├── Unsupported      this backend cannot do that
+    └── NotExecuted      a command in a pod could not be run, or did not end in time
 """
 
 from __future__ import annotations
 
-__all__ = ["AlreadyRunning", "ClusterError", "NotRunning", "StartFailed", "Unsupported"]
+__all__ = ["AlreadyRunning", "ClusterError", "NotExecuted", "NotRunning", "StartFailed", "Unsupported"]
 
 
 class ClusterError(Exception):
@@ -39,3 +40,11 @@ class StartFailed(ClusterError):
 
 class Unsupported(ClusterError):
     """This backend cannot do that."""
+
+
+class NotExecuted(ClusterError):
+    """A command in a pod that could not be run, or did not end in time. ``status``: HTTP's of a refusal, else 0."""
+
+    def __init__(self, what: str, *, status: int = 0, where: str = "", try_: str = "") -> None:
+        super().__init__(what, where=where, try_=try_)
+        self.status = status

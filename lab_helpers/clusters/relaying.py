@@ -7,8 +7,13 @@ from __future__ import annotations
 
 import socket
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from kubernetes.stream.ws_client import PortForward
+from websocket import WebSocketException
 
 from lab_helpers.clusters.errors import NotRunning
+from lab_helpers.clusters.upgrading import close_websocket, open_websocket
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
@@ -20,10 +25,23 @@ _SERVICE: Final = "hubble-relay"
 _TRY: Final = "cilium status; cilium hubble enable"
 
 
+class _Tunnel(PortForward):  # type: ignore[misc]  # the library has no types
+    """A port-forward that ends in silence when the cluster goes away, and leaves no connection behind."""
+
+    def _proxy(self) -> None:
+        try:
+            super()._proxy()
+        except (OSError, ValueError, RuntimeError, WebSocketException):
+            return  # the reader sees the end of the stream, which is all there is to say
+        finally:
+            for port in self.local_ports.values():
+                port.python.close()
+            close_websocket(self.websocket)
+
+
 def dial_relay(api: ApiClient) -> socket.socket:
-    """A connection to a ready pod of Relay. ``api`` belongs to it from now on. Raises NotRunning."""
+    """A connection to a ready pod of Relay; closing it ends the port-forward. Raises NotRunning."""
     from kubernetes import client
-    from kubernetes.stream import portforward
 
     core = client.CoreV1Api(api)
     try:
@@ -39,10 +57,18 @@ def dial_relay(api: ApiClient) -> socket.socket:
         what = f"none of {len(pods)} pods of Hubble Relay is ready"
         raise NotRunning(what, where=f"Service {_NAMESPACE}/{_SERVICE}", try_=_TRY)
     port = _target_port(service.spec.ports[0], ready[0])
-    forwarded = portforward(
-        core.connect_get_namespaced_pod_portforward, ready[0].metadata.name, _NAMESPACE, ports=str(port)
-    )
-    opened: socket.socket = forwarded.socket(port)
+    return _forward(api, str(ready[0].metadata.name), port)
+
+
+def _forward(api: ApiClient, pod: str, port: int) -> socket.socket:
+    path = f"/api/v1/namespaces/{_NAMESPACE}/pods/{quote(pod, safe='')}/portforward?ports={port}"
+    try:
+        websocket = open_websocket(api, path)
+    except Exception as error:
+        raise NotRunning(
+            f"Hubble Relay cannot be reached through the API server: {error}", where=pod, try_=_TRY
+        ) from error
+    opened: socket.socket = _Tunnel(websocket, [port]).socket(port)
     opened.setblocking(True)
     return opened
 

@@ -7,11 +7,13 @@ dictionaries, because checks look at kinds the client has no classes for (cilium
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
+from lab_helpers.clusters.errors import NotExecuted
+from lab_helpers.clusters.executing import Executed, execute
+from lab_helpers.clusters.upgrading import authorization
 from lab_helpers.course.errors import ApiError, ProbeError
 
 if TYPE_CHECKING:
@@ -69,15 +71,6 @@ KINDS: Final[Mapping[str, Kind]] = {
 }
 
 
-class Executed(NamedTuple):
-    """How a command in a pod ended. ``seconds`` is the caller's time."""
-
-    exit_code: int
-    stdout: str
-    stderr: str
-    seconds: float
-
-
 class Api:
     """One connection pool to one API server. Safe to use from several threads."""
 
@@ -132,40 +125,10 @@ class Api:
         self, namespace: str, pod: str, command: Sequence[str], *, container: str = "", timeout: float = 30.0
     ) -> Executed:
         """Run a command in a running container, without input. Raises ProbeError when it cannot run or takes longer."""
-        from kubernetes.stream.ws_client import ERROR_CHANNEL, STDERR_CHANNEL, STDOUT_CHANNEL, WSClient
-
-        pairs = [("command", word) for word in command] + [("stdout", "true"), ("stderr", "true")]
-        if container:
-            pairs.append(("container", container))
-        base = self._configuration.host.replace("http", "ws", 1)
-        url = f"{base}{KINDS['Pod'].path(namespace, pod)}/exec?{urlencode(pairs)}"
-        where = f"{namespace}/{pod}"
-        began = time.monotonic()
         try:
-            session = WSClient(self._configuration, url, self._headers(), capture_all=False)
-        except Exception as error:
-            raise ProbeError(
-                f"no way into the pod: {error}", where=where, try_=f"kubectl -n {namespace} get pod {pod}"
-            ) from error
-        out, err, status = "", "", ""
-        try:
-            while session.is_open():
-                left = timeout - (time.monotonic() - began)
-                if left <= 0:
-                    raise ProbeError(f"`{' '.join(command)}` did not end within {timeout:.0f} s", where=where)
-                session.update(timeout=min(left, 1.0))
-                out += session.read_channel(STDOUT_CHANNEL)
-                err += session.read_channel(STDERR_CHANNEL)
-                status += session.read_channel(ERROR_CHANNEL)
-        finally:
-            session.close()
-        return Executed(_exit_code(status, where), out, err, time.monotonic() - began)
-
-    def _headers(self) -> dict[str, str]:
-        token = self._configuration.get_api_key_with_prefix("BearerToken", "authorization")
-        basic = self._configuration.get_basic_auth_token() if self._configuration.username else None
-        chosen = token or basic
-        return {"authorization": chosen} if chosen else {}
+            return execute(self._client, namespace, pod, command, container=container, timeout=timeout)
+        except NotExecuted as error:
+            raise ProbeError(error.what, where=error.where, try_=error.try_) from error
 
     def _request(
         self,
@@ -177,7 +140,7 @@ class Api:
         content: str = "application/json",
     ) -> Resource:
         url = self._configuration.host + path + (f"?{urlencode(query)}" if query else "")
-        headers = {**self._headers(), "accept": "application/json"}
+        headers = {**authorization(self._configuration), "accept": "application/json"}
         payload = None
         if body is not None:
             headers["content-type"] = content
@@ -214,15 +177,3 @@ def _message(data: bytes) -> str:
         return str(json.loads(data)["message"])
     except (ValueError, KeyError, TypeError):
         return data.decode("utf-8", errors="replace")[:300] or "refused without a reason"
-
-
-def _exit_code(status: str, where: str) -> int:
-    if not status:
-        raise ProbeError("the connection to the pod ended before the command did", where=where)
-    result = json.loads(status)
-    if result.get("status") == "Success":
-        return 0
-    for cause in result.get("details", {}).get("causes", ()):
-        if cause.get("reason") == "ExitCode":
-            return int(cause["message"])
-    raise ProbeError(f"the command could not be run: {result.get('message', status)}", where=where)

@@ -113,6 +113,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         found.fill()
         yield found
     finally:
+        found.api.close()
         cluster.down()
 
 

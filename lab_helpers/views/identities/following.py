@@ -84,16 +84,18 @@ class EndpointFollower(Follower):
                 self._say(LIVE, settled=True)
                 if not wanted.is_set():
                     return
-                for event in watch.Watch().stream(
+                events = watch.Watch().stream(
                     listen,
                     *_GROUP,
                     resource_version=str(listed["metadata"]["resourceVersion"]),
                     timeout_seconds=_ROUND,
                     _request_timeout=(5, _ROUND + 10),
-                ):
-                    self.happened(event["type"], event["object"])
-                    if not wanted.is_set():
-                        return
+                )
+                with contextlib.closing(events):
+                    for event in events:
+                        self.happened(event["type"], event["object"])
+                        if not wanted.is_set():
+                            return
 
     def took(self, endpoints: Any) -> None:
         """All endpoints there are."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlencode
 
 from lab_helpers.clusters import Cluster, ClusterError
+from lab_helpers.clusters.errors import NotExecuted
+from lab_helpers.clusters.executing import execute
 from lab_helpers.clusters.policy_inputs import cluster_config, cluster_objects, get_document
 from lab_helpers.policy.pod_labels import DEFAULT_FILTER, LabelFilter
 from lab_helpers.views.identities.snapshots import AgentIdentity, Snapshot
@@ -101,19 +102,7 @@ def _is_agent(pod: Mapping[str, Any]) -> bool:
 
 
 def _ask(api: ApiClient, namespace: str, pod: str) -> list[dict[str, Any]]:
-    from kubernetes.stream.ws_client import WSClient
-
-    configuration = api.configuration
-    words = urlencode([*(("command", word) for word in _AGENT), ("container", "cilium-agent"), ("stdout", "true")])
-    base = configuration.host.replace("http", "ws", 1)
-    url = f"{base}/api/v1/namespaces/{namespace}/pods/{pod}/exec?{words}"
-    token = configuration.get_api_key_with_prefix("BearerToken", "authorization")
-    session = WSClient(configuration, url, {"authorization": token} if token else {}, capture_all=False)
-    try:
-        session.run_forever(timeout=_PATIENCE)
-        told = session.read_stdout()
-    finally:
-        session.close()
+    told = execute(api, namespace, pod, _AGENT, container="cilium-agent", timeout=_PATIENCE).stdout
     found = json.loads(told)
     if not isinstance(found, list):
         raise TypeError("the agent did not answer with a list")
@@ -121,7 +110,6 @@ def _ask(api: ApiClient, namespace: str, pod: str) -> list[dict[str, Any]]:
 
 
 def _reason(error: Exception) -> str:
-    status = getattr(error, "status_code", 0)  # of a WebSocket that was not opened
-    if status == 403:
+    if isinstance(error, NotExecuted) and error.status == 403:
         return "no right to exec into it"
     return (str(error).splitlines() or [type(error).__name__])[0][:160]

@@ -13,6 +13,7 @@ from kubernetes import client, watch
 from kubernetes.client import ApiClient, ApiException
 from kubernetes.stream import portforward, stream
 
+from lab_helpers.clusters.upgrading import authorization, close_websocket
 from lab_helpers.course.api import Api, Resource
 from lab_helpers.course.errors import ApiError
 from lab_helpers.course.workloads import running_pod
@@ -183,7 +184,7 @@ def test_a_command_runs_in_a_pod(core: client.CoreV1Api, api: Api, shop: Shop) -
     session.run_forever(timeout=30)
     assert (session.read_stdout(), session.read_stderr()) == ("out hello\n", "err\n")
     assert session.returncode == 3
-    session.close()
+    close_websocket(session.sock)
 
 
 def test_a_missing_program_is_told_from_a_failing_one(api: Api, shop: Shop) -> None:
@@ -212,6 +213,10 @@ def test_a_port_is_forwarded(core: client.CoreV1Api, api: Api, shop: Shop) -> No
     remote.sendall(b"PING\r\n")
     assert remote.recv(16) == b"+PONG\r\n"
     remote.close()
+    for thread in threading.enumerate():  # it ends the connection, and leaves it to us if the other end was quicker
+        if thread.name == "Kubernetes port forward proxy: 6379":
+            thread.join()
+    close_websocket(forwarded.websocket)
 
 
 def test_a_pod_and_a_service_answer_through_the_proxy(api: Api, shop: Shop) -> None:
@@ -234,6 +239,6 @@ def test_the_server_says_its_version_and_that_it_is_ready(official: ApiClient, a
     assert version.git_version.startswith("v1.")
     assert api.version() == version.git_version
     ready = official.rest_client.pool_manager.request(
-        "GET", official.configuration.host + "/readyz", headers=api._headers(), timeout=10
+        "GET", official.configuration.host + "/readyz", headers=authorization(official.configuration)
     )
     assert ready.data == b"ok"

@@ -108,6 +108,9 @@ def test_exec_and_port_forward(api, live):
         assert data, answer
         answer += data
     socket.close()
+    for thread in threading.enumerate():  # it closes the connection; nobody else may while it still looks at it
+        if thread.name == "Kubernetes port forward proxy: 80":
+            thread.join()
     forward.websocket.shutdown()
     del forward, socket, session
     gc.collect()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lab_helpers.clusters import ClusterError
+from lab_helpers.clusters.errors import NotExecuted
 from lab_helpers.policy.pod_labels import DEFAULT_FILTER
 from lab_helpers.views.identities import reading
 from lab_helpers.views.identities.snapshots import AgentIdentity
@@ -15,10 +16,6 @@ AGENT = {
     "spec": {"nodeName": "worker"},
     "status": {"phase": "Running"},
 }
-
-
-class RefusedError(Exception):
-    status_code = 403
 
 
 def test_what_agents_list(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,7 +34,11 @@ def test_big_clusters_are_not_asked_as_a_whole(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(
-    ("error", "told"), [(RefusedError(), "no right to exec into it"), (OSError("broken pipe\nmore"), "(broken pipe)")]
+    ("error", "told"),
+    [
+        (NotExecuted("no way into the pod: 403", status=403), "no right to exec into it"),
+        (OSError("broken pipe\nmore"), "(broken pipe)"),
+    ],
 )
 def test_agents_that_cannot_be_asked(monkeypatch: pytest.MonkeyPatch, error: Exception, told: str) -> None:
     def ask(*_: object) -> None:

@@ -6,12 +6,11 @@ the flows tell.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
-from lab_helpers.views.display import Tone, Tones, View, badge, escape
+from lab_helpers.views.display import Tone, Tones
 
-__all__ = ["Outcome", "VerdictBadge", "flow_tone"]
+__all__ = ["Outcome", "flow_tone"]
 
 
 class Outcome(Enum):
@@ -69,23 +68,3 @@ _FLOW_TONES = {
 def flow_tone(verdict: str) -> Tone:
     """The mark of a Hubble verdict (``FORWARDED``, ``DROPPED`` …)."""
     return _FLOW_TONES.get(verdict, Tones.PLAIN.value)
-
-
-@dataclass(frozen=True, slots=True)
-class VerdictBadge(View):
-    """One outcome, small."""
-
-    outcome: Outcome
-
-    def text(self) -> str:
-        """Icon and words."""
-        return f"{self.outcome.tone.icon} {self.outcome.words}"
-
-    def body(self) -> str:
-        """The same in a frame."""
-        return badge(self.outcome.tone, self.outcome.words)
-
-    @property
-    def label(self) -> str:
-        """Escaped words, for use inside other views."""
-        return escape(self.outcome.words)

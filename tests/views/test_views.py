@@ -19,7 +19,7 @@ from lab_helpers.views.matrices import Matrix
 from lab_helpers.views.panels import Detail, Panel
 from lab_helpers.views.plots.bars import BarChart
 from lab_helpers.views.tables import Marked, Table, columns
-from lab_helpers.views.verdicts import Outcome, VerdictBadge
+from lab_helpers.views.verdicts import Outcome
 
 FRONTEND = Peer("shop/frontend-1", 40000, 1234)
 BACKEND = Peer("shop/backend-1", 8080, 2345)
@@ -55,7 +55,6 @@ VIEWS: list[View] = [
     MATRIX,
     Panel("Title", Tones.GOOD.value, "passed", ("line",), ("item",), (Detail("more", "text", folded=True),)),
     Table(("name",), (("a",), (Marked(Tones.BAD.value, "no"),))),
-    VerdictBadge(Outcome.FORBIDDEN),
 ]
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lab_helpers.hubble.protos.flow_pb2 import Flow
     from lab_helpers.hubble.records import Record
 
-__all__ = ["Tally", "service_map"]
+__all__ = ["Tally"]
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -205,13 +205,6 @@ class Tally:
     def _node(self, place: Place) -> Node:
         members = self._members.get(place) or _Members()
         return Node(place, tuple(sorted(members.identities)), tuple(sorted(members.pods)))
-
-
-def service_map(flows: Iterable[Flow], window: float = 60.0, note: str = "") -> ServiceMap:
-    """The map of some flows; the window ends at the newest."""
-    tally = Tally(window)
-    tally.add(flows)
-    return tally.map(note=note)
 
 
 def _uses(uses: dict[tuple[str, str], dict[str, int]]) -> tuple[Use, ...]:

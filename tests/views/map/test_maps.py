@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Iterable
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -18,9 +19,17 @@ from lab_helpers.views.map.pages import MapPage
 from lab_helpers.views.map.places import CLUSTER, OUTSIDE, Place, PlaceKind
 from lab_helpers.views.map.rendering import svg
 from lab_helpers.views.map.sightings import Line
-from lab_helpers.views.map.tallies import Tally, service_map
+from lab_helpers.views.map.tallies import Tally
 
 from .flowmaking import SECOND, TO_STACK, WORLD, asked, dropped, flow, pod, reserved
+
+
+def service_map(flows: Iterable[flow_pb2.Flow], note: str = "") -> ServiceMap:
+    """All that some flows say, as of the newest."""
+    tally = Tally()
+    tally.add(flows)
+    return tally.map(note=note)
+
 
 FLOWS = [
     flow(pod("frontend"), pod("backend"), from_port=1),

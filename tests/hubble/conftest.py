@@ -92,14 +92,14 @@ def serving(add: Callable[[Any], None]) -> Iterator[tuple[str, Callable[[Callabl
     async def run(function: Callable[[], Any]) -> Any:
         return function()
 
-    server, port = asyncio.run_coroutine_threadsafe(start(), loop).result(20)
+    server, port = asyncio.run_coroutine_threadsafe(start(), loop).result(120)
     try:
         yield (
             f"127.0.0.1:{port}",
-            lambda function: asyncio.run_coroutine_threadsafe(run(function), loop).result(20),
+            lambda function: asyncio.run_coroutine_threadsafe(run(function), loop).result(120),
         )
     finally:
-        asyncio.run_coroutine_threadsafe(server.stop(0), loop).result(20)
+        asyncio.run_coroutine_threadsafe(server.stop(0), loop).result(120)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(20)
+        thread.join(120)
         loop.close()

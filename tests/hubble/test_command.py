@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -37,8 +38,33 @@ def test_reflect(hubble: CommandLine, address: str) -> None:
     status, out, err = hubble("reflect", "--server", address)
     assert (status, err) == (0, b"")
     files = [json.loads(line)["name"] for line in out.splitlines()]
+    # services in the order of their names, each with what it imports; the service of the questions is one of them
+    assert files[0] == "grpc/reflection/v1/reflection.proto"
     assert {"observer/observer.proto", "flow/flow.proto", "peer/peer.proto"} <= set(files)
     assert len(files) == len(set(files))
+
+
+def test_the_description_of_the_reflection_service_holds_together() -> None:
+    from google.protobuf import descriptor_pool
+
+    from lab_helpers.hubble.serving import reflectionschema
+
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(reflectionschema.reflection_file())
+    request = pool.FindServiceByName(reflectionschema.SERVICE).methods[0].input_type
+    assert [field.name for field in request.oneofs_by_name["message_request"].fields][-1] == "list_services"
+
+
+def test_debug_says_what_is_asked(hubble: CommandLine, address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--server", address, "--debug", "--config", "/nowhere", "--last", "2", "-o", "json")
+    status, _, _ = hubble("observe", *words, "--verdict", "DROPPED", "--not", "--ip", "1.2.3.4")
+    lines = [line.partition(" ")[2] for line in capsys.readouterr().err.splitlines()]
+    asked = 'number:2 blacklist:{source_ip:\\"1.2.3.4\\"} blacklist:{destination_ip:\\"1.2.3.4\\"} '
+    assert status == 0
+    assert lines == [
+        'level=DEBUG msg="connected to Hubble API" server=server',
+        f'level=DEBUG msg="Sending GetFlows request" req="{asked}whitelist:{{verdict:DROPPED}}"',
+    ]
 
 
 class FakeApiServer:
@@ -131,18 +157,21 @@ def test_port_forward(hubble: CommandLine, address: str, tmp_path: Path) -> None
     arguments = ("observe", "-P", "--port-forward-port", "0", "--kubeconfig", str(path))
     try:
         status, out, err = hubble(*arguments)
+        asked, opened = list(server.paths), list(server.streams)
+        _, health, _ = hubble("status", *arguments[1:])
     finally:
         server.close()
     assert (status, err) == (0, b"")
     assert out.count(b"to-endpoint") == 2
+    assert re.match(rb"Healthcheck \(via 127\.0\.0\.1:[1-9]\d*\): Ok\n", health)
     prefix = "/api/v1/namespaces/kube-system"
-    assert server.paths == [
+    assert asked == [
         f"{prefix}/services/hubble-relay",
         f"{prefix}/pods?labelSelector=a%3D1%2Cb%3D2",
         f"{prefix}/pods/hubble-relay-x/portforward",
     ]
     common = {"port": "4245", "requestid": "0"}
-    assert server.streams == [{"streamtype": "error", **common}, {"streamtype": "data", **common}]
+    assert opened == [{"streamtype": "error", **common}, {"streamtype": "data", **common}]
 
 
 def test_help_pages(hubble: CommandLine) -> None:
@@ -153,12 +182,43 @@ def test_help_pages(hubble: CommandLine) -> None:
     places = [text.index(f"\n{group} Flags:\n") for group in groups]
     assert places == sorted(places)
     assert "  -A, --all-namespaces filter[=true]" in text
+    assert text.index("--print-policy-names") < text.index("\nFlow Format Flags:")
     assert hubble("help", "observe")[1] == page
     root = hubble()[1].decode()
     for name in ("completion", "config", "help", "list", "observe", "status", "version"):
         assert f"\n  {name} " in root
     for hidden in ("watch", "reflect", "__complete"):
         assert f"\n  {hidden} " not in root
+
+
+@pytest.mark.parametrize(
+    ("words", "groups"),
+    [
+        ((), ["Global"]),
+        (("list",), ["Server", "Global"]),
+        (("list", "namespaces", "--help"), ["Formatting", "Server", "Global"]),
+        (("status", "--help"), ["Server", "Global"]),
+        (("watch", "--help"), ["Server", "Global"]),
+        (("config", "nothing"), ["Global"]),
+        (("observe", "agent-events", "--help"), ["Selectors", "Formatting", "Server", "Other", "Global"]),
+    ],
+    ids=" ".join,
+)
+def test_groups_of_flags_on_the_pages(hubble: CommandLine, words: tuple[str, ...], groups: list[str]) -> None:
+    status, page, _ = hubble(*words)
+    assert status == 0
+    assert re.findall(r"^(.+) Flags:$", page.decode(), re.MULTILINE) == groups
+    assert "--print-policy-names" in page.decode() or "observe" not in words
+
+
+def test_help_about_nothing_is_no_failure(hubble: CommandLine) -> None:
+    status, out, err = hubble("help", "list", "nothing")
+    assert (status, out) == (0, b"")
+    assert err.startswith(b"Unknown help topic [`list` `nothing`]\nUsage:\n  hubble [command]\n")
+
+
+def test_completion_takes_no_more_words(hubble: CommandLine) -> None:
+    assert hubble("completion", "bash", "x") == (1, b"", b'unknown command "x" for "hubble completion bash"\n')
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])

@@ -61,7 +61,7 @@ def score(tools: Path, stubs: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
     command_line = CommandLine()
 
-    def run(cli, args, stdin=b"", env=None, timeout=40, cwd=None):  # type: ignore[no-untyped-def]
+    def run(cli, args, stdin=b"", env=None, timeout=120, cwd=None):  # type: ignore[no-untyped-def]
         return command_line(*args, stdin=stdin, env={"LC_ALL": "C.UTF-8", **(env or {})})
 
     monkeypatch.setattr(lib, "run", run)

@@ -149,7 +149,7 @@ def test_following_two_nodes_and_a_third_that_joins() -> None:
         serving(lambda server: add_relay(server, lambda: nodes, name="relay", clock=lambda: NOON)) as (address, run),
         HubbleClient(address) as client,
     ):
-        stream = client.flows(last=1, follow=True, everything=True, timeout=20)
+        stream = client.flows(last=1, follow=True, everything=True, timeout=120)
         assert next(stream).HasField("node_status")
         assert next(stream).flow.uuid == "a-0"
         run(lambda: nodes[1].log.add_flow(make_flow(5, uuid="b-5")))
@@ -173,8 +173,8 @@ def test_a_node_that_joins_in_silence_is_found() -> None:
         serving(lambda server: add_relay(server, current, name="relay", clock=lambda: NOON)) as (address, run),
         HubbleClient(address) as client,
     ):
-        stream = client.get_flows(observer_pb2.GetFlowsRequest(follow=True), timeout=20)
-        assert asked.wait(20)
+        stream = client.get_flows(observer_pb2.GetFlowsRequest(follow=True), timeout=120)
+        assert asked.wait(120)
         run(lambda: nodes.append(RelayNode(log("a", (0,)))))
         assert list(next(stream).node_status.node_names) == ["a"]
         assert next(stream).flow.uuid == "a-0"
@@ -186,7 +186,7 @@ def test_nothing_is_lost_at_speed_and_losses_are_told() -> None:
         serving(lambda server: add_agent(server, made, peers=list)) as (address, run),
         HubbleClient(address) as client,
     ):
-        stream = client.flows(last=1, follow=True, everything=True, timeout=60)
+        stream = client.flows(last=1, follow=True, everything=True, timeout=240)
         run(lambda: made.add_flow(make_flow(0, uuid="first")))
         assert next(stream).flow.uuid == "first"
 

@@ -12,6 +12,7 @@ import grpc
 from google.protobuf import descriptor_pool
 
 from lab_helpers.hubble.fields import number_field, read_fields, text_field
+from lab_helpers.hubble.serving import reflectionschema
 
 SERVICES = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
 _UNDESCRIBED = ("grpc.health.v1.Health", *SERVICES)
@@ -27,6 +28,8 @@ def _error(code: int, message: str) -> bytes:
 
 
 def _file(find: Any, name: str) -> bytes:
+    if name in (reflectionschema.FILE, reflectionschema.SERVICE):
+        return text_field(4, text_field(1, reflectionschema.reflection_file().SerializeToString()))
     try:
         found = find(name)
     except KeyError:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from lab_helpers.tools.goflags import Command, ExitError, Invocation
+from lab_helpers.tools.goflags import Command, Invocation, no_args
 
 _BASH = """\
 # bash completion for hubble
@@ -50,7 +50,15 @@ def completion_command() -> Command:
     """``completion`` with one sub-command per shell."""
     command = Command("completion", short="Print the completion script of a shell")
     for shell, script in _SCRIPTS.items():
-        command.add(Command(shell, short=f"Print the completion script of {shell}", run=_printer(script)))
+        command.add(
+            Command(
+                shell,
+                short=f"Print the completion script of {shell}",
+                run=_printer(script),
+                args=no_args,
+                plain_use_line=True,
+            )
+        )
     return command
 
 
@@ -94,7 +102,10 @@ def help_command(root: Command) -> Command:
         for word in invocation.args:
             command = command.child(word) if command else None
         if command is None:
-            raise ExitError(f"Unknown help topic {' '.join(f'`{word}`' for word in invocation.args)}")
+            # as cobra does it: no failure
+            invocation.stderr.write(f"Unknown help topic [{' '.join(f'`{word}`' for word in invocation.args)}]\n")
+            invocation.stderr.write(root.usage())
+            return 0
         invocation.stdout.write(help_page(command))
         return 0
 

@@ -18,6 +18,7 @@ def config_command() -> Command:
 The configuration file has defaults for flags that are not given. A flag 'tls-ca-cert-files' is
 the key of the same name in the file and HUBBLE_TLS_CA_CERT_FILES in the environment; the flag
 goes before the environment, the environment before the file.""",
+        run=_help,
     )
     command.add(
         Command("get [KEY]", short="Show one setting, or all", run=_get),
@@ -26,6 +27,13 @@ goes before the environment, the environment before the file.""",
         Command("view", short="Show all settings", run=_view),
     )
     return command
+
+
+def _help(invocation: Invocation) -> int:
+    from lab_helpers.tools.goflags.helping import help_page
+
+    invocation.stdout.write(help_page(invocation.command))
+    return 0
 
 
 def _shown(settings: Settings, key: str) -> Any:

@@ -29,6 +29,14 @@ def validate(settings: Settings) -> None:
         raise ExitError(f"invalid flag(s): {problem}")
 
 
+def debug(settings: Settings, message: str, **attributes: Any) -> None:
+    """A line on stderr for ``--debug``."""
+    if settings.switch("debug"):
+        from lab_helpers.tools.hubble import logs
+
+        logs.log("DEBUG", message, **attributes)
+
+
 def shown_server(settings: Settings) -> str:
     """The server's address without ``tls://``."""
     return settings.text("server").removeprefix(TLS_PREFIX)
@@ -70,6 +78,7 @@ def connect(settings: Settings) -> Any:
         from lab_helpers.tools.hubble.forwarding import forward
 
         address = forward(settings)
+        debug(settings, "port-forward to hubble-relay pod running", address=address)
     timeout = settings.duration("timeout") / 1e9
     return HubbleClient(channel=Channel(address, tls=tls, metadata=metadata, connect_timeout=timeout or None))
 

@@ -53,6 +53,7 @@ def formatting_flags() -> FlagSet:
         shorthand="o",
     )
     flags.bool("print-node-name", False, "Print the name of the node that saw the event")
+    flags.bool("print-policy-names", False, "Print the policies that decided verdicts")
     flags.string("time-format", "StampMilli", f"How to print times, except in JSON; one of:{TIME_TABLE}\n")
     return flags
 

@@ -37,7 +37,7 @@ def forward(settings: Settings) -> str:
     except ApiError as error:
         raise ExitError(f"failed to port forward: {error}") from None
     Forwarder(sock, rest, listeners, port).start()
-    return f"localhost:{local}"
+    return f"127.0.0.1:{local}"
 
 
 def find_pod(get: Callable[[str], dict[str, Any]], namespace: str) -> tuple[str, int]:

@@ -18,7 +18,8 @@ def page(command: Command) -> str:
     while root.parent:
         root = root.parent
     text = usage_head(command) + "\n"
-    for group in [*GROUPS.get(id(command), []), *GROUPS.get(id(root), [])]:
+    groups = [] if command is root else GROUPS.get(id(command), [])
+    for group in [*groups, *GROUPS.get(id(root), [])]:
         text += f"{group.name} Flags:\n{flag_table(group)}\n"
     text += "Get help:\n  -h, --help\tHelp for any command or subcommand\n"
     return text + usage_foot(command)

@@ -16,10 +16,9 @@ _STATES = {1: "Connected", 2: "Unavailable", 3: "Gone", 4: "Error"}
 def list_command() -> Command:
     """The command and its two sub-commands."""
     command = Command("list", short="List what a Hubble server knows")
+    helping.register(command, server_flags())
     nodes = Command("nodes", short="List the nodes behind a relay", aliases=("node",), run=_nodes)
-    namespaces = Command(
-        "namespaces", short="List the namespaces that had flows lately", aliases=("namespace", "ns"), run=_namespaces
-    )
+    namespaces = Command("namespaces", short="List the namespaces that had flows lately", run=_namespaces)
     for child in (nodes, namespaces):
         formatting = FlagSet("Formatting")
         formatting.string("output", "table", "Form of the output: table, wide or json", shorthand="o")

@@ -53,7 +53,6 @@ def _flow_format_flags() -> FlagSet:
     flags.bool("ip-translation", True, "Print names of pods, services and domains instead of addresses")
     flags.string("color", "auto", "Colours in compact and dict output: auto, always, never")
     flags.bool("numeric", False, "Print addresses as numbers")
-    flags.bool("print-policy-names", False, "Print the policies that decided verdicts")
     return flags
 
 
@@ -127,7 +126,7 @@ def _printer(invocation: Invocation, settings: Settings, *, color: bool = False)
         layout=layout_name(flags["time-format"]),
         color=color,
         node_names=flags["print-node-name"],
-        policy_names=has_format and flags["print-policy-names"],
+        policy_names=flags["print-policy-names"],
         ip_translation=not has_format or flags["ip-translation"],
         numeric=has_format and flags["numeric"],
         debug=settings.switch("debug"),
@@ -219,6 +218,13 @@ def _flows(invocation: Invocation, filters: filterflags.FilterFlags) -> int:
     return _from_server(invocation, settings, request)
 
 
+def _debug_request(settings: Settings, name: str, request: Any) -> None:
+    if settings.switch("debug"):
+        from lab_helpers.tools.hubble.requesttexts import request_text
+
+        connecting.debug(settings, f"Sending {name} request", req=request_text(request))
+
+
 def _filters_yaml(request: Any) -> str:
     from lab_helpers.hubble import jsonpb
     from lab_helpers.tools.hubble import yamltext
@@ -236,6 +242,7 @@ def _from_file(invocation: Invocation, settings: Settings, request: Any, path: s
     from lab_helpers.tools.hubble.reading import flows_from
 
     printer = _printer(invocation, settings, color=_colored(invocation, settings))
+    _debug_request(settings, "GetFlows", request)
     try:
         with contextlib.ExitStack() as stack:
             if path == "-":
@@ -257,6 +264,8 @@ def _from_file(invocation: Invocation, settings: Settings, request: Any, path: s
 def _from_server(invocation: Invocation, settings: Settings, request: Any) -> int:
     printer = _printer(invocation, settings, color=_colored(invocation, settings))
     client = connecting.connect(settings)
+    connecting.debug(settings, "connected to Hubble API", server="server")
+    _debug_request(settings, "GetFlows", request)
     return _print_stream(
         invocation, client, lambda: client.get_flows(request), printer.response, printer.close, request.follow
     )
@@ -308,6 +317,7 @@ def _events(invocation: Invocation, request: Any, method: str) -> int:
     selectorflags.fill(request, flags, events=True)
     printer = _printer(invocation, settings)
     client = connecting.connect(settings)
+    _debug_request(settings, "GetAgentEvents" if method == "agent_event" else "GetDebugEvents", request)
     return _print_stream(
         invocation,
         client,

@@ -13,7 +13,7 @@ from lab_helpers.tools.hubble.flags import server_flags
 from lab_helpers.tools.hubble.settings import Settings
 
 _METHOD = "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
-_SKIPPED = ("grpc.reflection.v1alpha.ServerReflection", "grpc.reflection.v1.ServerReflection", "grpc.health.v1.Health")
+_SKIPPED = ("grpc.reflection.v1alpha.ServerReflection", "grpc.health.v1.Health")
 _FILE, _SYMBOL, _LIST = 3, 4, 7
 
 

@@ -1,6 +1,7 @@
 """The command tree and its execution."""
 
 import importlib
+import os
 import sys
 from collections.abc import Callable
 from typing import TextIO
@@ -8,7 +9,7 @@ from typing import TextIO
 from lab_helpers.tools.executing import execute, utf8
 from lab_helpers.tools.goflags import Command, Invocation
 from lab_helpers.tools.hubble import helping
-from lab_helpers.tools.hubble.connecting import validate
+from lab_helpers.tools.hubble.connecting import debug, validate
 from lab_helpers.tools.hubble.flags import global_flags, server_flags
 from lab_helpers.tools.hubble.settings import Settings
 
@@ -32,7 +33,10 @@ def _build(name: str) -> Command:
 
 
 def _before(invocation: Invocation) -> None:
-    validate(Settings(invocation.flags))
+    settings = Settings(invocation.flags)
+    if os.path.isfile(settings.config_path):
+        debug(settings, "Using config file", configFile=settings.config_path)
+    validate(settings)
 
 
 def tree(words: list[str]) -> Command:

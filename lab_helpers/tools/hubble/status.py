@@ -23,11 +23,7 @@ def status_command() -> Command:
     """The command."""
     command = Command("status", short="Show the state of a Hubble server", run=_run)
     command.flags.string("output", "compact", "Form of the output: compact, dict, json or table", shorthand="o")
-    from lab_helpers.tools.goflags import FlagSet
-
-    formatting = FlagSet("Formatting")
-    formatting.add_all(command.flags)
-    helping.register(command, formatting, server_flags())
+    helping.register(command, server_flags())  # the real page does not show --output either
     return command
 
 
@@ -45,8 +41,7 @@ def _run(invocation: Invocation) -> int:
         if output == "compact":
             word = {0: "UNKNOWN", 2: "NOT_SERVING", 3: "SERVICE_UNKNOWN"}.get(serving, str(serving))
             state = "Ok" if healthy else f"Unavailable: {word}"
-            target = connecting.shown_server(settings)
-            invocation.stdout.write(f"Healthcheck (via {target}): {state}\n")
+            invocation.stdout.write(f"Healthcheck (via {client.channel.address}): {state}\n")
         if not healthy:
             raise ExitError("not healthy")
         try:

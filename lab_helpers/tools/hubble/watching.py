@@ -15,6 +15,7 @@ def watch_command() -> Command:
     command = Command("watch", short="Watch what a Hubble server knows", aliases=("w",), hidden=True)
     peers = Command("peers", short="Watch the peers of an agent", aliases=("peer",), run=_peers)
     helping.register(peers, server_flags())
+    helping.register(command, server_flags())
     command.add(peers)
     return command
 

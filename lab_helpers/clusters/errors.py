@@ -12,18 +12,13 @@
 
 from __future__ import annotations
 
+from lab_helpers.errors import AdvisedError
+
 __all__ = ["AlreadyRunning", "ClusterError", "NotExecuted", "NotRunning", "StartFailed", "Unsupported"]
 
 
-class ClusterError(Exception):
-    """``what`` happened, ``where``, and what to ``try_``; ``str()`` is all three."""
-
-    def __init__(self, what: str, *, where: str = "", try_: str = "") -> None:
-        self.what = what
-        self.where = where
-        self.try_ = try_
-        parts = [what, f"where: {where}" if where else "", f"try:   {try_}" if try_ else ""]
-        super().__init__("\n".join(part for part in parts if part))
+class ClusterError(AdvisedError):
+    """Root of what this package raises: ``what`` happened, ``where``, and what to ``try_``."""
 
 
 class NotRunning(ClusterError):

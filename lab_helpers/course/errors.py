@@ -13,22 +13,13 @@
 
 from __future__ import annotations
 
+from lab_helpers.errors import AdvisedError
+
 __all__ = ["ApiError", "CourseError", "ProbeError", "StageError", "TaskFileError", "UnknownLab", "UnknownTask"]
 
 
-class CourseError(Exception):
-    """``what`` happened, ``where``, and what to ``try_``; ``str()`` is all three."""
-
-    def __init__(self, what: str, *, where: str = "", try_: str = "") -> None:
-        self.what = what
-        self.where = where
-        self.try_ = try_
-        parts = [what, f"where: {where}" if where else "", f"try:   {try_}" if try_ else ""]
-        super().__init__("\n".join(part for part in parts if part))
-
-    def _render_traceback_(self) -> list[str]:
-        """What a notebook shows instead of a traceback: the message is for the learner."""
-        return [f"✖ {self}"]
+class CourseError(AdvisedError):
+    """Root of what this package raises: ``what`` happened, ``where``, and what to ``try_``."""
 
 
 class UnknownLab(CourseError):

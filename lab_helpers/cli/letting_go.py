@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from lab_helpers.clusters import Cluster
 
 __all__ = ["clean_up"]
@@ -14,15 +16,14 @@ def clean_up(cluster: Cluster) -> list[str]:
     """
     from lab_helpers.clusters.existing import marked_namespaces, remove_marked
     from lab_helpers.course.api import Api
-    from lab_helpers.course.records import Records
-    from lab_helpers.course.sessions import _progress_file
+    from lab_helpers.course.records import Records, progress_file
 
     removed = []
     api = Api(cluster.api())
     try:
         system = api.get("Namespace", "kube-system")
         incarnation = str(system["metadata"]["uid"]) if system else ""
-        records = Records(_progress_file(cluster))
+        records = Records(progress_file(Path(cluster.state_dir)))
         ours = set(marked_namespaces(cluster))
         for item in records.applied(incarnation):
             gone_with_namespace = item.namespace in ours or (item.kind == "Namespace" and item.name in ours)

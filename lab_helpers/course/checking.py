@@ -16,6 +16,7 @@ from lab_helpers.course.api import Api, Resource
 from lab_helpers.course.errors import CourseError
 from lab_helpers.course.fields import matches, select
 from lab_helpers.course.observing import FlowSource
+from lab_helpers.course.obstacles import FAILED, NOT_APPLIED, REFUSED, Obstacle
 from lab_helpers.course.probing import Prober
 from lab_helpers.course.surveying import flow_table
 from lab_helpers.course.tasks import (
@@ -93,10 +94,16 @@ class CheckResult(View):
 
 
 def check_task(
-    api: Api, flows: FlowSource | None, task: Task, *, settling: float = 0.0, output: str | None = None
+    api: Api,
+    flows: FlowSource | None,
+    task: Task,
+    *,
+    settling: float = 0.0,
+    output: str | None = None,
+    obstacle: Obstacle | None = None,
 ) -> CheckResult:
     """Check a task; failed checks are repeated for ``settling`` seconds, and once however long the first round took.
-    ``output`` is what the learner's command printed.
+    ``output`` is what the learner's command printed, ``obstacle`` what kept the last answer from having an effect.
     """
     deadline = time.monotonic() + settling
     evidence = evaluate(api, flows, task.checks, output)
@@ -107,7 +114,7 @@ def check_task(
         evidence = evaluate(api, flows, task.checks, output)
     if all(item.passed for item in evidence):
         return CheckResult(task.title, True, evidence)
-    hinted, hint = _hint(api, task, evidence, output or "")
+    hinted, hint = _hint(api, task, evidence, output or "", obstacle)
     return CheckResult(task.title, False, evidence, hint, hinted)
 
 
@@ -239,17 +246,32 @@ def _found_values(item: Resource, check: ObjectCheck, fitting: int, total: int) 
     return "; ".join(f"{name} is {value}" for name, value in values.items())
 
 
-def _hint(api: Api, task: Task, evidence: Sequence[Evidence], output: str) -> tuple[str, str]:
+def _hint(
+    api: Api, task: Task, evidence: Sequence[Evidence], output: str, obstacle: Obstacle | None
+) -> tuple[str, str]:
+    """The key and words of the hint that fits best: an answer that never reached the cluster, a known mistake, a policy
+    that is not in force, the first failed check.
+    """
     failed = {item.key for item in evidence if not item.passed}
     passed = {item.key for item in evidence if item.passed}
+    if obstacle and obstacle.key == NOT_APPLIED:
+        return obstacle
     for diagnosis in task.diagnoses:
         said = re.search(diagnosis.output, output)
         if diagnosis.failed <= failed and diagnosis.passed <= passed and said and _objects_fit(api, diagnosis):
             return diagnosis.key, diagnosis.hint
-    for check in task.checks:
-        if check.key in failed and check.hint:
-            return check.key, check.hint
-    return "", "Compare what was expected with what was found, line by line."
+    first = next((check for check in task.checks if check.key in failed and check.hint), None)
+    if obstacle and obstacle.key == REFUSED and not _is_about_validity(first):
+        return obstacle
+    before = f"{obstacle.hint} " if obstacle and obstacle.key == FAILED else ""
+    if first is None:
+        return "", f"{before}Compare what was expected with what was found, line by line."
+    return first.key, before + first.hint
+
+
+def _is_about_validity(check: Check | None) -> bool:
+    """Does the check itself ask whether Cilium accepted a policy? Then its own hint says more."""
+    return isinstance(check, ObjectCheck) and any("type=Valid" in path for path, _ in check.fields)
 
 
 def _objects_fit(api: Api, diagnosis: Diagnosis) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from lab_helpers.course import tasks
 from lab_helpers.course.api import KINDS
 from lab_helpers.course.errors import CourseError, TaskFileError
+from lab_helpers.course.obstacles import NOT_APPLIED, REFUSED
 from lab_helpers.course.probing import Probe
 from lab_helpers.course.workloads import Workload
 from lab_helpers.views.verdicts import Outcome
@@ -149,7 +150,7 @@ def read_task(file: Path) -> tasks.Task:
         raise node.error("task", f'the task is called "{task.name}", its file "{file.name}"')
     if not checks:
         raise node.error("checks", "a task needs at least one check")
-    keys = {check.key for check in checks} | {diagnosis.key for diagnosis in task.diagnoses}
+    keys = {check.key for check in checks} | {diagnosis.key for diagnosis in task.diagnoses} | {NOT_APPLIED, REFUSED}
     for wrong in task.wrong:
         if wrong.hinted not in keys:
             raise node.error("wrong", f'wrong answer "{wrong.name}" names an unknown diagnosis "{wrong.hinted}"')

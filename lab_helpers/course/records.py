@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import Any, Final, NamedTuple
 
 from lab_helpers.course.errors import CourseError
 
-__all__ = ["Applied", "BetRecord", "Cells", "PredictionRecord", "Records", "TaskRecord"]
+__all__ = ["Applied", "BetRecord", "Cells", "PredictionRecord", "Records", "TaskRecord", "progress_file"]
 
 Cells = tuple[tuple[str, str, str], ...]
 """A matrix laid flat: (source, target, outcome)."""
@@ -125,9 +126,9 @@ class Records:
             )
         return self.task(lab, task)
 
-    def hinted(self, lab: str, task: str) -> int:
-        """One more hint was given; how many now."""
-        return self._count(lab, task, "hints=hints+1").hints
+    def hinted(self, lab: str, task: str, *, most: int) -> int:
+        """One more hint was given, out of ``most``; how many now. To see the last one again counts nothing."""
+        return self._count(lab, task, "hints=MIN(hints+1, ?)", most).hints
 
     def saw_solution(self, lab: str, task: str) -> None:
         """The solution was looked at."""
@@ -253,10 +254,10 @@ class Records:
         }
         return json.dumps(document, indent=2) + "\n"
 
-    def _count(self, lab: str, task: str, change: str) -> TaskRecord:
+    def _count(self, lab: str, task: str, change: str, *values: int) -> TaskRecord:
         with self._open() as db:
             db.execute("INSERT OR IGNORE INTO tasks (lab, task) VALUES (?, ?)", (lab, task))
-            db.execute(f"UPDATE tasks SET {change} WHERE lab=? AND task=?", (lab, task))  # noqa: S608 - ours
+            db.execute(f"UPDATE tasks SET {change} WHERE lab=? AND task=?", (*values, lab, task))  # noqa: S608 - ours
         return self.task(lab, task)
 
     @contextlib.contextmanager
@@ -275,6 +276,12 @@ class Records:
             raise CourseError(
                 f"progress cannot be stored: {error}", where=str(self.file), try_="free space, or move the file away"
             ) from error
+
+
+def progress_file(state: Path) -> Path:
+    """``CILIUM_LABS_PROGRESS``, else beside the cluster's state: unattended runs leave the learner's progress alone."""
+    chosen = os.environ.get("CILIUM_LABS_PROGRESS")
+    return Path(chosen) if chosen else state / "progress.db"
 
 
 def _bet(row: tuple[Any, ...]) -> BetRecord:

@@ -22,12 +22,14 @@ from lab_helpers.course.catalogue import find_lab
 from lab_helpers.course.checking import SETTLING, CheckResult, check_task
 from lab_helpers.course.counting_down import Countdown
 from lab_helpers.course.errors import StageError, UnknownTask
+from lab_helpers.course.hinting import hints_so_far, solution_of
 from lab_helpers.course.limitations import limitations
 from lab_helpers.course.observing import FlowSource, HubbleFlows
+from lab_helpers.course.obstacles import obstacle_of
 from lab_helpers.course.predicting import Predictions, Question
 from lab_helpers.course.probing import Probe, Prober
 from lab_helpers.course.reading import read_lab
-from lab_helpers.course.records import Records
+from lab_helpers.course.records import Records, progress_file
 from lab_helpers.course.reporting import learner_progress
 from lab_helpers.course.staging import CILIUM_VERSION, Stager
 from lab_helpers.course.surveying import agent_version, flood, flow_table, identity_table, reachability
@@ -65,12 +67,12 @@ class Lab(View):
         self._place = notebooks.place()
         self._given_flows = flows
         self._use(cluster if cluster is not None else _connect())
-        self.records = Records(_progress_file(self.cluster))
+        self.records = Records(progress_file(Path(self.cluster.state_dir)))
         self._predictions = Predictions(self.outline, self.records)
         self._bets = Bets(self.outline.name, self.records, lambda: reachability(self.api), self._bets_widget())
         self._last_task = next(iter(self.outline.tasks), "")
         self._applied_at = float("-inf")
-        self._outputs: dict[str, str] = {}
+        self._given: dict[str, Answer] = {}
         self._prepare()
         self._install_magics()
         self._place.show(self.card())
@@ -156,29 +158,29 @@ class Lab(View):
         """Does the cluster behave as the task wants? (Without a name: the task worked on last.)"""
         wanted = self._task(task)
         left = self._applied_at + SETTLING - time.monotonic()
-        output = self._outputs.get(wanted.name)
-        result = check_task(self.api, self._flows, wanted, settling=max(0.0, left), output=output)
+        given = self._given.get(wanted.name)
+        result = check_task(
+            self.api,
+            self._flows,
+            wanted,
+            settling=max(0.0, left),
+            output=given.ran.output if given else None,
+            obstacle=obstacle_of(given, wanted.kind) if given else None,
+        )
         self.records.checked(self.outline.name, wanted.name, passed=result.passed)
         return result
 
     def hint(self, task: str = "") -> Panel:
         """The next hint; each says more than the one before."""
         wanted = self._task(task)
-        if not wanted.hints:
-            return Panel(wanted.title, lines=("This task has no hints.",))
-        given = self.records.hinted(self.outline.name, wanted.name)
-        shown = min(given, len(wanted.hints))
-        lines = wanted.hints[:shown]
-        more = len(wanted.hints) - shown
-        tail = f"{more} more: lab.hint()" if more else "That was the last one; lab.solution() shows an answer."
-        return Panel(wanted.title, Tones.NOTE.value, f"hint {shown} of {len(wanted.hints)}", (*lines, tail))
+        shown = self.records.hinted(self.outline.name, wanted.name, most=len(wanted.hints))
+        return hints_so_far(wanted, shown)
 
     def solution(self, task: str = "") -> Panel:
         """One answer that passes; copy it into the task's cell and run that."""
         wanted = self._task(task)
         self.records.saw_solution(self.outline.name, wanted.name)
-        detail = Detail(f"Put this below %%task {wanted.name}", wanted.solution)
-        return Panel(wanted.title, Tones.PLAIN.value, "solution", (), (), (detail,))
+        return solution_of(wanted)
 
     # --- predictions ------------------------------------------------------------------------------------------------
 
@@ -272,7 +274,7 @@ class Lab(View):
         given = self._answers.give(wanted, wanted.solution if solved else text)
         self._remember(given)
         self._last_task = wanted.name
-        self._outputs[wanted.name] = given.ran.output
+        self._given[wanted.name] = given
         return given.panel(wanted.title, put_in_place=solved)
 
     def apply(self, text: str) -> Panel:
@@ -399,9 +401,3 @@ def _connect() -> Cluster:
         return connect()
     except ClusterError as error:
         raise StageError(error.what, where=error.where, try_=error.try_) from None
-
-
-def _progress_file(cluster: Cluster) -> Path:
-    """``CILIUM_LABS_PROGRESS``, else beside the cluster's state: unattended runs leave the learner's progress alone."""
-    chosen = os.environ.get("CILIUM_LABS_PROGRESS")
-    return Path(chosen) if chosen else Path(cluster.state_dir) / "progress.db"

@@ -1,0 +1,87 @@
+"""An answer that had no effect gets a hint about itself, not about the cluster."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from lab_helpers.course.answering import Answer
+from lab_helpers.course.checking import check_task
+from lab_helpers.course.obstacles import FAILED, NOT_APPLIED, REFUSED, obstacle_of
+from lab_helpers.course.tasks import Diagnosis, ObjectCheck, Task, TaskKind
+from lab_helpers.course.tooling import Ran
+from tests.course.fakes import FakeApi
+
+GONE = ObjectCheck("gone", "it is gone", "the pods get in", "CiliumNetworkPolicy", "shop")
+VALID = ObjectCheck(
+    "valid", "Cilium took it", "one rule, please", "CiliumNetworkPolicy", "shop",
+    fields=(("status.conditions[?type=Valid].status", "True"),),
+)  # fmt: skip
+TASK = Task("t", "Nobody", TaskKind.MANIFEST, "", "", "", (), (GONE,))
+
+YAML = "error: error parsing STDIN: error converting YAML to JSON: yaml: line 7: found a tab\n"
+ESCAPE = "error: error parsing STDIN: error converting YAML to JSON: yaml: line 11: found unknown escape character\n"
+FIELD = (
+    'Error from server (BadRequest): error when creating "STDIN": CiliumNetworkPolicy in version "v2" cannot be handled'
+    ' as a CiliumNetworkPolicy: strict decoding error: unknown field "spec.ingress[0].matchLabels"\n'
+)
+TYPE = (
+    'The CiliumNetworkPolicy "x" is invalid: \n* spec.ingress[0].port: Invalid value: "integer":'
+    ' spec.ingress[0].port in body must be of type string: "integer"\n* <nil>: Invalid value: null\n'
+)
+
+
+def answer(code: int = 0, output: str = "", *refused: str) -> Answer:
+    return Answer("", Ran(code, output), (), refused)
+
+
+@pytest.mark.parametrize(
+    ("output", "quoted", "advice"),
+    [
+        (YAML, "`yaml: line 7: found a tab`", "never with tabs"),
+        (ESCAPE, "`yaml: line 11: found unknown escape character`", "single quotes"),
+        (FIELD, '`unknown field "spec.ingress[0].matchLabels"`', "wrong depth"),
+        (TYPE, "must be of type string", "in quotes"),
+        ("", "nothing has changed.", ""),
+    ],
+)
+def test_what_kubectl_did_not_take(output: str, quoted: str, advice: str) -> None:
+    obstacle = obstacle_of(answer(1, output), TaskKind.MANIFEST)
+    assert obstacle is not None
+    assert obstacle.key == NOT_APPLIED
+    assert quoted in obstacle.hint
+    assert advice in obstacle.hint
+
+
+def test_a_command_that_failed() -> None:
+    obstacle = obstacle_of(answer(1, "one\nError: unknown flag: --replica\nsee --help\n"), TaskKind.SHELL)
+    assert obstacle == (FAILED, "A command of the cell ended with an error: `Error: unknown flag: --replica`.")
+
+
+def test_an_answer_that_was_taken_stands_in_nobodys_way() -> None:
+    assert obstacle_of(answer(0, "created\n"), TaskKind.MANIFEST) is None
+
+
+def test_what_was_not_applied_comes_before_everything_else() -> None:
+    task = dataclasses.replace(TASK, diagnoses=(Diagnosis("known", "a known mistake"),))
+    result = check_task(FakeApi(), None, task, obstacle=obstacle_of(answer(1, FIELD), TaskKind.MANIFEST))
+    assert result.hinted == NOT_APPLIED
+
+
+def test_a_refused_policy_is_named_unless_the_task_knows_better() -> None:
+    refused = obstacle_of(answer(0, "created", "port range is invalid"), TaskKind.MANIFEST)
+    result = check_task(FakeApi(), None, TASK, obstacle=refused)
+    assert result.hinted == REFUSED
+    assert "port range is invalid" in result.hint
+    known = dataclasses.replace(TASK, diagnoses=(Diagnosis("known", "a known mistake"),))
+    assert check_task(FakeApi(), None, known, obstacle=refused).hinted == "known"
+    asked = dataclasses.replace(TASK, checks=(VALID,))
+    assert check_task(FakeApi(), None, asked, obstacle=refused).hint == "one rule, please"
+
+
+def test_a_failed_command_is_told_before_the_hint() -> None:
+    failed = obstacle_of(answer(1, "Error: no"), TaskKind.SHELL)
+    result = check_task(FakeApi(), None, TASK, obstacle=failed)
+    assert result.hinted == "gone"
+    assert result.hint == "A command of the cell ended with an error: `Error: no`. the pods get in"

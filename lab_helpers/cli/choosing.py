@@ -1,11 +1,12 @@
-"""The options that say which kind of cluster a command is about."""
+"""The options that say which kind of cluster a command is about, and the question before it is changed for good."""
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import click
 
-__all__ = ["cluster_options"]
+__all__ = ["cluster_options", "confirm"]
 
 _BACKENDS = ("twin", "kind", "existing")
 
@@ -26,3 +27,11 @@ def cluster_options(purpose: str) -> Callable[[Callable[..., Any]], Callable[...
         return function
 
     return decorate
+
+
+def confirm(question: str) -> None:
+    """Return after a yes. Raises ClickException after a no, and where nobody is there to ask."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise click.ClickException(f"{question} Nobody is here to say so, and nothing was changed.\ntry:   --yes")
+    if not click.confirm(question, err=True):
+        raise click.ClickException("nothing was changed")

@@ -8,7 +8,7 @@ import time
 
 import click
 
-from lab_helpers.cli.choosing import cluster_options
+from lab_helpers.cli.choosing import cluster_options, confirm
 from lab_helpers.clusters import AlreadyRunning, Cluster, Home, NotRunning, connect, default_home
 from lab_helpers.clusters import up as bring_up
 from lab_helpers.clusters.twins import DEFAULT_CILIUM_VERSION, describe, playable, stop, wipe
@@ -131,8 +131,8 @@ def reset(yes: bool, port: int, cilium_version: str) -> None:
     if chosen is not None and chosen.get("backend") != "twin":
         _reset_real(home, str(chosen.get("backend")), yes, port, cilium_version)
         return
-    if not yes and describe(home) is not None:
-        click.confirm("Everything in the embedded cluster will be forgotten. Go on?", abort=True)
+    if not yes and (describe(home) is not None or (home.twin / "state.db").exists()):
+        confirm("Everything in the embedded cluster will be forgotten. Go on?")
     started = time.monotonic()
     version = playable(cilium_version) if cilium_version else str((describe(home) or {}).get("cilium_version", ""))
     stop(home)
@@ -193,11 +193,11 @@ def _reset_real(home: Home, backend: str, yes: bool, port: int, cilium_version: 
     if backend == "existing":
         cluster = connect(home)
         if not yes:
-            click.confirm(f"The labs' namespaces and policies in {cluster.name} will be removed. Go on?", abort=True)
+            confirm(f"The labs' namespaces and policies in {cluster.name} will be removed. Go on?")
         click.echo(f"Removed: {', '.join(clean_up(cluster)) or 'nothing'}.")
         return
     if not yes:
-        click.confirm("The kind cluster will be removed and made again. Go on?", abort=True)
+        confirm("The kind cluster will be removed and made again. Go on?")
     wanted = cilium_version or str((home.chosen() or {}).get("cilium_version", ""))
     _down_kind(home)
     _announce(_up_kind(home, False, port, wanted), time.monotonic() - started)

@@ -51,6 +51,7 @@ def run(
 
     Ends with exit code 1 when a lab fails, and names the cell and the reason.
     """
+    from lab_helpers.clusters import ClusterError
     from lab_helpers.course.catalogue import find_lab, lab_folders
     from lab_helpers.course.errors import CourseError
     from lab_helpers.course.running import Runner, Settings
@@ -66,8 +67,14 @@ def run(
         except KeyboardInterrupt:
             click.echo("stopped; clusters are down", err=True)
             raise SystemExit(130) from None
-        except (CourseError, OSError) as error:
+        except CourseError as error:
             raise click.ClickException(str(error)) from None
+        except OSError as error:
+            raise ClusterError(
+                f"the reports cannot be written: {error.strerror or error}",
+                where=str(error.filename or report),
+                try_="free space, or name another folder: --report DIR",
+            ) from error
     _conclude(results, report)
 
 

@@ -26,7 +26,8 @@ def status(output: str) -> None:
     """
     cluster = connect()
     if not cluster.reachable():
-        raise ClusterError("the cluster does not answer", where=str(cluster.kubeconfig), try_="cilium-labs up")
+        again = "cilium-labs down, then cilium-labs up" if cluster.backend == "twin" else "cilium-labs up"
+        raise ClusterError("the cluster does not answer", where=str(cluster.kubeconfig), try_=again)
     facts = _facts(cluster)
     if output == "json":
         click.echo(json.dumps(facts, indent=2))

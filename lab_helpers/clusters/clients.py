@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from kubernetes.client import ApiClient, Configuration
 from kubernetes.config import load_kube_config
@@ -26,4 +28,13 @@ def client_of(kubeconfig: Path, context: str = "") -> Client:
     """
     configuration = Configuration()
     load_kube_config(config_file=str(kubeconfig), context=context or None, client_configuration=configuration)
+    if _loopback(urlsplit(configuration.host).hostname or ""):
+        configuration.proxy = None  # no proxy reaches what only this machine can; Go's tools never ask one for it
     return Client(configuration)
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Cluster"]
 
+_PROXIES = tuple(spell(name) for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY") for spell in (str, str.lower))
+
 
 @dataclass(frozen=True)
 class Cluster:
@@ -61,6 +63,9 @@ class Cluster:
         else:
             # the hubble command forwards a port by itself, any that is free
             variables |= {"HUBBLE_PORT_FORWARD": "true", "HUBBLE_PORT_FORWARD_PORT": "0"}
+        if self.backend == "twin" and any(os.environ.get(name) for name in _PROXIES):
+            beside = [os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or "", "127.0.0.1,localhost"]
+            variables["NO_PROXY"] = variables["no_proxy"] = ",".join(part for part in beside if part)
         return variables
 
     def api(self) -> ApiClient:

@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import signal
+import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +28,9 @@ _MANY = 10_000
 
 
 def main() -> int:
-    """Returns an exit code; failures to start are one line on stderr."""
+    """Returns an exit code. What keeps it from starting is ``error: …`` on stderr, with ``try: …`` below where there is
+    a cure; the code is HomeInUseError's when another twin has the home.
+    """
     parser = argparse.ArgumentParser(prog="python -m lab_helpers.twin", description="The embedded cluster's process.")
     parser.add_argument("--home", type=Path, required=True, help="folder for its state, kubeconfig and socket")
     parser.add_argument(
@@ -43,23 +46,42 @@ def main() -> int:
     logging.basicConfig(
         level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
+    from lab_helpers.twin.locking import HomeInUseError, hold
+    from lab_helpers.twin.objects.storage import StorageError
+
     gc.disable()  # until everything is imported: nothing of that is ever garbage
     try:
-        asyncio.run(_run(arguments))
+        with hold(arguments.home):
+            _forget_last(arguments.home)
+            asyncio.run(_run(arguments))
+    except HomeInUseError as error:
+        return _fail(str(error), error.cure, error.EXIT_CODE)
+    except StorageError as error:
+        return _fail(error.what, error.cure)
     except OSError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 1
+        return _fail(str(error), getattr(error, "cure", ""))
     except KeyboardInterrupt:
         return 130
     return 0
 
 
+def _fail(what: str, cure: str, code: int = 1) -> int:
+    sys.stderr.write(f"error: {what}\n" + (f"try: {cure}\n" if cure else ""))
+    return code
+
+
+def _forget_last(home: Path) -> None:
+    """What the last twin said of itself is wrong from now on, and its log is over (where stderr is one)."""
+    (home / "twin.json").unlink(missing_ok=True)
+    with contextlib.suppress(OSError, ValueError):
+        if stat.S_ISREG(os.fstat(sys.stderr.fileno()).st_mode):
+            os.ftruncate(sys.stderr.fileno(), 0)
+
+
 async def _run(arguments: argparse.Namespace) -> None:
     from lab_helpers.twin.assembly import Twin
-    from lab_helpers.twin.locking import hold
 
     home: Path = arguments.home
-    lock = hold(home)
     twin = Twin(home, port=arguments.port, cilium_version=arguments.cilium_version, eager=arguments.eager_clock)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -78,7 +100,6 @@ async def _run(arguments: argparse.Namespace) -> None:
     finally:
         (home / "twin.json").unlink(missing_ok=True)
         await twin.stop()
-        lock.close()
 
 
 def _announce(twin: Twin, relay: str, *, eager_clock: bool) -> None:

@@ -6,26 +6,33 @@ A process id alone cannot tell: it may be a zombie, or belong to somebody else b
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import IO
 
 __all__ = ["HomeInUseError", "held", "hold"]
 
 LOCK = "twin.lock"
+_TRIES, _PAUSE = 10, 0.03
 
 
 class HomeInUseError(OSError):
-    """Another twin runs in this home."""
+    """Another twin runs in this home; ``cure`` is what to try, ``EXIT_CODE`` how a twin ends that finds one."""
+
+    EXIT_CODE = 3
+    cure = "cilium-labs down stops it"
 
 
 def hold(home: Path) -> IO[bytes]:
     """Take the lock until the returned file is closed (or the process ends). Raises HomeInUseError."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     stream = (home / LOCK).open("a+b")
-    if _try_lock(stream):
-        return stream
+    for _ in range(_TRIES):
+        if _try_lock(stream):
+            return stream
+        time.sleep(_PAUSE)  # who only asks whether it is held has it for an instant
     stream.close()
-    raise HomeInUseError(f"another twin runs in {home}; cilium-labs down stops it")
+    raise HomeInUseError(f"another twin runs in {home}")
 
 
 def held(home: Path) -> bool:

@@ -21,6 +21,7 @@ def run(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         encoding="utf-8",
+        stdin=subprocess.DEVNULL,
         env={**os.environ, "CILIUM_LABS_HOME": str(home)},
         check=False,
     )
@@ -53,6 +54,23 @@ def test_without_a_cluster(command: str, tmp_path: Path) -> None:
     assert done.stdout == ""
     assert "error: no cluster is running" in done.stderr
     assert "try:   cilium-labs up" in done.stderr
+
+
+@pytest.mark.parametrize("by", ["-3s", "-1h30m"])
+def test_time_only_moves_forward(by: str, tmp_path: Path) -> None:
+    done = run("clock", by, home=tmp_path)
+    assert done.returncode == 2
+    assert f"time only moves forward, not by {by}" in done.stderr
+
+
+def test_reset_asks_before_a_kept_state_is_forgotten(tmp_path: Path) -> None:
+    state = tmp_path / "twin" / "state.db"
+    state.parent.mkdir()
+    state.touch()
+    done = run("reset", home=tmp_path)
+    assert done.returncode == 1
+    assert "try:   --yes" in done.stderr
+    assert state.exists()
 
 
 def test_unknown_command(tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
 """The twin's certificate authority and the API server's certificate, kept in the home folder, private to the user.
 
 Files: ``ca.crt``, ``ca.key``, ``apiserver.crt``, ``apiserver.key``. They are made once and made again when they are
-about to expire, damaged, or lack a name.
+about to expire, damaged, not valid yet (the machine's clock was set back), or lack a name.
 """
 
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -71,7 +72,19 @@ def _usable(paths: Certificates, names: Sequence[str], addresses: Sequence[str],
         expires = datetime.fromisoformat(until)
     except (OSError, ValueError):
         return False
-    return expires > moment + timedelta(days=_RENEW_DAYS) and known == [*names, *addresses]
+    in_time = expires - timedelta(days=_SERVER_DAYS) <= moment < expires - timedelta(days=_RENEW_DAYS)
+    return in_time and known == [*names, *addresses] and _readable(paths)
+
+
+def _readable(paths: Certificates) -> bool:
+    """Are they whole, and is the key the certificate's?"""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_verify_locations(paths.ca)
+        context.load_cert_chain(paths.certificate, paths.key)
+    except (ssl.SSLError, OSError):
+        return False
+    return True
 
 
 def _make(home: Path, paths: Certificates, names: Sequence[str], addresses: Sequence[str], moment: datetime) -> None:

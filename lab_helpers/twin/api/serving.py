@@ -17,7 +17,9 @@ _BACKLOG = 2048
 
 
 class ServeError(OSError):
-    """The address cannot be listened on; the message says which and what to try."""
+    """The address cannot be listened on; the message says which, ``cure`` what to try."""
+
+    cure = "stop what uses this port, or choose another with --port"
 
 
 class Server:
@@ -77,9 +79,7 @@ def serve(
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
-        raise ServeError(
-            f"cannot listen on {host}:{port}: {error.strerror}; stop what uses this port or choose another with --port"
-        ) from error
+        raise ServeError(f"cannot listen on {host}:{port}: {error.strerror}") from error
     config = uvicorn.Config(
         app,
         ssl_certfile=str(certfile) if certfile else None,

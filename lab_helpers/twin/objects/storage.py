@@ -30,6 +30,8 @@ ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
 HISTORY = 10_000
 _LOG_PAGES = 4_000
 """Pages that SQLite's log may hold before they are put in their places: most are written again and again."""
+_FORMAT = 1
+"""Of the tables below; SQLite's ``user_version``. 0 is what the first ones were written with, the same tables."""
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (
@@ -47,7 +49,15 @@ INSERT INTO history VALUES (?, ?, ?, ?, ?, ?,
 
 
 class StorageError(StatusError):
-    """The disk refused a write (full, read-only, not ours); nothing was changed. HTTP 500, reason InternalError."""
+    """The disk refused a write (full, read-only, not ours), and nothing was changed; or what is on it cannot be read.
+
+    HTTP 500, reason InternalError. ``cure`` is what to try.
+    """
+
+    def __init__(self, what: str, *, cure: str) -> None:
+        super().__init__(500, "InternalError", f"{what}; {cure}")
+        self.what = what
+        self.cure = cure
 
 
 class Key(NamedTuple):
@@ -72,19 +82,10 @@ Changes = list[Change]
 
 
 class Storage:
-    """The objects. ``path`` None keeps everything in memory (tests)."""
+    """The objects. ``path`` None keeps everything in memory (tests). Raises StorageError when it cannot be used."""
 
     def __init__(self, path: Path | None = None) -> None:
-        try:
-            self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.execute(f"PRAGMA wal_autocheckpoint={_LOG_PAGES}")
-            self._db.executescript(_SCHEMA)
-        except sqlite3.Error as error:
-            raise StorageError(
-                500, "InternalError", f"cannot open the state in {path}: {error}; free space or choose another folder"
-            ) from error
+        self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
         self._objects: dict[str, dict[tuple[str, str], Object]] = {}
         self._places: dict[str, list[tuple[str, str]]] = {}
         """The keys of each resource's objects, sorted."""
@@ -92,7 +93,12 @@ class Storage:
         self._listeners: list[Callable[[Change], None]] = []
         self._revision = 1
         self._compacted = 1
-        self._load()
+        try:
+            self._open()
+            self._load()
+        except (sqlite3.Error, ValueError, StorageError) as error:
+            self._db.close()
+            raise _unusable(path, error) from error
 
     @property
     def revision(self) -> int:
@@ -199,6 +205,20 @@ class Storage:
         """A watch that was closed is told nothing more."""
         self._watches.discard(watch)
 
+    def _open(self) -> None:
+        (found,) = self._db.execute("PRAGMA user_version").fetchone()
+        if found > _FORMAT:
+            raise StorageError(
+                f"the state is of format {found}, written by a newer cilium-labs; this one reads {_FORMAT}",
+                cure="update the clone (git pull), or start over with cilium-labs reset",
+            )
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute(f"PRAGMA wal_autocheckpoint={_LOG_PAGES}")
+        self._db.executescript(_SCHEMA)
+        if found != _FORMAT:
+            self._db.execute(f"PRAGMA user_version={_FORMAT}")
+
     def _load(self) -> None:
         for resource, namespace, name, body in self._db.execute("SELECT resource, namespace, name, body FROM objects"):
             self._objects.setdefault(resource, {})[namespace, name] = json.loads(body)
@@ -271,8 +291,22 @@ class Storage:
         except sqlite3.Error as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-            message = f"the state could not be written and nothing was changed: {error}; free disk space and try again"
-            raise StorageError(500, "InternalError", message) from error
+            what = f"the state could not be written and nothing was changed: {error}"
+            raise StorageError(what, cure="free disk space and try again") from error
+
+
+def _unusable(path: Path | None, error: Exception) -> StorageError:
+    """What kept the state from being opened, and the cure for that."""
+    if isinstance(error, StorageError):
+        return StorageError(f"{error.what} (in {path})", cure=error.cure)
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
+        reason = str(error).partition(" with text ")[0]
+        return StorageError(
+            f"the state in {path} is damaged: {reason}",
+            cure="start over with cilium-labs reset (progress in the labs is kept), or put a copy of the file back",
+        )
+    return StorageError(f"cannot open the state in {path}: {error}", cure="free space or choose another folder")
 
 
 class Watch(AsyncIterator[Change]):

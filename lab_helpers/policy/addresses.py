@@ -1,8 +1,8 @@
 """Which labels an address outside the cluster has.
 
-An address carries the ``cidr:`` label of the longest prefix in use that contains it, the labels of the CIDR groups
-it is in, the ``fqdn:``
-labels of the selectors whose names lead to it, and the world. Follows Cilium pkg/ipcache and pkg/labels/cidr.go.
+An address carries the ``cidr:`` label of the longest prefix in use that contains it, the labels of the CIDR groups it
+is in, the ``fqdn:`` labels of the selectors whose names lead to it, and the world. Follows Cilium pkg/ipcache and
+pkg/labels/cidr.go.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Cases: a whole cluster and some flows as one JSON object, judged at once.
 
 The form is that of the recorded verdicts of Cilium's engine (``name``, ``config``, ``identities``, ``namedPorts``,
-``services``,
-``policies``, ``flows``); the result has one entry per policy and per flow.
+``services``, ``policies``, ``flows``); the result has one entry per policy and per flow.
 """
 
 from __future__ import annotations

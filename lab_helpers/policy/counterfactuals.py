@@ -1,8 +1,7 @@
 """The smallest changes that would turn a verdict: a label, a port, a rule. Each is tried on a copy before it is told.
 
-Candidates come from the rules that nearly matched (or did); they are ordered by how little they change, and only
-those that the engine
-confirms are returned.
+Candidates come from the rules that nearly matched (or did); they are ordered by how little they change, and only those
+that the engine confirms are returned.
 """
 
 from __future__ import annotations

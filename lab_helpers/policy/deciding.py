@@ -1,10 +1,8 @@
 """The walk through a resolved policy: which rule decides, and how the datapath would report it.
 
-The result equals that of two lookups in the policy map (identity, then any) with Cilium's precedence: among
-everything that matches on the
-first level that says something, deny beats redirect beats plain allow, then the longer port prefix wins, then the
-specific identity.
-Follows Cilium bpf/lib/policy.h and pkg/policy/types/entry.go.
+The result equals that of two lookups in the policy map (identity, then any) with Cilium's precedence: among everything
+that matches on the first level that says something, deny beats redirect beats plain allow, then the longer port prefix
+wins, then the specific identity. Follows Cilium bpf/lib/policy.h and pkg/policy/types/entry.go.
 """
 
 from __future__ import annotations

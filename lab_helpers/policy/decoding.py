@@ -1,10 +1,9 @@
 """Reading JSON the way Cilium's Go types do: case-sensitive names, ``null`` as absent, and errors that name the Go
 field.
 
-A schema is a tree of small descriptions; :func:`decode` returns a tree of plain values in which every type is right
-and unknown fields
-are gone. What was unknown is reported, since strict decoding (``kubectl apply`` by default) complains and the agent
-does not.
+A schema is a tree of small descriptions; :func:`decode` returns a tree of plain values in which every type is right and
+unknown fields are gone. What was unknown is reported, since strict decoding (``kubectl apply`` by default) complains
+and the agent does not.
 """
 
 from __future__ import annotations

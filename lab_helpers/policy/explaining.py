@@ -1,8 +1,7 @@
 """Why a connection passes or not: the walk of the engine as data, and in words.
 
 Nothing here decides; it asks the repository and shows what it looked at. Where the configured version of Cilium is
-known to differ from its
-documentation, the explanation says so.
+known to differ from its documentation, the explanation says so.
 """
 
 from __future__ import annotations

@@ -110,9 +110,8 @@ def pod_namespace(labels: LabelSet) -> str | None:
 def runs_endpoint(labels: LabelSet, cluster_name: str) -> bool:
     """Does some node of this cluster enforce policy for this identity?
 
-    Yes for pods of the cluster, health, ingress, init and the host. No for other nodes, addresses outside,
-    unmanaged pods and
-    pods of other clusters of a mesh.
+    Yes for pods of the cluster, health, ingress, init and the host. No for other nodes, addresses outside, unmanaged
+    pods and pods of other clusters of a mesh.
     """
     if any(labels.reserved(name) for name in ("host", "health", "ingress", "init")):
         return True

@@ -1,8 +1,8 @@
 """A cluster as its Kubernetes objects describe it, ready to be asked.
 
 Pods become endpoints; where there are only Deployments and their like (manifests in a folder), each becomes one
-endpoint made from its
-template. CiliumEndpoints, where there are some, tell the true identities; else identities are numbered here.
+endpoint made from its template. CiliumEndpoints, where there are some, tell the true identities; else identities are
+numbered here.
 """
 
 from __future__ import annotations

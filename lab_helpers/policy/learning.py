@@ -34,8 +34,8 @@ _FAMILIES: Final = {Protocol.ICMP: "IPv4", Protocol.ICMPV6: "IPv6"}
 @dataclass(frozen=True, slots=True)
 class Learned:
     """The policies as manifests, ready to be written; ``used`` flows led to them. ``cut`` are flows they would not
-    allow: none, unless
-    the flows cannot be told apart by labels."""
+    allow: none, unless the flows cannot be told apart by labels.
+    """
 
     policies: tuple[Mapping[str, Any], ...]
     used: int

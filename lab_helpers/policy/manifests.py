@@ -1,8 +1,7 @@
 """YAML and JSON texts with Kubernetes objects, every field with its place.
 
-Several documents, ``List`` objects and JSON (which is YAML) are fine. Scalars are read as ``kubectl`` reads them
-(YAML 1.1, without
-numbers in base 60). A key that stands twice in a mapping is an error.
+Several documents, ``List`` objects and JSON (which is YAML) are fine. Scalars are read as ``kubectl`` reads them (YAML
+1.1, without numbers in base 60). A key that stands twice in a mapping is an error.
 """
 
 from __future__ import annotations

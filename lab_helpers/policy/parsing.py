@@ -66,9 +66,9 @@ def provenance(kind: str, namespace: str, name: str, uid: str) -> tuple[Label, .
 def parse(obj: Mapping[str, Any], config: PolicyConfig | None = None, *, locate: Locate = _nowhere) -> ParsedPolicy:
     """Read one object as the agent does.
 
-    Accepts the :data:`KINDS`; any other is refused with category ``unknown-kind``. Unknown fields are ignored, as
-    the agent does, and told
-    as ``warnings``. Raises PolicyError; with ``locate`` errors, warnings and rules know their place in a file.
+    Accepts the :data:`KINDS`; any other is refused with category ``unknown-kind``. Unknown fields are ignored, as the
+    agent does, and told as ``warnings``. Raises PolicyError; with ``locate`` errors, warnings and rules know their
+    place in a file.
     """
     config = config or PolicyConfig()
     kind = str(obj.get("kind") or "")

@@ -1,8 +1,7 @@
 """NetworkPolicy and ClusterNetworkPolicy as Cilium reads them.
 
 Follows Cilium pkg/k8s/{network_policy,cluster_network_policy}.go. Cilium does not validate these objects (the API
-server does), with
-few exceptions; the messages of those are Cilium's.
+server does), with few exceptions; the messages of those are Cilium's.
 """
 
 from __future__ import annotations

@@ -47,9 +47,9 @@ _CLUSTER_KEYS = (f"k8s:{CLUSTER_LABEL}", f"any:{CLUSTER_LABEL}")
 def decoded_selector(
     node: _Node, *, default_source: str = "any", lenient: bool = False, key_prefix: str = ""
 ) -> LabelSelector:
-    """A decoded label selector as requirements. ``lenient`` drops expressions that are not well formed, as Cilium
-    does where it does
-    not validate (NetworkPolicy); ``key_prefix`` goes before every key."""
+    """A decoded label selector as requirements. ``lenient`` drops expressions that are not well formed, as Cilium does
+    where it does not validate (NetworkPolicy); ``key_prefix`` goes before every key.
+    """
     expressions = []
     for item in node.get("matchExpressions") or ():
         operator, values = item.get("operator", ""), tuple(sorted({value or "" for value in item.get("values") or ()}))
@@ -100,9 +100,9 @@ def _from_match_labels(node: _Node, requirement: Requirement) -> bool:
 
 
 def peer_selector(node: _Node, namespace: str, config: PolicyConfig, *, for_init: bool) -> LabelSelector:
-    """One element of ``fromEndpoints``/``toEndpoints``. ``namespace`` "" means a clusterwide policy; ``for_init``:
-    its subject names
-    ``reserved:init``."""
+    """One element of ``fromEndpoints``/``toEndpoints``. ``namespace`` "" means a clusterwide policy; ``for_init``: its
+    subject names ``reserved:init``.
+    """
     selector = decoded_selector(node)
     keys = [requirement.full_key for requirement in selector.requirements]
     if any(key.startswith("reserved:") for key in keys):

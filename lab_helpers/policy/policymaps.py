@@ -1,8 +1,7 @@
 """The policy map of an endpoint, entry by entry, as ``cilium-dbg bpf policy get`` shows it.
 
-The engine itself decides without these entries; they are for looking at. Entries that another one of the same or
-higher precedence covers
-are left out, as Cilium does. Follows Cilium pkg/policy/mapstate.go.
+The engine itself decides without these entries; they are for looking at. Entries that another one of the same or higher
+precedence covers are left out, as Cilium does. Follows Cilium pkg/policy/mapstate.go.
 """
 
 from __future__ import annotations
@@ -145,9 +144,8 @@ def policy_map(
 ) -> tuple[MapEntry, ...]:
     """The entries of an endpoint's policy map, ingress first, then by identity, protocol and port.
 
-    Where a direction is not enforced the map allows everything. ``ports``: the endpoint's own named ports, if they
-    are not those of
-    its identity.
+    Where a direction is not enforced the map allows everything. ``ports``: the endpoint's own named ports, if they are
+    not those of its identity.
     """
     found: list[MapEntry] = []
     for direction in (Direction.INGRESS, Direction.EGRESS):

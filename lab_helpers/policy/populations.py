@@ -1,8 +1,7 @@
 """All identities there are, one bit each, so that a selector's answer is one integer.
 
-An inverted index (label → bits) makes the cost of a selector independent of the number of identities, but for the
-width of the
-integers. Positions of removed identities are used again.
+An inverted index (label → bits) makes the cost of a selector independent of the number of identities, but for the width
+of the integers. Positions of removed identities are used again.
 """
 
 from __future__ import annotations

@@ -2,8 +2,7 @@
 
 Three layers: :class:`~lab_helpers.policy.rosters.Roster` knows who there is,
 :class:`~lab_helpers.policy.policy_tables.PolicyTable` what selects them, and :class:`Repository` answers. What nobody
-asks
-for is not computed. Not thread-safe; no I/O; no clock.
+asks for is not computed. Not thread-safe; no I/O; no clock.
 """
 
 from __future__ import annotations
@@ -126,10 +125,8 @@ class Repository(PolicyTable):
         """Judge a new connection at the endpoint that enforces (``subject``), which talks with ``peer``.
 
         ``port`` is the destination port on both sides, or the ICMP type. Service translation has already happened.
-        ``audit`` overrides
-        the configuration's audit mode for this endpoint. Parties met for the first time are remembered. Raises
-        UnknownIdentity for
-        a number that is not known.
+        ``audit`` overrides the configuration's audit mode for this endpoint. Parties met for the first time are
+        remembered. Raises UnknownIdentity for a number that is not known.
         """
         direction = Direction(direction)
         position = self._position(subject)

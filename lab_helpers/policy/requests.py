@@ -1,9 +1,8 @@
 """Layer-7 rules and the requests they judge.
 
-HTTP follows Envoy as Cilium programs it (pkg/envoy/policy, proxy cilium/network_policy.cc): every field is a
-regular expression that
-must match the whole value, the path with its query string. Several fields of a rule all have to match; one matching
-rule is enough.
+HTTP follows Envoy as Cilium programs it (pkg/envoy/policy, proxy cilium/network_policy.cc): every field is a regular
+expression that must match the whole value, the path with its query string. Several fields of a rule all have to match;
+one matching rule is enough.
 """
 
 from __future__ import annotations

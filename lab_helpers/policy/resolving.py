@@ -1,8 +1,8 @@
 """From rules to the policy of one class of endpoints in one direction.
 
-Endpoints that the same rules select form a class and share one :class:`Resolved`. It holds, per tier and priority,
-the rules grouped by
-protocol and port; whom a group allows, denies or redirects is a set of bits, merged when first asked for.
+Endpoints that the same rules select form a class and share one :class:`Resolved`. It holds, per tier and priority, the
+rules grouped by protocol and port; whom a group allows, denies or redirects is a set of bits, merged when first asked
+for.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Selectors: predicates over the labels of an identity.
 
-Every peer form of a policy becomes one of four: labels, entity, prefix, name. They are values (equal selectors are
-one selector in the
-caches) and each says in ``text`` how ``cilium-dbg policy selectors`` prints it. Follows Cilium pkg/policy/api and
-pkg/policy/types.
+Every peer form of a policy becomes one of four: labels, entity, prefix, name. They are values (equal selectors are one
+selector in the caches) and each says in ``text`` how ``cilium-dbg policy selectors`` prints it. Follows Cilium
+pkg/policy/api and pkg/policy/types.
 """
 
 from __future__ import annotations
@@ -171,9 +170,8 @@ class EntitySelector:
 class PrefixSelector:
     """A CIDR, or a CIDR group, less some prefixes.
 
-    It compares with the ``cidr:`` label of identities of the world; ``cidr_match_mode`` adds nodes or pods. A
-    prefix of length 0 stands
-    for the world label of its family.
+    It compares with the ``cidr:`` label of identities of the world; ``cidr_match_mode`` adds nodes or pods. A prefix of
+    length 0 stands for the world label of its family.
     """
 
     prefix: Prefix | None

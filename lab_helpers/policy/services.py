@@ -1,8 +1,8 @@
 """``toServices``: from Services to peers.
 
 A Service with a selector stands for the pods it selects, one without for the addresses of its backends. Cilium
-translates before it
-parses; when no Service is found, the element has no peers, which with ``toPorts`` means everybody on these ports.
+translates before it parses; when no Service is found, the element has no peers, which with ``toPorts`` means everybody
+on these ports.
 """
 
 from __future__ import annotations

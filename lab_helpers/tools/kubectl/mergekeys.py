@@ -1,8 +1,7 @@
 """Which lists of built-in kinds are merged by a key instead of replaced (patchMergeKey in k8s.io/api types).
 
 A key of "" marks a list of plain values that is merged as a set. Lists not named here are replaced whole, as are all
-lists of
-custom resources.
+lists of custom resources.
 """
 
 _POD_LISTS = {

@@ -2,8 +2,7 @@
 strategicpatch, jsonmergepatch).
 
 `original` is what was applied last, `modified` what shall be, `current` what is. Fields that were applied before and
-are gone now
-are deleted; fields that differ are set; what others set stays.
+are gone now are deleted; fields that differ are set; what others set stays.
 """
 
 from typing import Any

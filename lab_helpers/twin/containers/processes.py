@@ -1,8 +1,7 @@
 """Simulated processes: what a program of this package may use, beyond the seam's ``Process``.
 
 A process is an asyncio task. SIGTERM, SIGINT and SIGKILL cancel it; ``signal`` tells which one it was. Programs here
-are written as
-``async def curl(process: SimulatedProcess) -> int`` and made fit for images by :func:`program`.
+are written as ``async def curl(process: SimulatedProcess) -> int`` and made fit for images by :func:`program`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Byte streams between simulated programs: what a file descriptor stands for.
 
 An :class:`Input` is read, an :class:`Output` is written. Descriptors are shared, as on Unix: whoever reads takes bytes
-away from the
-others, so ``while read line; do … done`` works on any input.
+away from the others, so ``while read line; do … done`` works on any input.
 """
 
 from __future__ import annotations

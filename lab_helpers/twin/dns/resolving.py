@@ -1,10 +1,8 @@
 """The stub resolver: what ``getaddrinfo`` does in a container (resolv.conf(5), hosts(5)).
 
 A and AAAA are asked at the same time; every candidate of the search list is tried in turn. NXDOMAIN, an empty answer
-and REFUSED go
-on to the next candidate; a server that does not answer within 5 s is asked again (``attempts`` times in all), then
-everything ends,
-because asking for other names would not be answered either. Times are on the twin's clock.
+and REFUSED go on to the next candidate; a server that does not answer within 5 s is asked again (``attempts`` times in
+all), then everything ends, because asking for other names would not be answered either. Times are on the twin's clock.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Hosts outside the cluster: resolvers on UDP 53, and HTTP(S) servers at the addresses of the names.
 
 Construct, then ``start()`` inside the event loop once the networks exist; ``apply(internet)`` changes what is there. A
-learner's
-names come from the ConfigMap ``kube-system/outside-names`` (each value of it in the form of ``names``), as soon as it
-changes.
+learner's names come from the ConfigMap ``kube-system/outside-names`` (each value of it in the form of ``names``), as
+soon as it changes.
 """
 
 from __future__ import annotations

@@ -21,8 +21,9 @@ def _roles(node: Body) -> str:
 
 
 def node(page: Page, body: Body, lease: Body | str, pods: Sequence[Body] | None) -> None:
-    """A Node; `lease` is its Lease or why there is none; `pods` are those on it that
-    have not ended (None: they cannot be read)."""
+    """A Node; `lease` is its Lease or why there is none; `pods` are those on it that have not ended (None: they cannot
+    be read).
+    """
     spec, status = body.get("spec") or {}, body.get("status") or {}
     page.head(body, namespace=False)
     page.line(0, f"Roles:\t{_roles(body)}")

@@ -1,8 +1,7 @@
 """YAML as sigs.k8s.io/yaml writes it: keys sorted its way, block style, go-yaml's rules for quoting.
 
 PyYAML's emitter descends from the same library as go-yaml's, so lines break and quotes fall alike; which scalars need
-quotes
-is decided here, by go-yaml's resolver (sigs.k8s.io/yaml/goyaml.v2 resolve.go, sorter.go).
+quotes is decided here, by go-yaml's resolver (sigs.k8s.io/yaml/goyaml.v2 resolve.go, sorter.go).
 """
 
 import functools

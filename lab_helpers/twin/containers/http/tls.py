@@ -1,12 +1,9 @@
 """A model of TLS: the shape of the records is real, the cryptography is not there.
 
 A client opens with a genuine ClientHello record (RFC 8446 4.1.2) that carries SNI and ALPN, so that a datapath which
-inspects
-``serverNames`` finds what it would find on a real wire. The server answers with a handshake record whose body names
-its certificate
-(a JSON object: subject, names, issuer), and application data travels in application-data records as plain text.
-Nothing is encrypted,
-and nothing ever leaves the simulated network, so nothing needs to be.
+inspects ``serverNames`` finds what it would find on a real wire. The server answers with a handshake record whose body
+names its certificate (a JSON object: subject, names, issuer), and application data travels in application-data records
+as plain text. Nothing is encrypted, and nothing ever leaves the simulated network, so nothing needs to be.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Running curl: the transfers, one after the other, over connections that are kept while they can be (lib/multi.c,
 src/tool_operate.c).
 
-Exit codes and messages are curl 8.14's. Waiting for an address, a connection or an answer ends by
-``--connect-timeout`` and
-``--max-time`` on the twin's clock.
+Exit codes and messages are curl 8.14's. Waiting for an address, a connection or an answer ends by ``--connect-timeout``
+and ``--max-time`` on the twin's clock.
 """
 
 from __future__ import annotations

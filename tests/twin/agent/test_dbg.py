@@ -177,7 +177,7 @@ async def test_monitor_prints_drops_with_both_identities() -> None:
     assert f"to endpoint {server.id}, ifindex {server.ifindex}, file bpf_lxc.c:" in lines[1]
     assert f", , identity {client.identity}->{server.identity}: " in lines[1]
     assert lines[1].endswith("tcp SYN")
-    assert len(agent.tables.observers) == 2
+    assert agent.tables.monitors == []
 
 
 async def test_hubble_in_the_pod_shows_its_own_node() -> None:
@@ -233,7 +233,7 @@ async def test_the_agent_reports_about_itself() -> None:
     lines = process.output.splitlines()
     assert lines[0].startswith(">> Policy updated: ")
     assert "io.cilium.k8s.policy.name=more" in lines[0]
-    assert any(line.startswith(">> Endpoint regenerate success: ") for line in lines)
+    assert any(line.startswith(">> Endpoint regenerated: ") for line in lines)
     hubble = cluster.agents.nodes[N1].hubble
     assert hubble is not None
     assert len(hubble.agent_events) > 5

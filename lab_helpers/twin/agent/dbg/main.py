@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -153,6 +154,7 @@ def _arguments(command: Command, rest: Sequence[str]) -> Arguments:
     words: list[str] = []
     values: dict[str, list[str]] = {}
     switches: set[str] = set()
+    times: Counter[str] = Counter()
     usage = command_help(command, usage_only=True)
     queue = list(rest)
     while queue:
@@ -161,6 +163,9 @@ def _arguments(command: Command, rest: Sequence[str]) -> Arguments:
         if word == "--":
             words += queue
             break
+        if len(flag) > 2 and flag[0] == "-" != flag[1] and flag[:2] in command.switches:
+            queue.insert(0, f"-{word[2:]}")  # several switches in one word
+            flag, equals, value = flag[:2], "", ""
         if flag in command.values:
             if not equals:
                 if not queue:
@@ -171,6 +176,7 @@ def _arguments(command: Command, rest: Sequence[str]) -> Arguments:
         elif flag in command.switches:
             if value != "false":
                 switches.add(command.switches[flag])
+                times[command.switches[flag]] += 1
         elif word[:2] in command.values and not word.startswith("--") and len(word) > 2:
             values.setdefault(command.values[word[:2]], []).append(word[2:])
         elif word.startswith("-") and len(word) > 1:
@@ -180,4 +186,4 @@ def _arguments(command: Command, rest: Sequence[str]) -> Arguments:
             )
         else:
             words.append(word)
-    return Arguments(tuple(words), values, frozenset(switches))
+    return Arguments(tuple(words), values, frozenset(switches), times)

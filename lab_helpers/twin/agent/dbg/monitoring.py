@@ -1,322 +1,140 @@
-"""``cilium-dbg monitor`` (pkg/monitor/datapath_*.go, pkg/monitor/agent): events as they happen, in the monitor's own
+"""``cilium-dbg monitor`` (cilium-dbg/cmd/monitor.go, pkg/monitor/format): events as they happen, in the monitor's own
 words.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import zlib
-from typing import Any
+from typing import Any, Final, NamedTuple
 
-from lab_helpers.hubble.events import DROP_TEXTS, trace_point
+from lab_helpers.hubble.events import EVENT_TYPES
 from lab_helpers.hubble.protos import flow_pb2
+from lab_helpers.twin.agent.dbg.eventlines import event_line, event_lines, socket_line
+from lab_helpers.twin.agent.dbg.eventmodels import agent_json, agent_line, event_json
+from lab_helpers.twin.agent.dbg.events import TRACE_SOCK, VERDICT, Event
 from lab_helpers.twin.agent.dbg.hosts import host
-from lab_helpers.twin.agent.dbg.identities import identity_name
 from lab_helpers.twin.agent.dbg.sessions import Arguments, Command, CommandError, Session
+from lab_helpers.twin.datapath.tables import Capture
 
-__all__ = ["COMMANDS", "monitor_line", "monitor_model"]
+__all__ = ["COMMANDS"]
 
-_TYPES = {
-    "drop": 1,
-    "debug": 2,
-    "capture": 3,
-    "trace": 4,
-    "policy-verdict": 5,
-    "trace-sock": 7,
-    "l7": 129,
-    "agent": 130,
-}
-_POINTS = {0: "-> endpoint", 1: "-> proxy", 2: "-> host from", 3: "-> stack", 4: "-> overlay", 11: "-> network"}
-_STATES = {0: "unknown", 1: "new", 2: "established", 3: "reply", 4: "related", 5: "reopened"}
-_MATCHES = ("none", "L3-Only", "L3-L4", "L4-Only", "all", "L3-Proto", "Proto-Only")
-_TOPIC_DENIED = 29
-_SOCK = {1: "pre-xlate-fwd", 2: "post-xlate-fwd", 3: "pre-xlate-rev", 4: "post-xlate-rev"}
+_DEBUG, _VERBOSE = 1, 2
+"""How often ``-v`` is given; more often means not at all."""
+_FILTERS: Final = ("from", "to", "related-to")
+_MOST_ENDPOINTS: Final = 65535
 
 
-def _hash(flow: Any) -> str:
-    layer = flow.l4.WhichOneof("protocol")
-    detail = getattr(flow.l4, layer) if layer else None
-    ports = sorted((getattr(detail, "source_port", 0), getattr(detail, "destination_port", 0)))
-    ends = sorted((flow.IP.source, flow.IP.destination))
-    return f"0x{zlib.crc32(repr((ends, ports)).encode()):x}"
+class _Wanted(NamedTuple):
+    """What is printed: kinds of events (none: all), endpoints by filter, and the form."""
+
+    kinds: frozenset[int]
+    endpoints: dict[str, frozenset[int]]
+    json: bool
+    verbosity: int
+    hex: bool
+    numeric: bool
+
+    def takes(self, kind: int, source: int, destination: int) -> bool:
+        """Is an event wanted?"""
+        if self.kinds and kind not in self.kinds:
+            return False
+        given = self.endpoints
+        if given["from"] and source not in given["from"]:
+            return False
+        if given["to"] and destination not in given["to"]:
+            return False
+        return not given["related-to"] or bool({source, destination} & given["related-to"])
+
+    def text(self, event: Event) -> str:
+        """An event as it is printed; "" when this form has nothing for it."""
+        if event.kind == TRACE_SOCK:
+            return socket_line(event) + "\n" if self.verbosity == _DEBUG and not self.json else ""
+        if not self.takes(event.kind, event.source, event.destination):
+            return ""
+        if self.json and event.kind != VERDICT:
+            return event_json(event) + "\n"
+        if self.verbosity == _VERBOSE and not self.json:
+            return event_lines(event, dissect=not self.hex, numeric=self.numeric)
+        return event_line(event, numeric=self.numeric) + "\n"
 
 
-def _connection(flow: Any) -> str:
-    layer = flow.l4.WhichOneof("protocol")
-    source, destination = flow.IP.source, flow.IP.destination
-    if layer == "ICMPv4":
-        return f"{source} -> {destination} {flow.Summary.removeprefix('ICMPv4 ')}"
-    detail = getattr(flow.l4, layer)
-    ends = f"{source}:{detail.source_port} -> {destination}:{detail.destination_port}"
-    if layer == "TCP":
-        return f"{ends} tcp {flow.Summary.removeprefix('TCP Flags: ')}"
-    return f"{ends} {layer.lower()}"
-
-
-def _identity(endpoint: Any, *, numeric: bool) -> str:
-    return str(endpoint.identity) if numeric else identity_name(endpoint.identity)
-
-
-def monitor_line(flow: Any, *, numeric: bool = False) -> str:
-    """One event as the monitor prints it."""
-    kind, source, destination = flow.event_type.type, flow.source, flow.destination
-    pair = f"{_identity(source, numeric=numeric)}->{_identity(destination, numeric=numeric)}"
-    if kind == 1:
-        target = destination.ID if flow.traffic_direction == flow_pb2.INGRESS else 0
-        reason = DROP_TEXTS.get(flow.event_type.sub_type, str(flow.event_type.sub_type))
-        return (
-            f"xx drop ({reason}) flow {_hash(flow)} to endpoint {target}, ifindex {flow.interface.index}, "
-            f"file {flow.file.name}:{flow.file.line}, , identity {pair}: {_connection(flow)}"
-        )
-    if kind == 5:
-        ingress = flow.traffic_direction == flow_pb2.INGRESS
-        local, remote = (destination, source) if ingress else (source, destination)
-        protocol = {"TCP": 6, "UDP": 17, "ICMPv4": 1}.get(flow.l4.WhichOneof("protocol"), 0)
-        auth = "spire" if flow.auth_type == flow_pb2.SPIRE else "disabled"
-        return (
-            f"Policy verdict log: flow {_hash(flow)} local EP ID {local.ID}, "
-            f"remote ID {_identity(remote, numeric=numeric)}, "
-            f"proto {protocol}, {'ingress' if ingress else 'egress'}, action {_action(flow)}, auth: {auth}, "
-            f"match {_MATCHES[flow.policy_match_type]}, {_connection(flow)}"
-        )
-    if kind == 4:
-        what = _POINTS.get(flow.event_type.sub_type, "->")
-        if flow.event_type.sub_type == 0:
-            what += f" {destination.ID}"
-        elif flow.event_type.sub_type == 1:
-            what += f" port {flow.proxy_port}" if flow.proxy_port else ""
-        interface = flow.interface.name or "0"
-        original = flow.IP.source if flow.event_type.sub_type == 0 else "0.0.0.0"
-        return (
-            f"{what} flow {_hash(flow)} , identity {pair} state {_STATES.get(flow.trace_reason, 'unknown')} "
-            f"ifindex {interface} orig-ip {original}: {_connection(flow)}"
-        )
-    if kind == 7:
-        layer = flow.l4.WhichOneof("protocol")
-        port = getattr(flow.l4, layer).destination_port
-        return (
-            f"CPU 00: [{_SOCK[flow.event_type.sub_type]}] cgroup_id: {flow.cgroup_id} "
-            f"sock_cookie: {flow.socket_cookie}, "
-            f"dst [{flow.IP.destination}]:{port} {layer.lower()}"
-        )
-    return _layer7(flow)
-
-
-def _action(flow: Any) -> str:
-    return {flow_pb2.DROPPED: "deny", flow_pb2.REDIRECTED: "redirect", flow_pb2.AUDIT: "audit"}.get(
-        flow.verdict, "allow"
+def _wanted(arguments: Arguments) -> _Wanted:
+    """Raises CommandError for a value that a flag cannot have."""
+    kinds = []
+    for name in arguments.values.get("type", []):
+        if name not in EVENT_TYPES:
+            known = " ".join(f"{known}:{EVENT_TYPES[known]}" for known in sorted(EVENT_TYPES))
+            raise CommandError(
+                f'Error: invalid argument "{name}" for "-t, --type" flag: Unknown type ({name}). '
+                f"Please use one of the following ones map[{known}]"
+            )
+        kinds.append(EVENT_TYPES[name])
+    endpoints = {name: frozenset(map(_number(name), arguments.values.get(name, []))) for name in _FILTERS}
+    return _Wanted(
+        frozenset(kinds),
+        endpoints,
+        "json" in arguments.switches,
+        arguments.times.get("verbose", 0),
+        "hex" in arguments.switches,
+        "numeric" in arguments.switches,
     )
 
 
-def _l7_verdict(flow: Any) -> str:
-    return {flow_pb2.DROPPED: "Denied", flow_pb2.ERROR: "Error"}.get(flow.verdict, "Forwarded")
+def _number(flag: str) -> Any:
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit()) or int(text) > _MOST_ENDPOINTS:
+            why = "value out of range" if text.isdigit() else "invalid syntax"
+            raise CommandError(
+                f'Error: invalid argument "{text}" for "--{flag}" flag: strconv.ParseUint: parsing "{text}": {why}'
+            )
+        return int(text)
 
-
-def _kafka_code(flow: Any) -> int:
-    """The error code of the access log: a denied request's is the one that its client is told."""
-    return _TOPIC_DENIED if flow.verdict == flow_pb2.DROPPED else int(flow.l7.kafka.error_code)
-
-
-def _layer7(flow: Any) -> str:
-    response = flow.l7.type == flow_pb2.RESPONSE
-    arrow = {flow_pb2.INGRESS: "<-", flow_pb2.EGRESS: "->"}.get(flow.traffic_direction, "??")
-    record = flow.l7.WhichOneof("record") or "unknown-l7"
-    source, destination = (f"{end.ID} ([{' '.join(end.labels)}])" for end in (flow.source, flow.destination))
-    ends = f"to {destination} from {source}" if response else f"from {source} to {destination}"
-    head = (
-        f"{arrow} {'Response' if response else 'Request'} {record} {ends}, "
-        f"identity {flow.source.identity}->{flow.destination.identity}, verdict {_l7_verdict(flow)}"
-    )
-    if record == "http":
-        return f"{head} {flow.l7.http.method} {flow.l7.http.url} => {flow.l7.http.code}"
-    if record == "kafka":
-        return f"{head} {flow.l7.kafka.api_key} topic {flow.l7.kafka.topic} => {_kafka_code(flow)}"
-    dns = flow.l7.dns
-    asked = f"{head} DNS {dns.observation_source}: {dns.query} {','.join(dns.qtypes)}"
-    if not response:
-        return asked
-    names = f" CNAMEs: {','.join(dns.cnames)}" if dns.cnames else ""
-    return f"{asked} TTL: {dns.ttl} Answer: '{','.join(dns.ips)}'{names}"
-
-
-def monitor_model(flow: Any) -> dict[str, Any]:
-    """One event as ``-j`` prints it; its summary has the addresses of the layers, not the packet's bytes."""
-    kind, source, destination = flow.event_type.type, flow.source, flow.destination
-    if kind == 129:
-        return _layer7_model(flow)
-    model: dict[str, Any] = {"cpu": "CPU 00:"}
-    if kind == 7:
-        layer = flow.l4.WhichOneof("protocol")
-        return model | {
-            "type": "trace-sock",
-            "xlatePoint": _SOCK[flow.event_type.sub_type],
-            "cgroup_id": flow.cgroup_id,
-            "sockCookie": flow.socket_cookie,
-            "dstIP": flow.IP.destination,
-            "dstPort": getattr(flow.l4, layer).destination_port,
-            "l4Proto": layer.lower(),
-        }
-    ingress = flow.traffic_direction == flow_pb2.INGRESS
-    local = destination if ingress else source
-    model |= {"type": {1: "drop", 4: "trace", 5: "policy-verdict"}[kind], "mark": _hash(flow)}
-    if kind == 4:
-        point = flow.event_type.sub_type
-        model |= {
-            "ifindex": flow.interface.name or "0",
-            "state": _STATES.get(flow.trace_reason, "unknown"),
-            "observationPoint": trace_point(point),
-            "traceSummary": _POINTS.get(point, "->") + (f" {destination.ID}" if point == 0 else ""),
-        }
-    if kind == 1:
-        model["reason"] = DROP_TEXTS.get(flow.event_type.sub_type, str(flow.event_type.sub_type))
-    if kind == 5:
-        model |= {"match": _MATCHES[flow.policy_match_type], "action": _action(flow), "ingress": ingress}
-    model |= {
-        "source": local.ID,
-        "srcLabel": source.identity,
-        "dstLabel": destination.identity,
-        "dstID": destination.ID if ingress else 0,
-    }
-    if kind == 1:
-        model |= {"Line": flow.file.line, "File": flow.file.name, "ExtError": 0, "Ifindex": flow.interface.index}
-    return model | {"summary": _summary(flow)}
-
-
-def _summary(flow: Any) -> dict[str, Any]:
-    layers: dict[str, Any] = {
-        "l2": {"src": flow.ethernet.source, "dst": flow.ethernet.destination},
-        "l3": {"src": flow.IP.source, "dst": flow.IP.destination},
-    }
-    detail = getattr(flow.l4, flow.l4.WhichOneof("protocol"))
-    if hasattr(detail, "source_port"):
-        layers["l4"] = {"src": str(detail.source_port), "dst": str(detail.destination_port)}
-    return layers
-
-
-def _layer7_model(flow: Any) -> dict[str, Any]:
-    record = flow.l7.WhichOneof("record") or ""
-    response = flow.l7.type == flow_pb2.RESPONSE
-    model: dict[str, Any] = {
-        "type": "logRecord",
-        "observationPoint": "Ingress" if flow.traffic_direction == flow_pb2.INGRESS else "Egress",
-        "flowType": "Response" if response else "Request",
-        "l7Proto": record,
-        "srcEpID": flow.source.ID,
-        "srcEpLabels": list(flow.source.labels),
-        "srcIdentity": flow.source.identity,
-        "dstEpID": flow.destination.ID,
-        "dstEpLabels": list(flow.destination.labels),
-        "dstIdentity": flow.destination.identity,
-        "verdict": _l7_verdict(flow),
-    }
-    if record == "http":
-        http = flow.l7.http
-        model["http"] = {"Code": http.code, "Method": http.method, "URL": http.url, "Protocol": http.protocol}
-    elif record == "kafka":
-        kafka = flow.l7.kafka
-        model["kafka"] = {
-            "ErrorCode": _kafka_code(flow),
-            "APIVersion": kafka.api_version,
-            "APIKey": kafka.api_key,
-            "CorrelationID": kafka.correlation_id,
-            "Topic": {"Topic": kafka.topic} if kafka.topic else {},
-        }
-    elif record == "dns":
-        dns = flow.l7.dns
-        model["dns"] = {"Query": dns.query, "IPs": list(dns.ips), "TTL": dns.ttl, "QTypes": list(dns.qtypes)}
-    return model
+    return read
 
 
 async def _monitor(session: Session, arguments: Arguments) -> int:
     session.need_agent()
     agent = session.agent
-    names = [name for text in arguments.values.get("type", []) for name in text.split(",")]
-    unknown = [name for name in names if name not in _TYPES]
-    if unknown:
-        raise CommandError(
-            f'Error: invalid argument "{unknown[0]}" for "-t, --type" flag: Unknown type ({unknown[0]}). '
-            f"Please use one of the following ones {', '.join(sorted(_TYPES))}"
-        )
-    kinds = {_TYPES[name] for name in names}
-    wanted = {key: _numbers(arguments.values.get(key, [])) for key in ("from", "to", "related")}
-    for name in ("hex", "dissect"):
-        if name in arguments.switches and "json" not in arguments.switches:
-            raise CommandError(
-                "Error: packets have no bytes in the embedded cluster, so no sequence numbers, checksums and options "
-                "either: --hex and -vv have nothing to print. Leave them out, or use -j"
-            )
-    _need_endpoints(session, wanted)
-    numeric, as_json = "numeric" in arguments.switches, "json" in arguments.switches
-    queue: asyncio.Queue[Any] = asyncio.Queue()
-    observers = agent.tables.observers
-    listeners = agent.notifier.listeners
-    observers.append(queue.put_nowait)
-    listeners.append(queue.put_nowait)
+    wanted = _wanted(arguments)
+    _need_endpoints(session, wanted.endpoints)
+    queue: asyncio.Queue[tuple[Any, Capture | None]] = asyncio.Queue()
+
+    def take(flow: Any, capture: Capture | None) -> None:
+        queue.put_nowait((flow, capture))
+
+    def hear(event: Any) -> None:
+        queue.put_nowait((event, None))
+
+    monitors, listeners = agent.tables.monitors, agent.notifier.listeners
+    monitors.append(take)
+    listeners.append(hear)
     try:
         await session.process.err(f"{host(agent).monitor_line}\nPress Ctrl-C to quit\n")
         while agent.running:
-            flow = await queue.get()
-            if isinstance(flow, flow_pb2.AgentEvent):
-                if (not kinds or _TYPES["agent"] in kinds) and not any(wanted.values()):
-                    await session.out(_agent_json(flow) if as_json else _agent_line(flow))
-                continue
-            if (kinds and flow.event_type.type not in kinds) or not _concerns(flow, wanted):
-                continue
-            if as_json:
-                await session.out(json.dumps(monitor_model(flow), separators=(",", ":")))
+            found, capture = await queue.get()
+            if not isinstance(found, flow_pb2.AgentEvent):
+                text = wanted.text(Event(agent, found, capture))
+            elif wanted.takes(EVENT_TYPES["agent"], 0, 0):
+                text = (agent_json(found) if wanted.json else agent_line(found)) + "\n"
             else:
-                await session.out(monitor_line(flow, numeric=numeric))
+                continue
+            if text:
+                await session.out(text)
     finally:
-        for receivers in (observers, listeners):
-            if queue.put_nowait in receivers:
-                receivers.remove(queue.put_nowait)
+        if take in monitors:
+            monitors.remove(take)
+        if hear in listeners:
+            listeners.remove(hear)
     raise CommandError("EOF")
 
 
-def _agent_parts(event: Any) -> tuple[str, str]:
-    from google.protobuf.json_format import MessageToDict
-
-    name = flow_pb2.AgentEventType.Name(event.type).replace("_", " ").capitalize()
-    which = event.WhichOneof("notification")
-    detail = MessageToDict(getattr(event, which), preserving_proto_field_name=True) if which else {}
-    return name, json.dumps(detail)
-
-
-def _agent_line(event: Any) -> str:
-    """``>> Policy updated: {…}``: what the agent says about itself."""
-    name, detail = _agent_parts(event)
-    return f">> {name}: {detail}"
-
-
-def _agent_json(event: Any) -> str:
-    """The same with ``-j``."""
-    name, detail = _agent_parts(event)
-    return json.dumps({"type": "agent", "subtype": name, "message": json.loads(detail)}, separators=(",", ":"))
-
-
-def _need_endpoints(session: Session, wanted: dict[str, set[int]]) -> None:
+def _need_endpoints(session: Session, wanted: dict[str, frozenset[int]]) -> None:
     """Raises CommandError when all three filters are given and no endpoint of them exists, as the real one does."""
     if not all(wanted.values()):
         return
     missing = sorted(number for numbers in wanted.values() for number in numbers - set(session.agent.endpoints))
     if len(missing) == sum(map(len, wanted.values())):
         raise CommandError("\n".join(f"endpoint {number} not found" for number in missing))
-
-
-def _numbers(texts: list[str]) -> set[int]:
-    try:
-        return {int(number) for text in texts for number in text.split(",")}
-    except ValueError as error:
-        raise CommandError(f"Error: endpoint ids are numbers: {error}") from error
-
-
-def _concerns(flow: Any, wanted: dict[str, set[int]]) -> bool:
-    if wanted["from"] and flow.source.ID not in wanted["from"]:
-        return False
-    if wanted["to"] and flow.destination.ID not in wanted["to"]:
-        return False
-    return not wanted["related"] or bool({flow.source.ID, flow.destination.ID} & wanted["related"])
 
 
 COMMANDS = (
@@ -329,7 +147,7 @@ COMMANDS = (
             "--type": "type",
             "--from": "from",
             "--to": "to",
-            "--related-to": "related",
+            "--related-to": "related-to",
             "--monitor-socket": "socket",
         },
         {
@@ -338,7 +156,6 @@ COMMANDS = (
             "-j": "json",
             "--json": "json",
             "-v": "verbose",
-            "-vv": "dissect",
             "--verbose": "verbose",
             "--hex": "hex",
         },

@@ -76,11 +76,12 @@ class Command(NamedTuple):
 
 
 class Arguments(NamedTuple):
-    """The parsed command line."""
+    """The parsed command line. ``times``: how often a switch was given."""
 
     words: tuple[str, ...]
     values: dict[str, list[str]]
     switches: frozenset[str]
+    times: Mapping[str, int] = MappingProxyType({})
 
     def value(self, name: str, default: str = "") -> str:
         """The last value of a flag."""

@@ -10,20 +10,13 @@ from dataclasses import dataclass
 
 from lab_helpers.twin.containers.errors import Deadline
 from lab_helpers.twin.containers.processes import SIGNALS, SimulatedProcess, program
+from lab_helpers.twin.containers.strerror import MUSL
 from lab_helpers.twin.containers.timing import within
 from lab_helpers.twin.dns.resolving import ResolutionFailed, Resolver
 from lab_helpers.twin.interfaces import ByteStream, ConnectionFailed
 
 __all__ = ["busybox_nc", "nc", "ping"]
 
-_REASONS = {
-    "ECONNREFUSED": "Connection refused",
-    "ETIMEDOUT": "Operation timed out",
-    "EHOSTUNREACH": "Host is unreachable",
-    "ENETUNREACH": "Network unreachable",
-    "ECONNRESET": "Connection reset by peer",
-    "EPERM": "Operation not permitted",
-}
 _UNKNOWN = 'getaddrinfo for host "{host}" port {ports}: Name does not resolve'
 
 
@@ -105,12 +98,12 @@ async def _connect(process: SimulatedProcess, options: _Nc, host: str, ports: st
         except ConnectionFailed as error:
             if options.verbose or not options.scan:
                 if options.busybox:
-                    await process.err(f"nc: {host} ({address}:{port}): {_REASONS.get(error.errno, str(error))}\n")
+                    await process.err(f"nc: {host} ({address}:{port}): {MUSL.get(error.errno, str(error))}\n")
                     continue
                 kind = (
                     "Operation in progress"
                     if error.errno == "ETIMEDOUT" and options.wait
-                    else _REASONS.get(error.errno, str(error))
+                    else MUSL.get(error.errno, str(error))
                 )
                 await process.err(f"nc: connect to {host} ({address}) port {port} (tcp) failed: {kind}\n")
             continue

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lab_helpers.twin.containers.processes import SimulatedProcess, program
-from lab_helpers.twin.containers.programs.lookups import reverse_name
+from lab_helpers.twin.containers.programs.lookups import no_answer, reverse_name
 from lab_helpers.twin.dns.resolving import ResolutionFailed, Resolver, is_address
 from lab_helpers.twin.interfaces import ConnectionFailed
 
@@ -176,10 +176,7 @@ async def _ask(process: SimulatedProcess, resolver: Resolver, query: _Query, ser
                 server, name, query.kind, port=query.port, timeout=query.timeout, recursion=query.flags["recurse"]
             )
         except ConnectionFailed as error:
-            reason = {"ETIMEDOUT": "timed out", "ECONNREFUSED": "connection refused"}.get(
-                error.errno, "host unreachable"
-            )
-            await process.out(f";; communications error to {server}#{query.port}: {reason}\n")
+            await process.out(no_answer(server, query.port, error))
     await process.out(
         f"\n; <<>> DiG {VERSION} <<>> {' '.join(process.argv[1:])}\n"
         ";; global options: +cmd\n;; no servers could be reached\n"

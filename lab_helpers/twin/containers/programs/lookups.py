@@ -13,7 +13,7 @@ from lab_helpers.twin.interfaces import ConnectionFailed
 if TYPE_CHECKING:
     from dns.message import Message
 
-__all__ = ["busybox_nslookup", "getent", "host", "nslookup", "reverse_name"]
+__all__ = ["busybox_nslookup", "getent", "host", "no_answer", "nslookup", "reverse_name"]
 
 
 def reverse_name(address: str) -> str:
@@ -37,6 +37,12 @@ def _records(message: Message, kind: str) -> list[tuple[str, str]]:
     ]
 
 
+def no_answer(server: str, port: int, error: ConnectionFailed) -> str:
+    """bind-tools' line about a server that did not answer (bin/dig/dighost.c)."""
+    reason = {"ETIMEDOUT": "timed out", "ECONNREFUSED": "connection refused"}.get(error.errno, "host unreachable")
+    return f";; communications error to {server}#{port}: {reason}\n"
+
+
 async def _ask(
     process: SimulatedProcess, resolver: Resolver, server: str, name: str, kind: str, *, port: int = 53, tries: int = 3
 ) -> Message | None:
@@ -45,10 +51,7 @@ async def _ask(
         try:
             return await resolver.ask(server, name, kind, port=port, timeout=5.0)
         except ConnectionFailed as error:
-            reason = {"ETIMEDOUT": "timed out", "ECONNREFUSED": "connection refused"}.get(
-                error.errno, "host unreachable"
-            )
-            await process.out(f";; communications error to {server}#{port}: {reason}\n")
+            await process.out(no_answer(server, port, error))
     await process.out(";; no servers could be reached\n\n")
     return None
 

@@ -12,6 +12,7 @@ from lab_helpers.twin.containers.http.tls import connect as connect_tls
 from lab_helpers.twin.containers.processes import SimulatedProcess, program
 from lab_helpers.twin.containers.programs.curl.urls import BadUrl, Url, join, parse_url
 from lab_helpers.twin.containers.streams import Output
+from lab_helpers.twin.containers.strerror import MUSL
 from lab_helpers.twin.containers.timing import within
 from lab_helpers.twin.dns.resolving import ResolutionFailed, Resolver
 from lab_helpers.twin.interfaces import ByteStream, ConnectionFailed
@@ -19,14 +20,6 @@ from lab_helpers.twin.interfaces import ByteStream, ConnectionFailed
 __all__ = ["wget"]
 
 TIMEOUT = 900.0
-_REASONS = {
-    "ECONNREFUSED": "Connection refused",
-    "ETIMEDOUT": "Operation timed out",
-    "EHOSTUNREACH": "Host is unreachable",
-    "ENETUNREACH": "Network unreachable",
-    "ECONNRESET": "Connection reset by peer",
-    "EPERM": "Operation not permitted",
-}
 
 
 @dataclass(slots=True)
@@ -191,7 +184,7 @@ class _Wget:
         except ConnectionFailed as error:
             if error.errno == "ETIMEDOUT" and self._options.timeout < TIMEOUT:
                 raise ProgramExit(1, "wget: download timed out\n") from None
-            reason = _REASONS.get(error.errno, str(error))
+            reason = MUSL.get(error.errno, str(error))
             raise ProgramExit(1, f"wget: can't connect to remote host ({addresses[0]}): {reason}\n") from None
         if url.scheme == "https":
             try:
@@ -218,7 +211,7 @@ class _Wget:
         except Deadline:
             raise ProgramExit(1, "wget: download timed out\n") from None
         except (HttpProblem, ConnectionFailed) as error:
-            reason = _REASONS.get(getattr(error, "errno", ""), "error getting response")
+            reason = MUSL.get(getattr(error, "errno", ""), "error getting response")
             raise ProgramExit(
                 1, f"wget: {reason}\n" if "error" in reason else f"wget: error getting response: {reason}\n"
             ) from None

@@ -15,11 +15,12 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from lab_helpers.clusters import Cluster, Home, connect
+from lab_helpers.clusters import Cluster
 from lab_helpers.views.identities.histories import History, Sight, sight_of
 from lab_helpers.views.identities.reading import nodes_of
 from lab_helpers.views.live.diagnosing import diagnose
 from lab_helpers.views.live.following import Batch, Follower, Subscription
+from lab_helpers.views.live.sharing import PerCluster
 from lab_helpers.views.live.statuses import LIVE, State, Status
 
 __all__ = ["EndpointFollower", "endpoints_of"]
@@ -138,16 +139,15 @@ def _diagnose(find: Callable[[], Cluster], failure: str) -> Status:
     return Status(State.GONE, f"the API server ended the watch: {failure or 'no reason given'}", "`cilium-labs status`")
 
 
-_followers: dict[tuple[str, str], EndpointFollower] = {}
-_guard = threading.Lock()
+def _made(find: Callable[[], Cluster]) -> EndpointFollower:
+    follower = EndpointFollower(find)
+    atexit.register(follower.stop)
+    return follower
+
+
+_followers = PerCluster(_made)
 
 
 def endpoints_of(cluster: Cluster) -> EndpointFollower:
     """The one follower of a cluster's endpoints in this process."""
-    key = (str(cluster.state_dir), cluster.context)
-    with _guard:
-        if key not in _followers:
-            home = Home(cluster.state_dir)
-            _followers[key] = EndpointFollower(lambda: connect(home))
-            atexit.register(_followers[key].stop)
-        return _followers[key]
+    return _followers.of(cluster)

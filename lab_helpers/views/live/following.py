@@ -22,12 +22,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from lab_helpers.clusters import Cluster, ClusterError, Home, connect
+from lab_helpers.clusters import Cluster, ClusterError
 from lab_helpers.hubble.errors import CallError
 from lab_helpers.hubble.records import Record
 from lab_helpers.views.live.diagnosing import diagnose
 from lab_helpers.views.live.pacing import Pace
 from lab_helpers.views.live.rings import CAPACITY, FlowRing
+from lab_helpers.views.live.sharing import PerCluster
 from lab_helpers.views.live.statuses import CONNECTING, LIVE, Status
 
 if TYPE_CHECKING:
@@ -254,15 +255,9 @@ def _pause(wanted: threading.Event, seconds: float) -> None:
         time.sleep(min(left, _STEP))
 
 
-_followers: dict[tuple[str, str], Follower] = {}
-_guard = threading.Lock()
+_followers = PerCluster(Follower)
 
 
 def follower_of(cluster: Cluster) -> Follower:
     """The one follower of a cluster in this process. It finds the cluster again when it comes back elsewhere."""
-    key = (str(cluster.state_dir), cluster.context)
-    with _guard:
-        if key not in _followers:
-            home = Home(cluster.state_dir)
-            _followers[key] = Follower(lambda: connect(home))
-        return _followers[key]
+    return _followers.of(cluster)

@@ -1,305 +1,32 @@
 """An address is allowed exactly as long as the rules of names say, whatever happens in which order.
 
-The model below is written from what is known of Cilium, not from the agent's code: an answer counts for its TTL (at
-least ``tofqdns-min-ttl``) and until the next run of the garbage collector, which comes every minute; that run makes it
-a zombie. The next run removes the zombie, unless its pod has a live connection to the address (or the grace period is
-not over), or to another zombie address of the same name: then the name holds for two more minutes, and so on. What any
-pod of the node learned counts for all of it. What is more than the limit of addresses per name becomes a zombie at
-once, the one that ends first. A connection is alive until both sides have sent their FIN, or conntrack has not seen it
-for 8000 seconds: one that only one side closed, or reset, still counts (but a reset ends one whose handshake conntrack
-has forgotten, as in bpf/lib/conntrack.h). What a pod learned goes with the pod, and
-outlives a restart of the agent, which takes limits as they are then and counts its minutes anew.
-
-The other side is the agent with its DNS proxy, policy, ipcache and conntrack, on a clock that only jumps.
+``name_lifetimes`` has the model of what must be, ``name_worlds`` the agent and what is around it.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable
-from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
-
-import dns.message
-import dns.rrset
 import pytest
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from lab_helpers.policy.matchpatterns import name_matches
-from lab_helpers.policy.protocols import Protocol
-from lab_helpers.policy.rules import Direction
 from lab_helpers.twin.interfaces import ByteStream
-from tests.twin.agent.clusters import N1, N2, Cluster, echo
-
-IPS = ("203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4")
-NAMES = ("api.stripe.com", "files.stripe.com", "cdn.example.com")
-LINGERING = IPS[3]
-"""The server there never closes."""
-PODS = ("a", "b")
-Ending = Literal["FIN", "RST"]
-GC, SYNTHETIC, CONNTRACK = 60.0, 120.0, 8000.0
-POLICIES = {
-    "stripe": (("a", "b"), {"matchPattern": "*.stripe.com"}, ("api.stripe.com", "files.stripe.com")),
-    "api": (("b",), {"matchName": "api.stripe.com"}, ("api.stripe.com",)),
-    "cdn": (("a",), {"matchName": "cdn.example.com"}, ("cdn.example.com",)),
-}
-"""Name → pods, element of ``toFQDNs``, names that it matches."""
-DNS_FOR_ALL = {
-    "endpointSelector": {"matchLabels": {"calls": "outside"}},
-    "egress": [
-        {
-            "toEndpoints": [{"matchLabels": {"app": "dns"}}],
-            "toPorts": [{"ports": [{"port": "53", "protocol": "ANY"}], "rules": {"dns": [{"matchPattern": "*"}]}}],
-        }
-    ],
-}
-
-
-class Limits(NamedTuple):
-    """What ``cilium-config`` says, in seconds and addresses per name."""
-
-    minimum: int
-    most: int
-    grace: int
-
-    def config(self) -> dict[str, str]:
-        return {
-            "tofqdns-min-ttl": str(self.minimum),
-            "tofqdns-endpoint-max-ip-per-hostname": str(self.most),
-            "tofqdns-idle-connection-grace-period": f"{self.grace}s",
-        }
-
+from tests.twin.agent.clusters import N1
+from tests.twin.agent.name_lifetimes import (
+    GC,
+    IPS,
+    LINGERING,
+    NAMES,
+    PODS,
+    POLICIES,
+    Connection,
+    Ending,
+    Limits,
+    Model,
+)
+from tests.twin.agent.name_worlds import World
 
 LIMITS = st.builds(Limits, st.sampled_from((0, 0, 45)), st.sampled_from((2, 1000)), st.sampled_from((0, 0, 120)))
-
-
-class Answer(NamedTuple):
-    at: float
-    ttl: int
-
-    @property
-    def until(self) -> float:
-        return self.at + self.ttl
-
-
-class Connection(NamedTuple):
-    """``last``: when the pod's last packet left. ``whole``: conntrack has seen its handshake."""
-
-    pod: str
-    ip: str
-    last: float
-    whole: bool = True
-
-    def alive(self, now: float) -> bool:
-        return now < self.last + CONNTRACK
-
-
-@dataclass
-class Model:
-    """Who is allowed to reach what. Times are seconds since the beginning."""
-
-    limits: Limits
-    now: float = 0.0
-    collects: float = GC
-    """When the garbage collector comes next."""
-    answers: dict[tuple[str, str, str], Answer] = field(default_factory=dict)
-    """(pod, name, address) → the last one."""
-    zombies: dict[tuple[str, str], set[str]] = field(default_factory=dict)
-    """(pod, address) → names."""
-    held: dict[tuple[str, str], float] = field(default_factory=dict)
-    """(pod, address) of zombies → when last buried or alive."""
-    kept: dict[tuple[str, str], float] = field(default_factory=dict)
-    """(name, address) → until when a live connection keeps it."""
-    connections: dict[int, Connection] = field(default_factory=dict)
-    policies: set[str] = field(default_factory=set)
-    unclear: bool = False
-    """More zombies than the limit: which ones go first is not for this model to say."""
-
-    def evicts(self, pod: str, name: str, ips: tuple[str, ...], ttl: int) -> tuple[list[str], bool]:
-        """Addresses over the limit after an answer, and whether it is clear which ones they are."""
-        known = {ip: answer.until for (p, n, ip), answer in self.answers.items() if (p, n) == (pod, name)}
-        known.update(dict.fromkeys(ips, self.now + max(ttl, self.limits.minimum)))
-        over = max(len(known) - self.limits.most, 0)
-        order = sorted(known, key=lambda ip: known[ip])
-        clear = not over or known[order[over - 1]] < known[order[over]]
-        return order[:over], clear
-
-    def learn(self, pod: str, name: str, ips: tuple[str, ...], ttl: int) -> None:
-        out, _ = self.evicts(pod, name, ips, ttl)
-        for ip in ips:
-            self.answers[pod, name, ip] = Answer(self.now, max(ttl, self.limits.minimum))
-            self.zombies.get((pod, ip), set()).discard(name)
-        self._drop_empty()
-        for ip in out:
-            self._bury(pod, name, ip)
-
-    def _bury(self, pod: str, name: str, ip: str) -> None:
-        del self.answers[pod, name, ip]
-        self.zombies.setdefault((pod, ip), set()).add(name)
-        self.held[pod, ip] = self.now
-
-    def _drop_empty(self) -> None:
-        for key in [key for key, names in self.zombies.items() if not names]:
-            del self.zombies[key]
-            del self.held[key]
-
-    def forget(self, pod: str) -> None:
-        self.answers = {key: answer for key, answer in self.answers.items() if key[0] != pod}
-        self.zombies = {key: names for key, names in self.zombies.items() if key[0] != pod}
-        self.held = {key: since for key, since in self.held.items() if key[0] != pod}
-        self.connections = {number: one for number, one in self.connections.items() if one[0] != pod}
-
-    def clean(self, pattern: str) -> None:
-        self.answers = {key: answer for key, answer in self.answers.items() if not name_matches(pattern, key[1])}
-        self.kept = {key: until for key, until in self.kept.items() if not name_matches(pattern, key[0])}
-        for names in self.zombies.values():
-            names -= {name for name in names if name_matches(pattern, name)}
-        self._drop_empty()
-
-    def wait(self, seconds: float) -> None:
-        end = self.now + seconds
-        while self.collects <= end:
-            self.now = self.collects
-            self._collect()
-            self.collects += GC
-        self.now = end
-
-    def _collect(self) -> None:
-        for key in self.zombies:
-            if any(one[:2] == key and one.alive(self.now) for one in self.connections.values()):
-                self.held[key] = self.now
-        living = [
-            key for key in self.zombies if self.now == self.held[key] or self.now - self.held[key] < self.limits.grace
-        ]
-        saved = {(pod, name) for pod, ip in living for name in self.zombies[pod, ip]}
-        for pod, name in saved:
-            shared = sum(name in names for (p, _), names in self.zombies.items() if p == pod)
-            self.unclear |= shared > self.limits.most
-        for (pod, ip), names in list(self.zombies.items()):
-            if (pod, ip) in living or any((pod, name) in saved for name in names):
-                for name in names:
-                    self.kept[name, ip] = self.now + SYNTHETIC
-            else:
-                del self.zombies[pod, ip], self.held[pod, ip]
-        for pod, name, ip in [key for key, answer in self.answers.items() if answer.until <= self.now]:
-            self._bury(pod, name, ip)
-        self.kept = {key: until for key, until in self.kept.items() if until > self.now}
-
-    def rows(self) -> set[tuple[str, str, str, int, str]]:
-        """What ``fqdn cache list`` shows: pod, source, name, TTL, address."""
-        found = {(pod, "lookup", name, answer.ttl, ip) for (pod, name, ip), answer in self.answers.items()}
-        return found | {(pod, "connection", name, 0, ip) for (pod, ip), names in self.zombies.items() for name in names}
-
-    def names(self, ip: str) -> set[str]:
-        found = {name for _, name, known in self.answers if known == ip}
-        found |= {name for (_, known), names in self.zombies.items() if known == ip for name in names}
-        return found | {name for name, known in self.kept if known == ip}
-
-    def allowed(self, pod: str, ip: str) -> bool:
-        matched = {name for policy in self.policies if pod in POLICIES[policy][0] for name in POLICIES[policy][2]}
-        return bool(matched & self.names(ip))
-
-
-class World:
-    """One node with two pods, a resolver on another node, and servers outside."""
-
-    def __init__(self, limits: Limits) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.zone: dict[str, tuple[tuple[str, ...], int]] = {}
-        self.cluster = Cluster(limits.config())
-        self.run(self.start())
-
-    def run(self, what: Awaitable[Any]) -> Any:
-        return self.loop.run_until_complete(what)
-
-    async def start(self) -> None:
-        cluster = self.cluster
-        await cluster.start()
-        for pod in PODS:
-            self.create(pod)
-        cluster.pod("dns", N2).bind(53, self.answer)
-        for ip in IPS:
-            cluster.datapath.outside(ip).listen(443, lingering if ip == LINGERING else echo)
-        cluster.cnp("dns", DNS_FOR_ALL)
-        await cluster.settle()
-        cluster.agents.agent(N1).tables.observers.clear()  # nobody looks at flows here
-
-    def create(self, pod: str) -> None:
-        self.cluster.pod(pod, N1, labels={"app": pod, "calls": "outside"})
-
-    async def replace(self, pod: str) -> None:
-        self.cluster.delete_pod(pod)
-        await self.cluster.settle()
-        self.create(pod)
-        await self.cluster.settle()
-
-    async def restart(self, limits: Limits) -> None:
-        cluster = self.cluster
-        cluster.agents.agent(N1).stop()
-        cluster.config = limits.config()
-        cluster.start_agent(N1)
-        await cluster.settle()
-        cluster.agents.agent(N1).tables.observers.clear()
-
-    def rows(self) -> set[tuple[str, str, str, int, str]]:
-        agent = self.cluster.agents.agent(N1)
-        pods = {endpoint.id: endpoint.datapath.pod for endpoint in agent.endpoints.values()}
-        return {
-            (pods[row.endpoint], row.source, row.name.removesuffix("."), row.ttl, ip)
-            for row in agent.names.rows()
-            for ip in row.ips
-        }
-
-    async def answer(self, payload: bytes, _source: tuple[str, int]) -> bytes:
-        query = dns.message.from_wire(payload)
-        reply = dns.message.make_response(query)
-        ips, ttl = self.zone[query.question[0].name.to_text().rstrip(".")]
-        reply.answer.append(dns.rrset.from_text(query.question[0].name, ttl, "IN", "A", *ips))
-        return reply.to_wire()
-
-    async def lookup(self, pod: str, name: str) -> None:
-        resolver, query = self.cluster.sockets("dns").ip, dns.message.make_query(name, "A")
-        await self.cluster.sockets(pod).exchange(resolver, 53, query.to_wire(), timeout=2)
-
-    async def at_once(self, what: Awaitable[Any]) -> Any:
-        """The result, if it comes without waiting; else None."""
-        task = asyncio.ensure_future(what)
-        await self.cluster.settle()
-        if task.done():
-            return task.result()
-        task.cancel()
-        await asyncio.wait({task})
-        return None
-
-    async def talk(self, stream: ByteStream) -> bool:
-        await stream.write(b"hello")
-        return await stream.read() == b"hello"
-
-    def decides(self, pod: str, ip: str) -> bool:
-        """What the pod's policy map says about a new connection."""
-        agent = self.cluster.agents.agent(N1)
-        endpoint = next(one for one in agent.endpoints.values() if one.datapath.pod == pod).datapath
-        assert endpoint.policy is not None
-        peer = agent.tables.ipcache.lookup(ip).identity
-        return endpoint.policy.decide(Direction.EGRESS, peer, Protocol.TCP, 443).allowed
-
-    def close(self) -> None:
-        self.run(self.cluster.agents.stop())
-        tasks = asyncio.all_tasks(self.loop)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            self.run(asyncio.wait(tasks))
-        self.loop.close()
-
-
-async def lingering(stream: ByteStream) -> None:
-    """Echo, and keep the connection when the client has closed it."""
-    while data := await stream.read():
-        await stream.write(data)
-    await asyncio.Event().wait()
 
 
 class Lifetimes(RuleBasedStateMachine):

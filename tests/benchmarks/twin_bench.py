@@ -13,112 +13,30 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import contextlib
 import functools
 import os
-import queue
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lab_helpers.clusters import Cluster, Home, connect, start_twin, twins
 from lab_helpers.course.api import Api
 from lab_helpers.course.errors import ProbeError
 from lab_helpers.course.shopping import manifests
-from lab_helpers.tools.shims import write_shims
 from lab_helpers.twin.bootstrap.nodes import node_bodies, node_specs
-
-if TYPE_CHECKING:
-    from lab_helpers.hubble.serving import NodeLog
+from tests.benchmarks.full_ring import ring
+from tests.benchmarks.measuring import Effort, memory, run, say, seconds, timed, twin, until
 
 PATIENCE = 900.0
 """Seconds to wait for a full cluster, on a machine that has other things to do."""
 WORKERS, DEPLOYMENTS, REPLICAS, POLICIES = 10, 50, 20, 300
 SELF = {"kubeProxyReplacement": "true", "k8sServiceHost": "cilium-labs-control-plane", "k8sServicePort": "6443"}
-
-
-def say(what: str, figure: str) -> None:
-    """One line of the table."""
-    print(f"{what:64} {figure:>24}", flush=True)
-
-
-def seconds(values: list[float]) -> str:
-    """The median, and the span."""
-    return f"{statistics.median(values) * 1000:.0f} ms ({min(values) * 1000:.0f}–{max(values) * 1000:.0f})"
-
-
-def timed(action: Callable[[], Any]) -> float:
-    """How long it takes."""
-    began = time.perf_counter()
-    action()
-    return time.perf_counter() - began
-
-
-def until(what: Callable[[], bool], patience: float = 120.0, pause: float = 0.05) -> None:
-    """Wait for a condition. Raises TimeoutError."""
-    deadline = time.monotonic() + patience
-    while not what():
-        if time.monotonic() > deadline:
-            raise TimeoutError("the cluster did not get there")
-        time.sleep(pause)
-
-
-def memory(cluster: Cluster) -> str:
-    """Resident memory of the twin's process (Linux)."""
-    status = Path(f"/proc/{cluster.facts['pid']}/status")
-    if not status.exists():
-        return "unknown here"
-    size = next(line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmRSS"))
-    return f"{int(size.split()[1]) / 1024:.0f} MB"
-
-
-class Effort:
-    """Time since it was made, and what the twin's process computed since then (Linux); as a text."""
-
-    def __init__(self, cluster: Cluster | None = None) -> None:
-        self._began = time.perf_counter()
-        self._before = self._computed(cluster)
-
-    def read(self, cluster: Cluster) -> tuple[float, float]:
-        """(seconds passed, seconds of processor time)."""
-        return time.perf_counter() - self._began, self._computed(cluster) - self._before
-
-    def told(self, cluster: Cluster) -> str:
-        """Both, to be said."""
-        passed, computed = self.read(cluster)
-        return f"{passed:.1f} s, computing {computed:.1f} s"
-
-    @staticmethod
-    def _computed(cluster: Cluster | None) -> float:
-        if cluster is None or not (found := Path(f"/proc/{cluster.facts['pid']}/stat")).exists():
-            return 0.0
-        fields = found.read_text(encoding="utf-8").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-@contextlib.contextmanager
-def twin() -> Iterator[Cluster]:
-    """A fresh one, ended afterwards."""
-    with tempfile.TemporaryDirectory(prefix="twin-bench-", ignore_cleanup_errors=True) as folder:
-        cluster = start_twin(Path(folder))
-        try:
-            yield cluster
-        finally:
-            cluster.down()
-
-
-def run(cluster: Cluster, *words: str) -> None:
-    """A command in the cluster's environment. Raises CalledProcessError."""
-    environment = {**os.environ, **cluster.environment()}
-    subprocess.run(words, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def ready(api: Api, namespace: str, selector: str, count: int) -> bool:
@@ -338,80 +256,6 @@ def add_nodes(api: Api) -> None:
         api.apply({"apiVersion": "v1", "kind": "Node", **body, "status": status})
         path = f"/api/v1/nodes/{spec.name}/status"
         api._request("PATCH", path, body={"status": status}, content="application/merge-patch+json")
-
-
-def ring(rounds: int) -> None:
-    """A search in a full ring that finds nothing, which is the longest."""
-    from lab_helpers.hubble.filters import compile_filters
-    from lab_helpers.hubble.protos import flow_pb2
-    from lab_helpers.hubble.selections import Selection, select
-    from lab_helpers.hubble.serving import NodeLog
-    from lab_helpers.hubble.serving.streaming import is_lost
-
-    log = NodeLog("node", clock=time.time_ns, capacity=100_000)
-    for number in range(100_000):
-        flow = flow_pb2.Flow(verdict=flow_pb2.FORWARDED, node_name="node")
-        flow.time.FromNanoseconds(number)
-        flow.source.pod_name, flow.source.namespace = f"frontend-{number % 100}", "shop"
-        flow.source.labels.append("k8s:app=frontend")
-        flow.destination.pod_name, flow.destination.namespace = "backend", "shop"
-        flow.destination.labels.append("k8s:app=backend")
-        flow.l4.TCP.destination_port = 8080
-        log.add_flow(flow)
-    common: dict[str, Any] = {
-        "verdict": [flow_pb2.FORWARDED],
-        "protocol": ["tcp"],
-        "destination_port": ["8080"],
-        "source_pod": ["shop/"],
-    }
-    for label in ("app=frontend", "app=nothing"):
-        filters = [flow_pb2.FlowFilter(source_label=[label], **common)]
-        search = functools.partial(select, log.flows, Selection(number=20), compile_filters(filters), is_lost)
-        say(f"100,000 flows, five filters, label {label}", seconds([timed(search) for _ in range(rounds)]))
-    with tempfile.TemporaryDirectory(prefix="twin-bench-") as name, serving(log) as address:
-        write_shims(Path(name), environ={})
-        hubble = (str(Path(name) / "hubble"), "observe", "--server", address)
-        five = ("--verdict", "FORWARDED", "--protocol", "tcp", "--to-port", "8080", "--from-pod", "shop/")
-        commands = {
-            "an empty Python": (sys.executable, "-IS", "-c", "pass"),
-            "hubble observe, no filter": hubble,
-            "hubble observe, five filters, found": (*hubble, *five, "--from-label", "app=frontend"),
-            "hubble observe, five filters, nothing found": (*hubble, *five, "--from-label", "app=nothing"),
-        }
-        figures: dict[str, list[float]] = {what: [] for what in commands}
-        for _ in range(rounds):
-            for what, words in commands.items():
-                quiet = functools.partial(subprocess.run, words, check=True, stdout=subprocess.DEVNULL)
-                figures[what].append(timed(quiet))
-        for what, values in figures.items():
-            say(f"100,000 flows, whole command: {what}", seconds(values))
-
-
-@contextlib.contextmanager
-def serving(log: NodeLog) -> Iterator[str]:
-    """One node's Hubble server in a thread, as long as the block lasts; gives its address."""
-    import grpc
-
-    from lab_helpers.hubble.serving import SERVER_OPTIONS, add_agent
-
-    ports: queue.Queue[int] = queue.Queue()
-    loop, stop = asyncio.new_event_loop(), asyncio.Event()
-
-    async def serve() -> None:
-        server = grpc.aio.server(options=SERVER_OPTIONS)
-        add_agent(server, log, peers=list)
-        ports.put(server.add_insecure_port("127.0.0.1:0"))
-        await server.start()
-        await stop.wait()
-        await server.stop(None)
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
-    thread.start()
-    try:
-        yield f"127.0.0.1:{ports.get(timeout=10)}"
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join()
 
 
 PARTS: dict[str, Callable[[int], None]] = {

@@ -6,7 +6,11 @@
     ├── BrokenPipe          nobody reads what a program writes (SIGPIPE)
     ├── Deadline            a wait on the clock ran out
     ├── ProgramExit         a program ends from deep inside, with its exit code
-    └── StartFailure        a container or a command could not be started; carries Kubernetes' reason
+    ├── StartFailure        a container or a command could not be started; carries Kubernetes' reason
+    ├── ShellError          the shell's own, in ``shell.errors``
+    ├── KafkaError          a Kafka client gives up; it, and what brokers refuse, is in ``kafka``
+    ├── HttpProblem         no HTTP comes back, in ``http``; likewise TlsProblem
+    └── …                   what only one program meets, in its own module
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from lab_helpers.twin.containers.errors import Deadline, ProgramExit
+from lab_helpers.twin.containers.errors import ContainersError, Deadline, ProgramExit
 from lab_helpers.twin.containers.kafka.messages import (
     APIS,
     ErrorCode,
@@ -51,7 +51,7 @@ _EXCEPTIONS: Final = {
 _PACKAGE: Final = "org.apache.kafka.common.errors"
 
 
-class KafkaError(Exception):
+class KafkaError(ContainersError):
     """What a client gives up with: ``kind`` is the name of the Java exception."""
 
     def __init__(self, kind: str, message: str = "") -> None:
@@ -93,7 +93,7 @@ class TimedOutError(KafkaError):
         super().__init__("TimeoutException", message)
 
 
-class Disconnected(Exception):
+class Disconnected(ContainersError):
     """The connection is gone, or never came."""
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from lab_helpers.twin.containers.errors import ContainersError
 from lab_helpers.twin.containers.kafka.clients import Client, KafkaError, TopicsDeniedError
 from lab_helpers.twin.containers.kafka.messages import ErrorCode, Key
 
@@ -19,7 +20,7 @@ _REBALANCE: Final = 300000
 HEARTBEAT: Final = 3.0
 
 
-class Rebalancing(Exception):
+class Rebalancing(ContainersError):
     """The group has changed."""
 
 

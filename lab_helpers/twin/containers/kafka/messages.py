@@ -15,6 +15,7 @@ from enum import IntEnum
 from types import SimpleNamespace
 from typing import Any, Final, NamedTuple
 
+from lab_helpers.twin.containers.errors import ContainersError
 from lab_helpers.twin.interfaces import ByteStream, ConnectionFailed
 
 __all__ = [
@@ -40,7 +41,7 @@ LONGEST: Final = 100 * 1024 * 1024
 """``socket.request.max.bytes`` of a broker."""
 
 
-class UnreadableMessage(Exception):
+class UnreadableMessage(ContainersError):
     """Bytes that are no message of a version spoken here."""
 
 

@@ -11,6 +11,7 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
+from lab_helpers.twin.containers.errors import ContainersError
 from lab_helpers.twin.containers.kafka.messages import ErrorCode
 
 __all__ = ["InvalidRecords", "Partition", "Topics", "topic_problem"]
@@ -26,7 +27,7 @@ EARLIEST: Final = -2
 LATEST: Final = -1
 
 
-class InvalidRecords(Exception):
+class InvalidRecords(ContainersError):
     """Bytes that are no record batches of format 2."""
 
 

@@ -7,6 +7,7 @@ import posixpath
 import tarfile
 from collections.abc import Iterator
 
+from lab_helpers.twin.containers.errors import ContainersError
 from lab_helpers.twin.containers.processes import SimulatedProcess, program
 
 __all__ = ["tar"]
@@ -16,7 +17,7 @@ _IGNORED = ("--no-same-permissions", "--no-same-owner", "--warning=no-unknown-ke
 _HELP = "must specify one of -c, -t, -x"
 
 
-class _UsageError(Exception):
+class _UsageError(ContainersError):
     """What is wrong with the command line."""
 
 

@@ -11,7 +11,7 @@ import fnmatch
 import shlex
 from typing import Any
 
-from lab_helpers.twin.containers.errors import ProgramExit
+from lab_helpers.twin.containers.errors import ContainersError, ProgramExit
 from lab_helpers.twin.containers.processes import SimulatedProcess, program
 from lab_helpers.twin.dns.resolving import ResolutionFailed, Resolver
 from lab_helpers.twin.interfaces import ByteStream, ConnectionFailed
@@ -22,7 +22,7 @@ VERSION = "7.4.6"
 LIMIT = 8 * 1024 * 1024
 
 
-class _Problem(Exception):
+class _Problem(ContainersError):
     pass
 
 

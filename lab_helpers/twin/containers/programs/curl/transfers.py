@@ -7,10 +7,12 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from lab_helpers.twin.containers.errors import ContainersError
+
 __all__ = ["CurlFailure", "Transfer", "write_out"]
 
 
-class CurlFailure(Exception):
+class CurlFailure(ContainersError):
     """A transfer failed: curl's exit ``code`` and message."""
 
     def __init__(self, code: int, message: str) -> None:

@@ -6,10 +6,12 @@ import re
 from typing import NamedTuple
 from urllib.parse import unquote, urljoin, urlsplit
 
+from lab_helpers.twin.containers.errors import ContainersError
+
 __all__ = ["BadUrl", "Url", "glob", "join", "parse_url"]
 
 
-class BadUrl(Exception):
+class BadUrl(ContainersError):
     """Exit ``code`` with ``message``."""
 
     def __init__(self, code: int, message: str) -> None:

@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -101,17 +102,49 @@ def prepare(interpreter, extra):
     started = time.time()
     if not os.path.exists(python):
         say("making the virtual environment %s" % VENV)
-        subprocess.check_call([*interpreter, "-m", "venv", VENV])
+        step([*interpreter, "-m", "venv", VENV])
+    elif not has_pip(python):  # an earlier run was interrupted
+        step([python, "-m", "ensurepip"], stdout=subprocess.DEVNULL)
     say("installing packages (once; one to three minutes)")
     what = ROOT + ("[%s]" % extra if extra else "")
     quiet = [] if os.environ.get("CILIUM_LABS_VERBOSE") else ["--quiet"]
     pip = [python, "-m", "pip", "--disable-pip-version-check", "install", *quiet]
-    subprocess.check_call([*pip, "--editable", what])
+    step([*pip, "--editable", what])
     quieten_jupyterlab()
     with open(stamp, "w") as stream:
         stream.write(wanted)
     say("ready after %d s" % (time.time() - started))
     return python
+
+
+def step(command, **options):
+    """Run it to its end. Ctrl-C is for us alone: its processes are ended without tracebacks of theirs.
+
+    Raises subprocess.CalledProcessError.
+    """
+    if os.name == "nt":
+        options["creationflags"] = subprocess.CREATE_NEW_PROCESS_GROUP
+    else:
+        options["start_new_session"] = True
+    process = subprocess.Popen(command, **options)
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:
+        if os.name == "nt":
+            process.terminate()
+        else:
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+        raise
+    if code != 0:
+        raise subprocess.CalledProcessError(code, command)
+
+
+def has_pip(python):
+    """Can packages be installed into this virtual environment?"""
+    return (
+        subprocess.call([python, "-m", "pip", "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0
+    )
 
 
 def quieten_jupyterlab():
@@ -183,4 +216,8 @@ def fail(what, cure):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        say("interrupted; the same command goes on from here")
+        sys.exit(130)

@@ -31,7 +31,7 @@ __all__ = ["lab", "labs_folder"]
 def lab(port: int, no_browser: bool, keep: bool, labs: Path | None) -> None:
     """Open the labs in JupyterLab, on the cluster in use (the twin when there is none).
 
-    Ctrl-C ends both; nothing is lost.
+    Ctrl-C ends both; nothing is lost, and the exit code is 0 (130 while they are still starting).
 
     \b
     Examples:
@@ -67,7 +67,9 @@ def lab(port: int, no_browser: bool, keep: bool, labs: Path | None) -> None:
         if ours and not keep:
             cluster.down()
             click.echo("The twin is stopped; its state and your notebooks are kept.")
-    if code not in (0, 130, 143, -signal.SIGINT, -signal.SIGTERM):
+    if code in (130, -signal.SIGINT):  # Ctrl-C before it served; later it is how JupyterLab ends, and no failure
+        raise SystemExit(130)
+    if code not in (0, 143, -signal.SIGTERM):
         raise ClusterError(
             f"JupyterLab ended with exit code {code}", try_="read its messages above; cilium-labs doctor"
         )

@@ -6,6 +6,7 @@ Each command lives in a module of this package that is imported only when it is 
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 
 import click
@@ -71,6 +72,8 @@ def main() -> None:
     from lab_helpers.clusters import ClusterError
     from lab_helpers.tools.executing import utf8
 
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # until here Ctrl-C ended us, see __main__
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     utf8(sys.stdout)
     utf8(sys.stderr)
     try:

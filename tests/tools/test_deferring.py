@@ -30,6 +30,17 @@ def test_nothing_is_loaded_until_it_is_used() -> None:
     assert done.stdout.split() == ["_Deferred", "(0.0,", "0.0,", "0)", "module", "True"]
 
 
+def test_a_dataclass_without_a_docstring_does_not_load_inspect() -> None:
+    done = run(
+        "import sys\nfrom lab_helpers.tools.deferring import defer\n"
+        "sys.modules.pop('inspect', None)\ndefer('inspect')\n"
+        "sys.modules.pop('dataclasses', None)\nimport dataclasses\n"
+        "class Plain:\n    x: int\nprint(dataclasses.dataclass(Plain)(1), type(sys.modules['inspect']).__name__)\n"
+        "import inspect\nprint(inspect.signature(Plain))"
+    )
+    assert done.stdout.splitlines() == ["Plain(x=1) _Deferred", "(x: int) -> None"], done.stderr
+
+
 def test_loaded_modules_stay() -> None:
     done = run(
         "import sys, json\nfrom lab_helpers.tools.deferring import defer\ndefer('json')\n"

@@ -6,8 +6,10 @@ its model.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -36,8 +38,6 @@ def write_page(notebook: Path, page: Path, result: LabResult) -> None:
     """Write an executed notebook as one HTML file with its stamp on top, and in its head for machines."""
     spare_address_parsers()
     import nbformat
-    from nbconvert import HTMLExporter
-    from traitlets.config import Config
 
     document = nbformat.read(notebook, as_version=4)
     document.metadata["title"] = result.title
@@ -46,16 +46,58 @@ def write_page(notebook: Path, page: Path, result: LabResult) -> None:
     output = nbformat.v4.new_output("display_data", {"text/html": panel.html(), "text/plain": panel.text()})
     stamp = nbformat.v4.new_code_cell("", outputs=[output], metadata={"tags": ["remove_input"]})
     document.cells = [stamp, *(cell for cell in document.cells if "injected-parameters" not in _tags(cell))]
+    with _one_page:
+        html, _ = _exporter().from_notebook_node(document)
+    html = html.replace("<title>", meta_tags(result) + "<title>", 1)
+    page.write_text(_light_and_dark(html), encoding="utf-8")
+
+
+_one_page = threading.Lock()
+"""The exporter is shared, its templates are read once; it keeps what belongs to a page while it makes one."""
+
+
+@functools.cache
+def _exporter() -> Any:
+    from nbconvert import HTMLExporter
+    from nbconvert.exporters.templateexporter import TemplateExporter
+    from nbconvert.filters import DataTypeFilter, Highlight2HTML
+    from traitlets.config import Config
+
+    class Exporter(HTMLExporter):  # type: ignore[misc]  # the library has no types
+        """Nbconvert's own, but for its last step: it reads the whole page again, styles and all, to give a few elements
+        an attribute, which takes as long as all the rest.
+        """
+
+        def from_notebook_node(self, nb: Any, resources: Any = None, **rest: Any) -> Any:
+            self.register_filter("highlight_code", Highlight2HTML(pygments_lexer=_lexer(nb), parent=self))
+            self.register_filter("filter_data_type", DataTypeFilter(parent=self))
+            html, resources = TemplateExporter.from_notebook_node(self, nb, resources, **rest)
+            return _reachable(html), resources
+
     config = Config()
     config.NbConvertBase.display_data_priority = list(_PREFERRED)
     config.TagRemovePreprocessor.enabled = True
     config.TagRemovePreprocessor.remove_input_tags = {"remove_input"}
-    exporter = HTMLExporter(
+    return Exporter(
         config=config, mathjax_url="", require_js_url="", jquery_url="", mermaid_js_url="", embed_images=True
     )
-    html, _ = exporter.from_notebook_node(document)
-    html = html.replace("<title>", meta_tags(result) + "<title>", 1)
-    page.write_text(_light_and_dark(html), encoding="utf-8")
+
+
+def _lexer(notebook: Any) -> str:
+    language = notebook.metadata.get("language_info", {})
+    return str(language.get("pygments_lexer", language.get("name", "python")))
+
+
+_WRAPPERS = re.compile(
+    r'<div class="(?:[^"]* )?(?:jp-Cell-inputWrapper|jp-OutputArea-output)(?: [^"]*)?"(?![^>]*tabindex)'
+)
+_UNNAMED = re.compile(r"<img(?![^>]* alt=)")
+
+
+def _reachable(html: str) -> str:
+    """Cells can be reached by keyboard, and every picture says something."""
+    html = _WRAPPERS.sub(lambda found: found[0] + ' tabindex="0"', html)
+    return _UNNAMED.sub('<img alt="No description has been provided for this image"', html)
 
 
 def _light_and_dark(html: str) -> str:

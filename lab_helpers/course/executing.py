@@ -18,7 +18,7 @@ from typing import Any, TextIO
 __all__ = ["main"]
 
 KERNEL = "python3"
-SAVE_EVERY = 2.0
+SAVE_EVERY = 10.0
 """Seconds between two writings of the notebook. Papermill's own way is twice for each cell, which takes longer than
 many a cell, and more with everything that was printed before.
 """

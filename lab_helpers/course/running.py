@@ -30,6 +30,7 @@ from lab_helpers.course.reading import read_lab
 from lab_helpers.course.records import Records
 from lab_helpers.course.results import CellTime, Failure, LabResult, first_line, judge
 from lab_helpers.course.stamps import revision
+from lab_helpers.views.showing import ALONE
 
 if TYPE_CHECKING:
     from lab_helpers.clusters import Cluster
@@ -177,6 +178,7 @@ class Runner:
             "JUPYTER_RUNTIME_DIR": str(scratch / "run"),
             "IPYTHONDIR": str(scratch / "ipython"),
             "PYTHONUNBUFFERED": "1",
+            ALONE: "1",
         }
         sources = _sources(source)
         log = scratch / "stderr.txt"

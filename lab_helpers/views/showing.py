@@ -7,13 +7,21 @@ terminals take the text.
 
 from __future__ import annotations
 
+import os
 from typing import Any, Final
 
 from lab_helpers.views.display import View
 
-__all__ = ["WIDGET", "bundle"]
+__all__ = ["ALONE", "WIDGET", "alone", "bundle"]
 
 WIDGET: Final = "application/vnd.jupyter.widget-view+json"
+ALONE: Final = "CILIUM_LABS_ALONE"
+"""The environment variable that says of a kernel that no page will ever show its widgets (a run by papermill)."""
+
+
+def alone() -> bool:
+    """Will nobody ever look?"""
+    return bool(os.environ.get(ALONE))
 
 
 def bundle(static: View, model_id: str) -> dict[str, Any]:

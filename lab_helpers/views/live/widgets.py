@@ -28,7 +28,7 @@ from lab_helpers.views.display import View
 from lab_helpers.views.live.following import Batch, Follower
 from lab_helpers.views.live.statuses import Status
 from lab_helpers.views.live.working import Worker
-from lab_helpers.views.showing import bundle
+from lab_helpers.views.showing import alone, bundle
 from lab_helpers.views.style import asset, controls
 
 __all__ = ["LiveWidget", "beside_the_cells", "module", "stylesheet"]
@@ -117,6 +117,8 @@ class LiveWidget(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget has no
 
     def _repr_mimebundle_(self, **_kwargs: object) -> dict[str, Any]:
         found = bundle(self.static(), self.model_id)
+        if alone():
+            return found
         self._heard = time.monotonic()
         threading.Thread(target=self._introduce, name="cilium-labs-shown", daemon=True).start()
         return found

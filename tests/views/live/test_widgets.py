@@ -13,8 +13,9 @@ from lab_helpers.views.live import widgets
 from lab_helpers.views.live.following import Follower
 from lab_helpers.views.live.statuses import State, Status
 from lab_helpers.views.panels import Panel
+from lab_helpers.views.showing import ALONE
 
-PATIENCE = 10.0
+PATIENCE = 120.0
 GONE = Status(State.GONE, "gone")
 
 
@@ -79,6 +80,14 @@ def test_what_is_shown_is_told_until_a_page_speaks(widget: Shown, monkeypatch: p
     widget._repr_mimebundle_()
     [thread.join(PATIENCE) for thread in threading.enumerate() if thread.name == "cilium-labs-shown"]
     assert widget.told[told:] == []
+
+
+def test_where_no_page_will_ever_be_nothing_is_told(widget: Shown, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ALONE, "1")
+    before = set(threading.enumerate())
+    assert "shown" in widget._repr_mimebundle_()["text/plain"]
+    assert not widget.watched
+    assert not [thread for thread in set(threading.enumerate()) - before if thread.name == "cilium-labs-shown"]
 
 
 def test_a_page_that_was_away_is_told_everything(widget: Shown) -> None:

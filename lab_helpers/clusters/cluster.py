@@ -103,19 +103,13 @@ class Cluster:
                 yield client
 
     def versions(self) -> Mapping[str, str]:
-        """``kubernetes`` and, where it is installed, ``cilium``."""
-        from kubernetes import client
+        """``kubernetes`` and, where it is installed, ``cilium``. Raises ClusterError when it does not answer."""
+        from lab_helpers.clusters.documents import get_document, version_by
 
         with self.api() as api:
-            found = {"kubernetes": str(client.VersionApi(api).get_code().git_version)}
-            try:
-                agents = client.AppsV1Api(api).read_namespaced_daemon_set("cilium", "kube-system")
-            except client.ApiException as error:
-                if error.status != 404:
-                    raise
-            else:
-                image = str(agents.spec.template.spec.containers[0].image)
-                found["cilium"] = image.partition("@")[0].rpartition(":")[2].removeprefix("v")
+            found = {"kubernetes": str((get_document(api, "/version") or {}).get("gitVersion", ""))}
+            if cilium := version_by(api):
+                found["cilium"] = cilium
         return found
 
     def reachable(self) -> bool:

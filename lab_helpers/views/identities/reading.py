@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from lab_helpers.clusters import Cluster, ClusterError
+from lab_helpers.clusters.documents import get_document
 from lab_helpers.clusters.errors import NotExecuted
 from lab_helpers.clusters.executing import execute
-from lab_helpers.clusters.policy_inputs import cluster_config, cluster_objects, get_document
+from lab_helpers.clusters.policy_inputs import config_by, objects_by
 from lab_helpers.policy.pod_labels import DEFAULT_FILTER, LabelFilter
 from lab_helpers.views.identities.snapshots import AgentIdentity, Snapshot
 
@@ -33,16 +34,15 @@ _NAMESPACE: Final = "kube-system"
 
 def read_snapshot(cluster: Cluster, agents: bool = True) -> Snapshot:
     """Everything a catalogue needs. Raises ClusterError when the cluster does not answer."""
-    objects: list[Mapping[str, Any]] = [item.obj for item in cluster_objects(cluster)]
     notes: list[str] = []
     with cluster.api() as api:
+        objects: list[Mapping[str, Any]] = [item.obj for item in objects_by(api)]
         objects += _listed(api, "/apis/cilium.io/v2/ciliumidentities", "CiliumIdentity", notes)
         objects += _listed(api, "/apis/cilium.io/v2alpha1/ciliumendpointslices", "CiliumEndpointSlice", notes)
         objects += _listed(api, "/apis/apps/v1/replicasets", "ReplicaSet", notes)
         objects += nodes_of(api)
         told = tuple(_agents(api, objects, notes)) if agents else ()
-        label_filter = _filter(api)
-    return Snapshot(tuple(objects), cluster_config(cluster), label_filter, told, tuple(notes))
+        return Snapshot(tuple(objects), config_by(api), _filter(api), told, tuple(notes))
 
 
 def nodes_of(api: ApiClient) -> list[dict[str, Any]]:

@@ -334,7 +334,7 @@ class Lab(View):
         return make
 
     def _renew(self) -> None:
-        """A cluster that had Cilium is never bare again, so a fresh one takes its place."""
+        """A cluster that had Cilium is never bare again, one that was newer never old: a fresh one takes its place."""
         from lab_helpers.clusters import ClusterError, renew
 
         self._say("starting a fresh cluster")
@@ -355,7 +355,8 @@ class Lab(View):
         self._stage()
 
     def _stage(self) -> None:
-        if self._stager.is_past() or (self.outline.start is Stage.BARE and not self._stager.is_bare()):
+        past = self._stager.is_past() or self._stager.is_misplaced()
+        if past or (self.outline.start is Stage.BARE and not self._stager.is_bare()):
             self._renew()
         self._stager.reach(self.outline.start, leftovers=self.records.applied(self._incarnation))
         self.records.cleaned(self._incarnation)

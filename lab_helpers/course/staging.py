@@ -18,11 +18,11 @@ from lab_helpers.course.records import Applied
 from lab_helpers.course.tasks import Stage
 from lab_helpers.course.tooling import Tools
 from lab_helpers.course.workloads import is_ready
+from lab_helpers.releases import CILIUM_VERSION
 
 __all__ = ["CHART_VALUES", "CILIUM_VERSION", "REPOSITORY", "Stager", "Waiting"]
 
 REPOSITORY: Final = "https://helm.cilium.io/"
-CILIUM_VERSION: Final = "1.20.2"
 CHART_VALUES: Final = (
     ("kubeProxyReplacement", "true"),
     ("operator.replicas", "1"),
@@ -118,6 +118,16 @@ class Stager:
         released = any(secret["metadata"]["name"].startswith("sh.helm.release.") for secret in secrets)
         installed = self._api.get("DaemonSet", "cilium", "kube-system") is not None
         return not released and not installed and not any(map(is_ready, self._api.list("Node")))
+
+    def is_misplaced(self) -> bool:
+        """Is Cilium released in another namespace than kube-system? Nobody looks for it there, and it cannot be in a
+        cluster twice. (Of a cluster that is somebody's own it is not asked.)
+        """
+        return self._own and any(
+            secret["metadata"]["name"].startswith("sh.helm.release.v1.cilium.")
+            and secret["metadata"]["namespace"] != "kube-system"
+            for secret in self._api.list("Secret")
+        )
 
     def is_past(self) -> bool:
         """Did this cluster ever run a newer minor release than the one needed? Its definitions stay that new."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from lab_helpers.course import shopping
@@ -142,6 +144,16 @@ def test_what_learners_left_goes_away_and_what_they_changed_comes_back() -> None
     assert api.get("Pod", "stray", "dev") is None
     assert api.get("Service", "backend", "shop") is not None
     assert relabelled not in api.objects.values()
+
+
+def test_cilium_in_another_namespace_is_found() -> None:
+    def secret(namespace: str, release: str) -> dict[str, Any]:
+        return {"kind": "Secret", "metadata": {"name": f"sh.helm.release.v1.{release}.v1", "namespace": namespace}}
+
+    api = FakeApi().put(*kube_system(), secret("kube-system", "cilium"), secret("default", "tetragon"))
+    assert not stager(api).is_misplaced()
+    api.put(secret("default", "cilium"))
+    assert stager(api).is_misplaced()
 
 
 def test_bare_means_that_cilium_never_was_there() -> None:

@@ -29,6 +29,10 @@ border-bottom:2px solid var(--cl-line,#8d8d8d);padding:.2em .7em}}
 .cl-view td{{text-align:left!important;border-bottom:1px solid var(--cl-hair,#dedede);padding:.2em .7em;
 vertical-align:top}}
 .cl-view td:last-child{{overflow-wrap:anywhere}}
+.cl-view .cl-wide{{overflow-x:auto;container-type:inline-size}}
+.cl-view .cl-wide table{{margin-left:0;margin-right:0}}
+@container (max-width:56em){{.cl-view .cl-wide table{{font-size:.86em}}
+.cl-view .cl-wide th,.cl-view .cl-wide td{{padding:.15em .3em}}}}
 .cl-view code,.cl-view pre{{font-family:var(--jp-code-font-family,monospace);font-size:.93em}}
 .cl-view pre{{background:var(--cl-raised,#f2f2f2);color:inherit;padding:.5em .7em;margin:.4em 0;
 white-space:pre-wrap}}

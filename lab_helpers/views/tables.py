@@ -61,13 +61,13 @@ class Table(View):
         return f"{self.title}\n{table}" if self.title else table
 
     def body(self) -> str:
-        """``<table>`` with a caption."""
+        """``<table>`` with a caption, in a frame that makes it closer where the page is narrow, and scrolls it then."""
         title = f"<h4>{cell_text(self.title)}</h4>" if self.title else ""
         if not self.rows:
             return f'{title}<p class="cl-faint">{cell_text(self.empty)}</p>'
         head = "".join(f'<th scope="col">{escape(name)}</th>' for name in self.header)
         rows = "".join("<tr>" + "".join(f"<td>{_cell(cell)}</td>" for cell in row) + "</tr>" for row in self.rows)
-        return f"{title}<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        return f'{title}<div class="cl-wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
 
 
 def _cell(cell: Cell) -> str:

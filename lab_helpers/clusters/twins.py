@@ -20,11 +20,11 @@ from typing import Any
 
 from lab_helpers.clusters.errors import AlreadyRunning, ClusterError, StartFailed, Unsupported
 from lab_helpers.clusters.homes import Home, read_json
+from lab_helpers.releases import CILIUM_VERSION as DEFAULT_CILIUM_VERSION
 from lab_helpers.twin.locking import LOCK, HomeInUseError, held, hold
 
 __all__ = ["DEFAULT_CILIUM_VERSION", "describe", "playable", "start", "stop", "wipe"]
 
-DEFAULT_CILIUM_VERSION = "1.20.2"
 OLDEST = (1, 19)
 """The oldest minor release whose behaviour the twin plays; helm knows older charts."""
 SPACE = 24_000_000

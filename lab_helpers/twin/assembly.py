@@ -24,6 +24,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lab_helpers.releases import CILIUM_VERSION
 from lab_helpers.twin.api.admission.installing import install_admissions
 from lab_helpers.twin.api.app import build_app
 from lab_helpers.twin.api.certificates import ensure_certificates, write_private
@@ -45,7 +46,6 @@ __all__ = ["Twin"]
 _LONGEST_SOCKET_PATH = 100
 _PORT_FACT = "api/port"
 _VERSION_FACT = "cilium/version"
-_DEFAULT_VERSION = "1.20.2"
 
 
 class Twin:
@@ -137,7 +137,7 @@ class Twin:
     def _kept_version(self, wanted: str) -> str:
         """The Cilium that tools install here when none is named: as wanted, else as before."""
         before = self.storage.fact(_VERSION_FACT)
-        version = wanted or before or _DEFAULT_VERSION
+        version = wanted or before or CILIUM_VERSION
         if version != before:
             self.storage.set_fact(_VERSION_FACT, version)
         return version

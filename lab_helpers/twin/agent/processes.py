@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from lab_helpers.releases import CILIUM_VERSION
 from lab_helpers.twin.agent.logs import AgentLog
 from lab_helpers.twin.interfaces import ConnectionFailed, Process, StreamHandler
 
@@ -13,7 +14,7 @@ __all__ = ["image_version", "listening", "writing"]
 
 
 def image_version(process: Process) -> str:
-    """The tag of the container's image without ``v``; the default version when it has none."""
+    """The tag of the container's image without ``v``; the course's version when it has none."""
     spec = process.pod.get("spec") or {}
     for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
         if container.get("name") == process.container:
@@ -21,7 +22,7 @@ def image_version(process: Process) -> str:
             _, colon, tag = image.rpartition(":")
             if colon and "/" not in tag:
                 return tag.removeprefix("v")
-    return "1.20.2"
+    return CILIUM_VERSION
 
 
 @asynccontextmanager

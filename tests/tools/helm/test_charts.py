@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from lab_helpers.releases import CILIUM_VERSION
 from lab_helpers.tools.charts import Chart, OutOfScopeError, TemplateError, ValuesError, find_chart
 from lab_helpers.tools.helm.settings import assign, covered
 
@@ -91,7 +92,7 @@ def test_versions_differ(version: str, absent: str, present: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("dial", "offered"), [("1.19.8", "1.19.8"), ("1.19", "1.19.8"), ("", "1.20.2"), ("9", "1.20.2")]
+    ("dial", "offered"), [("1.19.8", "1.19.8"), ("1.19", "1.19.8"), ("", CILIUM_VERSION), ("9", CILIUM_VERSION)]
 )
 def test_the_version_offered_is_the_clusters(dial: str, offered: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CILIUM_LABS_CILIUM_VERSION", dial)

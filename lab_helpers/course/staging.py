@@ -19,7 +19,6 @@ from lab_helpers.course.tasks import Stage
 from lab_helpers.course.tooling import Tools
 from lab_helpers.course.workloads import is_ready
 from lab_helpers.releases import CILIUM_VERSION
-from lab_helpers.releases import CILIUM_VERSION
 
 __all__ = ["CHART_VALUES", "CILIUM_VERSION", "REPOSITORY", "Stager", "Waiting"]
 

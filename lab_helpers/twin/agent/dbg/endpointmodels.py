@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+import json
 from typing import Any
 
 from lab_helpers.policy.rules import Direction
@@ -176,12 +177,16 @@ def _l4(endpoint: ManagedEndpoint, direction: Direction) -> list[dict[str, Any]]
             (int(entry.protocol), entry.port),
             {
                 "derived-from-rules": [],
-                "rule": {
-                    "port": entry.port,
-                    "protocol": entry.protocol.text,
-                    "l7-rules": [],
-                    "l7-parser": str(entry.parser),
-                },
+                # JSON as a text, as in the agent's API: clients of other languages read it into a string
+                "rule": json.dumps(
+                    {
+                        "port": entry.port,
+                        "protocol": entry.protocol.text,
+                        "l7-rules": [],
+                        "l7-parser": str(entry.parser),
+                    },
+                    separators=(",", ":"),
+                ),
                 "rules-by-selector": {},
             },
         )

@@ -130,6 +130,9 @@ class EndpointKeeper:
     def _reserved_endpoint(self, kind: str, identity: Identity, ip: str, *, attached: bool) -> None:
         inner = Endpoint(self._ids.allocate(), ip, identity.numeric, identity.labels.strings())
         inner.options = self.settings.options
+        if attached:
+            self._ifindex += 2
+            inner.ifindex = self._ifindex
         self._addresses_of(inner, interface=f"lxc_{kind}" if attached else "cilium_host")
         endpoint = ManagedEndpoint(inner, identity.labels, kind=kind, created=self.clock.timestamp())
         self.endpoints[inner.id] = endpoint

@@ -60,6 +60,7 @@ class NodeAgent(EndpointKeeper):
         self.flow_metrics: FlowMetrics | None = None
         self._next_metrics: FlowMetrics | None = None
         self.started_at = ""
+        self.started_monotonic = 0.0
         self.upstream_times = upstream_times()
         self.on_hubble: Callable[[], None] = lambda: None
         self._collector: Timer | None = None
@@ -137,6 +138,7 @@ class NodeAgent(EndpointKeeper):
         self._collector = self.clock.call_later(GC_INTERVAL, self._collect_names)
         self.running = True
         self.started_at = self.clock.timestamp()
+        self.started_monotonic = self.clock.monotonic()
         self.notifier.started()
         self.restore()
         self.log.info("Initial regeneration of endpoints complete", endpoints=len(self.endpoints))

@@ -174,7 +174,7 @@ class Plane:
                 interface=(endpoint.ifindex, endpoint.interface),
                 source_xlated=xlated,
             )
-        tables.count(0, "INGRESS", packet.bytes, packet.segments)
+        tables.count_forward(Direction.INGRESS.name, TracePoint.TO_ENDPOINT, packet)
         return Outcome(target)
 
     def _judge(
@@ -232,7 +232,7 @@ class Plane:
         reason: int,
         direction: Direction,
     ) -> Outcome:
-        tables.count(reason, direction.name, packet.bytes, packet.segments)
+        tables.count_drop(reason, direction.name, packet)
         options = tables.settings.options if endpoint is None else endpoint.options
         if options.drops and tables.observed:
             self.flows(tables.name).drop(endpoint, packet, source, destination, reason)
@@ -251,7 +251,7 @@ class Plane:
         tables, packet = hop.tables, hop.packet
         if packet.dst in tables.by_ip:
             if hop.emitter is not None:
-                tables.count(0, Direction.EGRESS.name, packet.bytes, packet.segments)
+                tables.count_forward(Direction.EGRESS.name, TracePoint.FROM_ENDPOINT, packet)
             return self._enter(tables, packet, hop.identity)
         node = self.node_of(packet.dst)
         entry = tables.ipcache.lookup(packet.dst)
@@ -299,7 +299,7 @@ class Plane:
             return
         if hop.identity == HOST and hop.emitter is None and point != TracePoint.TO_OVERLAY:
             return
-        tables.count(0, Direction.EGRESS.name, hop.packet.bytes, hop.packet.segments)
+        tables.count_forward(Direction.EGRESS.name, point, hop.packet)
         options = tables.settings.options if hop.emitter is None else hop.emitter.options
         if not hop.monitor or not options.traces or not tables.observed:
             return

@@ -205,7 +205,8 @@ class NodeTables:
     """(reason, direction) → packets, bytes: the drop part of ``cilium-dbg bpf metrics list``."""
     policy_stats: dict[tuple[int, Direction, int, int, int], tuple[int, int]] = field(default_factory=dict)
     """(endpoint id, direction, peer identity, protocol, port) → packets, bytes that policy judged."""
-    forwards: dict[str, tuple[int, int]] = field(default_factory=dict)
+    forwards: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
+    """(direction, where: a trace point) → packets, bytes that went on."""
     proxied: dict[ProxyKey, tuple[int, ...]] = field(default_factory=dict)
     """What proxies did with requests and responses: received, forwarded, denied, failed."""
     agent_version: str = ""
@@ -257,14 +258,20 @@ class NodeTables:
         found[("forwarded", "denied", "error").index(outcome) + 1] += 1
         self.proxied[key] = tuple(found)
 
-    def count(self, reason: int, direction: str, size: int, segments: int = 1) -> None:
-        """Count a drop (reason > 0) or a forwarded packet for the metrics map."""
-        if reason:
-            packets, total = self.drops.get((reason, direction), (0, 0))
-            self.drops[reason, direction] = packets + segments, total + size
-        else:
-            packets, total = self.forwards.get(direction, (0, 0))
-            self.forwards[direction] = packets + segments, total + size
+    def count_drop(self, reason: int, direction: str, packet: Packet) -> None:
+        """Count a dropped packet for the metrics map."""
+        packets, total = self.drops.get((reason, direction), (0, 0))
+        self.drops[reason, direction] = packets + packet.segments, total + packet.bytes
+
+    def count_forward(self, direction: str, point: int, packet: Packet) -> None:
+        """Count a packet that went on at ``point`` (``TracePoint``; FROM_ENDPOINT: to an endpoint of the same node)."""
+        packets, total = self.forwards.get((direction, point), (0, 0))
+        self.forwards[direction, point] = packets + packet.segments, total + packet.bytes
+
+    def forwarded(self, direction: str) -> tuple[int, int]:
+        """Packets and bytes that went on in one direction."""
+        found = [counts for (way, _), counts in self.forwards.items() if way == direction]
+        return sum(packets for packets, _ in found), sum(total for _, total in found)
 
 
 def hash_text(text: str) -> int:

@@ -103,11 +103,12 @@ async def test_the_agent_shows_endpoints_policies_identities_and_traffic() -> No
     assert 'cilium_drop_count_total{direction="INGRESS",reason="Policy denied"} 1.0' in lines
     assert 'cilium_policy_endpoint_enforcement_status{enforcement="ingress"} 1.0' in lines
     assert any(line.startswith('cilium_forward_count_total{direction="INGRESS"} ') for line in lines)
-    before = agent.tables.forwards["INGRESS"][0]
+    before = agent.tables.forwarded("INGRESS")[0]
     await request(cluster.sockets("client"), cluster.sockets("server").ip, 80)
-    assert agent.tables.forwards["INGRESS"][0] > before
+    assert agent.tables.forwarded("INGRESS")[0] > before
     text = await scrape(cluster, 9962)
-    assert f'cilium_forward_count_total{{direction="INGRESS"}} {float(agent.tables.forwards["INGRESS"][0])}' in text
+    packets = float(agent.tables.forwarded("INGRESS")[0])
+    assert f'cilium_forward_count_total{{direction="INGRESS"}} {packets}' in text
     await end(task)
 
 

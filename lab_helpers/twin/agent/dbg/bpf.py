@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lab_helpers.hubble.events import DROP_TEXTS
+from lab_helpers.policy.configs import Version
 from lab_helpers.policy.decisions import MapEntry
 from lab_helpers.policy.rules import Direction
 from lab_helpers.twin.agent.dbg.endpointmodels import policy_entries
@@ -14,10 +15,23 @@ from lab_helpers.twin.agent.dbg.nodes import other_pod_cidrs
 from lab_helpers.twin.agent.dbg.services import balancer_maps, lb_rows
 from lab_helpers.twin.agent.dbg.sessions import OUTPUT, Arguments, Command, CommandError, Session, table
 from lab_helpers.twin.agent.endpoints import ManagedEndpoint
+from lab_helpers.twin.agent.nodeagents import NodeAgent
+from lab_helpers.twin.datapath.points import TracePoint
 from lab_helpers.twin.datapath.settings import Routing
 
-__all__ = ["COMMANDS", "endpoint_entries", "ipcache_entries", "policy_rows"]
+__all__ = ["COMMANDS", "endpoint_entries", "ipcache_entries", "policy_map_name", "policy_rows"]
 
+_GLOBALS = "/sys/fs/bpf/tc/globals"
+_DROPPING = {"EGRESS": (1352, "bpf_lxc.c"), "INGRESS": (2107, "bpf_lxc.c")}
+_PLACES = {
+    TracePoint.TO_ENDPOINT: (2315, "bpf_lxc.c"),
+    TracePoint.FROM_ENDPOINT: (152, "local_delivery.h"),
+    TracePoint.TO_STACK: (1387, "bpf_lxc.c"),
+    TracePoint.TO_OVERLAY: (33, "encap.h"),
+    TracePoint.TO_NETWORK: (1357, "bpf_lxc.c"),
+}
+"""Where in the sources of the datapath (1.20.0) packets are counted."""
+_NOT_COUNTED = (1 << 64) - 1
 _BACKEND = "BACKEND ADDRESS (REVNAT_ID) (SLOT)"
 _HEADER = (
     "POLICY",
@@ -38,6 +52,7 @@ def _policy_rows(session: Session, endpoint: ManagedEndpoint, *, numeric: bool) 
     cookies: dict[Any, int] = {}
     entries = policy_entries(endpoint)
     counts = _counts(session, endpoint, entries)
+    counting = endpoint.datapath.options.policy_accounting
     for number, entry in enumerate(entries):
         labels: tuple[object, ...]
         if numeric:
@@ -54,7 +69,7 @@ def _policy_rows(session: Session, endpoint: ManagedEndpoint, *, numeric: bool) 
         if entry.parser and not entry.deny:
             proxy = agent.tables.proxy_port(entry.parser.value, entry.direction)
         cookie = cookies.setdefault(tuple(rule.policy for rule in entry.rules), len(cookies) + 1) if entry.rules else 0
-        counted = counts.get(number, (0, 0))
+        counted: tuple[object, object] = counts.get(number, (0, 0)) if counting else ("-", "-")
         yield (
             "Deny" if entry.deny else "Allow",
             "Ingress" if entry.direction is Direction.INGRESS else "Egress",
@@ -98,7 +113,8 @@ def _policy_models(session: Session, endpoint: ManagedEndpoint) -> Iterator[dict
     counts = _counts(session, endpoint, entries)
     for number, entry in enumerate(entries):
         proxied = bool(entry.parser) and not entry.deny
-        packets, total = counts.get(number, (0, 0))
+        counting = endpoint.datapath.options.policy_accounting
+        packets, total = counts.get(number, (0, 0)) if counting else (_NOT_COUNTED, _NOT_COUNTED)
         yield {
             "AuthRequirement": 0 if entry.authentication in ("", "disabled") else 1,
             "Bytes": total,
@@ -115,6 +131,12 @@ def _policy_models(session: Session, endpoint: ManagedEndpoint) -> Iterator[dict
         }
 
 
+def policy_map_name(agent: NodeAgent, endpoint: ManagedEndpoint) -> str:
+    """The endpoint's policy map, by the layout of the release."""
+    layout = "v2" if agent.settings.policy.version is Version.V1_19 else "v3"
+    return f"cilium_policy_{layout}_{endpoint.id:05d}"
+
+
 async def _policy(session: Session, arguments: Arguments) -> int:
     numeric = "numeric" in arguments.switches
     header = (*_HEADER[:2], "IDENTITY", *_HEADER[3:]) if numeric else _HEADER
@@ -124,22 +146,25 @@ async def _policy(session: Session, arguments: Arguments) -> int:
         chosen = [find_endpoint(session.agent, arguments.words[0])]
     else:
         raise CommandError("Error: Need to specify an endpoint, or --all")
+    paths = {endpoint.id: f"{_GLOBALS}/{policy_map_name(session.agent, endpoint)}" for endpoint in chosen}
     if arguments.value("output"):
-        models = [model for endpoint in chosen for model in _policy_models(session, endpoint)]
-        await session.data(models, arguments.value("output"))
+        contents = {endpoint.id: list(_policy_models(session, endpoint)) for endpoint in chosen}
+        every = [
+            {"EndpointID": str(number), "Path": paths[number], "Content": content}
+            for number, content in contents.items()
+        ]
+        model = every if "all" in arguments.switches else contents[chosen[0].id]
+        await session.data(model, arguments.value("output"))
         return 0
     for endpoint in chosen:
         if "all" in arguments.switches:
-            await session.out(
-                f"Endpoint ID: {endpoint.id}\nPath: /sys/fs/bpf/tc/globals/cilium_policy_v2_{endpoint.id:05d}\n\n"
-            )
+            await session.out(f"Endpoint ID: {endpoint.id}\nPath: {paths[endpoint.id]}\n\n")
         rows = list(_policy_rows(session, endpoint, numeric=numeric))
+        await session.out(table([header, *rows], closed=False))
         if not rows:
             await session.out("Policy stats empty. Perhaps the policy enforcement is disabled?")
-        else:
-            await session.out(table([header, *rows]))
         if "all" in arguments.switches:
-            await session.out("\n")
+            await session.out("\n\n")
     return 0
 
 
@@ -233,7 +258,8 @@ def endpoint_entries(session: Session) -> list[tuple[str, str]]:
             continue
         info = (
             f"id={inner.id:<5} sec_id={inner.identity:<5} flags=0x0000 ifindex={inner.ifindex:<3} "
-            f"mac={inner.mac.upper()} nodemac={inner.host_mac.upper()} parent_ifindex=0"
+            f"mac={inner.mac.upper()} nodemac={inner.host_mac.upper()} parent_ifindex={0:<3}"
+            f"{'' if agent.settings.policy.version is Version.V1_19 else ' rt_info:0'}"
         )
         rows.append((f"{inner.ip}:0", info))
     return rows
@@ -256,11 +282,14 @@ async def _metrics(session: Session, arguments: Arguments) -> int:
             direction,
             packets,
             total,
-            {"EGRESS": 1352, "INGRESS": 2107}.get(direction, 0),
+            *_DROPPING[direction],
         )
         for (reason, direction), (packets, total) in tables.drops.items()
     ]
-    found += [("Success", direction, packets, total, 1133) for direction, (packets, total) in tables.forwards.items()]
+    found += [
+        ("Success", direction, packets, total, *_PLACES[point])
+        for (direction, point), (packets, total) in tables.forwards.items()
+    ]
     found.sort()
     if not found:
         await session.process.err("No entries found.\n")
@@ -273,14 +302,14 @@ async def _metrics(session: Session, arguments: Arguments) -> int:
                 "packets": packets,
                 "bytes": total,
                 "line": line,
-                "file": "bpf_lxc.c",
+                "file": file,
             }
-            for reason, direction, packets, total, line in found
+            for reason, direction, packets, total, line, file in found
         ]
         await session.data(models, arguments.value("output"))
         return 0
     header = ("REASON", "DIRECTION", "PACKETS", "BYTES", "LINE", "FILE")
-    await session.out(table([header, *((*row, "bpf_lxc.c") for row in found)], closed=False))
+    await session.out(table([header, *found], closed=False))
     return 0
 
 

@@ -102,7 +102,7 @@ def controller_rows(agent: NodeAgent) -> list[str]:
     rows = ["  Name\tLast success\tLast error\tCount\tMessage"]
     for controller in controllers(agent):
         last = f"{_span(controller.since)} ago" if controller.ran else "never"
-        rows.append(f"  {controller.name}\t{last}\tnever\t0\tno error")
+        rows.append(f"  {controller.name}\t{last}\tnever\t0\tno error\t")
     return rows
 
 

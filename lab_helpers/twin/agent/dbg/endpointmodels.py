@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 import json
 from typing import Any
 
+from lab_helpers.policy.protocols import Protocol
 from lab_helpers.policy.rules import Direction
 from lab_helpers.twin.agent.dbg.controllers import endpoint_controllers
 from lab_helpers.twin.agent.endpoints import EndpointState, ManagedEndpoint
@@ -16,15 +16,20 @@ from lab_helpers.twin.datapath.options import option_names
 __all__ = ["endpoint_model", "health_model", "option_values", "policy_enabled", "policy_entries", "redirects"]
 
 
-def redirects(agent: NodeAgent) -> Counter[str]:
-    """Redirects to proxies that the policies of local endpoints ask for, by the proxy's protocol."""
-    found = {}
+RedirectKey = tuple[int, Direction, Protocol, int]
+
+
+def redirects(agent: NodeAgent) -> dict[RedirectKey, str]:
+    """Redirects to proxies that the policies of local endpoints ask for: endpoint, direction, protocol and port → the
+    proxy's protocol.
+    """
+    found: dict[RedirectKey, str] = {}
     for endpoint in agent.endpoints.values():
         policy = endpoint.datapath.policy
         for entry in policy.entries() if isinstance(policy, RealizedPolicy) else ():
             if entry.parser and not entry.deny:
-                found[endpoint.id, entry.direction, int(entry.protocol), entry.port] = entry.parser.value
-    return Counter(found.values())
+                found[endpoint.id, entry.direction, entry.protocol, entry.port] = entry.parser.value
+    return found
 
 
 def option_values(agent: NodeAgent, endpoint: ManagedEndpoint) -> dict[str, str]:

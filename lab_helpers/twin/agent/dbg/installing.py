@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lab_helpers.twin.agent.dbg.builds import build_of
 from lab_helpers.twin.agent.dbg.sessions import OUTPUT, Arguments, Command, CommandError, Session
 from lab_helpers.twin.agent.operators import read_config
 from lab_helpers.twin.agent.processes import image_version
@@ -33,14 +34,12 @@ async def _build_config(session: Session, _: Arguments) -> int:
 
 async def _version(session: Session, arguments: Arguments) -> int:
     version = session.agent.version or image_version(session.process)
+    client, daemon = build_of(version), build_of(session.agent.version) if session.agent.running else None
     if arguments.value("output"):
-        await session.data(
-            {"Client": {"Version": version, "Arch": "amd64"}, "Daemon": {"Version": version}}, arguments.value("output")
-        )
+        models = {"Client": client.model, "Daemon": dict.fromkeys(client.model, "") if daemon is None else daemon.model}
+        await session.data(models, arguments.value("output"))
         return 0
-    await session.out(f"Client: {version} linux/amd64")
-    if session.agent.running:
-        await session.out(f"Daemon: {session.agent.version} linux/amd64")
+    await session.out(f"Client: {client.line}\nDaemon: {'Not responding' if daemon is None else daemon.line}")
     return 0
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from lab_helpers.twin.agent.dbg.bpf import endpoint_entries, ipcache_entries, policy_rows
+from lab_helpers.twin.agent.dbg.bpf import endpoint_entries, ipcache_entries, policy_map_name, policy_rows
 from lab_helpers.twin.agent.dbg.endpoints import ordered
 from lab_helpers.twin.agent.dbg.services import balancer_maps
 from lab_helpers.twin.agent.dbg.sessions import OUTPUT, Arguments, Command, CommandError, Session, table
@@ -47,7 +47,7 @@ def _maps(session: Session) -> list[_Map]:
         found.append(_Map("cilium_snat_v4_external", None))
     for endpoint in ordered(agent):
         entries = tuple(policy_rows(session, endpoint))
-        found.append(_Map(f"cilium_policy_v2_{endpoint.id:05d}", entries))
+        found.append(_Map(policy_map_name(agent, endpoint), entries))
     return sorted(found)
 
 
@@ -74,11 +74,12 @@ async def _list(session: Session, arguments: Arguments) -> int:
         await session.data({"maps": [_model(found) for found in maps]}, arguments.value("output"))
         return 0
     if "verbose" in arguments.switches:
-        await session.out("\n".join(f"## Map: {found.name}\n{_content(found)}" for found in maps))
+        await session.out("\n".join(f"## Map: {found.name}\n{_content(found)}" for found in maps) + "\n")
         return 0
     rows: list[tuple[object, ...]] = [("Name", "Num entries", "Num errors", "Cache enabled")]
     rows += [
-        (found.name, len(found.entries or ()), 0, "true" if found.entries is not None else "false") for found in maps
+        (found.name, *(("unknown", 0, "false") if found.entries is None else (len(found.entries), 0, "true")))
+        for found in maps
     ]
     await session.out(table(rows, closed=False))
     return 0

@@ -9,7 +9,7 @@ from lab_helpers.twin.agent.dbg.identities import identity_name
 from lab_helpers.twin.agent.dbg.sessions import OUTPUT, Arguments, Command, CommandError, Session, table
 from lab_helpers.twin.agent.publishing import NODES
 
-__all__ = ["COMMANDS", "other_pod_cidrs"]
+__all__ = ["COMMANDS", "node_models", "other_pod_cidrs"]
 
 
 class _Entry(NamedTuple):
@@ -38,8 +38,8 @@ def other_pod_cidrs(session: Session) -> list[tuple[str, str]]:
     return sorted(found, key=lambda row: ipaddress.ip_network(row[0]))
 
 
-async def _nodes(session: Session, arguments: Arguments) -> int:
-    session.need_agent()
+def node_models(session: Session) -> list[dict[str, Any]]:
+    """The nodes of the cluster as the agent's REST API has them (NodeElement), by name."""
     agent = session.agent
     models: list[dict[str, Any]] = []
     for obj in agent.registry.list(NODES):
@@ -67,7 +67,12 @@ async def _nodes(session: Session, arguments: Arguments) -> int:
                 "source": "local" if name == agent.node else "custom-resource",
             }
         )
-    models.sort(key=lambda model: str(model["name"]))
+    return sorted(models, key=lambda model: str(model["name"]))
+
+
+async def _nodes(session: Session, arguments: Arguments) -> int:
+    session.need_agent()
+    models = node_models(session)
     if arguments.value("output"):
         await session.data(models, arguments.value("output"))
         return 0

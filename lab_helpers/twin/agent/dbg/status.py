@@ -1,249 +1,204 @@
-"""``cilium-dbg status`` (pkg/client/client.go, FormatStatusResponse)."""
+"""``cilium-dbg status`` (cilium-dbg/cmd/status.go, pkg/client/client.go, pkg/health/client).
+
+The real program also counts the health of its modules; the embedded agent has none, so that line is missing. Nor does
+anybody measure the nodes' round trips, so ``--verbose`` shows the table of nodes, not each probe.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 from lab_helpers.hubble.printing.tabwriter import TabWriter
-from lab_helpers.policy.identities import CLUSTER_ID_SHIFT, MAXIMUM_CLUSTER_IDENTITY, MINIMUM_CLUSTER_IDENTITY
 from lab_helpers.twin.agent.dbg.controllers import controller_rows, controllers
-from lab_helpers.twin.agent.dbg.endpointmodels import redirects
-from lab_helpers.twin.agent.dbg.hosts import host, map_sizes, watched_apis
+from lab_helpers.twin.agent.dbg.hosts import host
 from lab_helpers.twin.agent.dbg.sessions import OUTPUT, Arguments, Command, CommandError, Session
-from lab_helpers.twin.agent.endpoints import EndpointState
-from lab_helpers.twin.agent.nodeagents import NodeAgent
-from lab_helpers.twin.datapath.settings import Routing
+from lab_helpers.twin.agent.dbg.statusmodels import go_duration, known_nodes, probe_interval, probed_at, status_model
 
 __all__ = ["COMMANDS"]
 
+_HEALTH_LINES: Final = 10
 
-def _hubble(agent: NodeAgent) -> str:
-    if agent.hubble is None:
-        return "Disabled"
-    status = agent.hubble.status()
-    metrics = "Disabled" if agent.flow_metrics is None else "Ok"
-    share = 100.0 * status.num_flows / status.max_flows
-    return (
-        f"Ok\tCurrent/Max Flows: {status.num_flows}/{status.max_flows} ({share:.2f}%), "
-        f"Flows/s: {status.flows_rate:.2f}\tMetrics: {metrics}"
+
+def _table(rows: Iterable[str]) -> list[str]:
+    """Rows with tabs as a table of its own, so that its columns do not mix with those around it."""
+    writer = TabWriter(minimum=0, padding=3)
+    for row in rows:
+        writer.write(row + "\n")
+    return writer.flush().splitlines()
+
+
+def _on(feature: dict[str, Any]) -> str:
+    return "Enabled" if feature.get("enabled") else "Disabled"
+
+
+def _lines(session: Session, model: dict[str, Any], details: frozenset[str]) -> list[str]:
+    balancer, routing, ipam = (model[key] for key in ("kube-proxy-replacement", "routing", "ipam"))
+    devices = _devices(balancer)
+    firewall = model["host-firewall"]
+    network = routing["inter-host-routing-mode"]
+    if network == "Tunnel":
+        network += f" [{routing['tunnel-protocol']}]"
+    apis = '", "'.join(model["kubernetes"]["k8s-api-versions"])
+    lines = [
+        f"KVStore:\t{model['kvstore']['state']}\t",
+        f"Kubernetes:\t{model['kubernetes']['state']}\t{model['kubernetes']['msg']}",
+        f'Kubernetes APIs:\t["{apis}"]',
+        f"KubeProxyReplacement:\t{balancer['mode']}\t{f'[{devices}]' if devices else ''}",
+        f"Host firewall:\t{firewall['mode']}"
+        + (f"\t[{', '.join(firewall['devices'])}]" if firewall["devices"] else ""),
+        "SRv6:\tDisabled",
+        f"CNI Chaining:\t{model['cni-chaining']['mode']}",
+        f"CNI Config file:\t{model['cni-file']['msg']}",
+        f"Cilium:\t{model['cilium']['state']}   {model['cilium']['msg']}",
+        f"NodeMonitor:\t{host(session.agent).monitor_line}",
+        f"Cilium health daemon:\t{model['cluster']['ciliumHealth']['state']}\t",
+        f"IPAM:\t{ipam.get('status', '')}",
+    ]
+    if "addresses" in details:
+        owners = ipam.get("allocations", {})
+        lines += ["Allocated addresses:", *sorted(f"  {ip} ({owner})" for ip, owner in owners.items())]
+    lines += [
+        f"IPv4 BIG TCP:\t{_on(model['ipv4-big-tcp'])}",
+        f"IPv6 BIG TCP:\t{_on(model['ipv6-big-tcp'])}",
+        "BandwidthManager:\tDisabled",
+        f"Routing:\tNetwork: {network}\tHost: {routing['intra-host-routing-mode']}",
+        f"Attach Mode:\t{'TCX' if model['attach-mode'] == 'tcx' else 'Legacy TC'}",
+        f"Device Mode:\t{model['datapath-mode']}",
+        f"Masquerading:\t{_masquerading(model)}",
+        f"Controller Status:\t{len(model['controllers'])}/{len(model['controllers'])} healthy",
+    ]
+    if "controllers" in details and controllers(session.agent):
+        lines += _table(controller_rows(session.agent))
+    proxy = model["proxy"]
+    lines.append(
+        f"Proxy Status:\tOK, ip {proxy['ip']}, {proxy.get('total-redirects', 0)} redirects active on ports "
+        f"{proxy['port-range']}, Envoy: {proxy['envoy-deployment-mode']}"
+    )
+    if "redirects" in details and proxy["redirects"]:
+        rows = sorted(f"  {item['proxy']}\t{item['name']}\t{item['proxy-port']}" for item in proxy["redirects"])
+        lines += _table(["  Protocol\tRedirect\tProxy Port", *rows])
+    numbers = model["identity-range"]
+    lines.append(f"Global Identity Range:\tmin {numbers['min-identity']}, max {numbers['max-identity']}")
+    lines.append(f"Hubble:\t{_hubble(session, model)}")
+    if "verbose" in details:
+        lines += _details(model, devices)
+    return [*lines, f"Encryption:\t{model['encryption']['mode']}\t"]
+
+
+def _devices(balancer: dict[str, Any]) -> str:
+    direct = balancer.get("directRoutingDevice")
+    return ", ".join(
+        f"{device['name']}   {' '.join(device['ip'])}" + (" (Direct Routing)" if device["name"] == direct else "")
+        for device in balancer["deviceList"]
     )
 
 
-def _others(session: Session) -> tuple[int, int]:
-    """(reachable, all) nodes, as the health daemon sees them: a node counts while its agent runs."""
-    agents = list(session.agents.nodes.values())
-    known = [agent for agent in agents if agent.version]
-    return sum(1 for agent in known if agent.running), len(known)
+def _masquerading(model: dict[str, Any]) -> str:
+    found = model["masquerading"]
+    if not found["enabledProtocols"]:
+        return "Disabled"
+    kind = "IPTables"
+    if found["mode"] == "BPF":
+        names = ", ".join(device["name"] for device in model["kube-proxy-replacement"]["deviceList"])
+        kind = f"BPF\t[{names}]\t{found.get('snat-exclusion-cidr-v4', '')} "
+    return f"{kind} [IPv4: Enabled, IPv6: Disabled]"
 
 
-def _lines(session: Session) -> list[str]:
-    agent = session.agent
-    settings, tables = agent.settings, agent.tables
-    kpr = settings.kube_proxy_replacement
-    pool = agent.pool
-    used, capacity = (len(pool.owners), pool.capacity) if pool is not None else (0, 0)
-    networks = ", ".join(map(str, pool.networks)) if pool is not None else ""
-    tunnel = settings.routing is Routing.TUNNEL
-    network = f"Tunnel [{settings.tunnel_protocol}]" if tunnel else "Native"
-    reachable, everyone = _others(session)
-    masquerading = "Disabled"
-    if settings.ipv4_masquerade:
-        kind = f"BPF\t[eth0]\t{networks}" if settings.bpf_masquerade else "IPTables"
-        masquerading = f"{kind} [IPv4: Enabled, IPv6: Disabled]"
-    apis = ", ".join(f'"{api}"' for api in watched_apis(agent))
-    machine, raw = host(agent), settings.raw
-    running = len(controllers(agent))
-    low, high = _identity_range(agent)
-    envoy = "external" if raw.get("external-envoy-proxy", "true") != "false" else "embedded"
-    redirected = f"{redirects(agent).total()} redirects"
-    device = f"[eth0   {tables.ip} (Direct Routing)]" if kpr else ""
-    return [
-        "KVStore:\tDisabled\t",
-        f"Kubernetes:\tOk\t{machine.kubernetes_line}",
-        f"Kubernetes APIs:\t[{apis}]",
-        f"KubeProxyReplacement:\t{kpr}\t{device}",
-        f"Host firewall:\t{'Enabled' if settings.policy.host_firewall else 'Disabled'}\t",
-        "SRv6:\tDisabled\t",
-        "CNI Chaining:\tnone",
-        "CNI Config file:\tsuccessfully wrote CNI configuration file to /host/etc/cni/net.d/05-cilium.conflist",
-        f"Cilium:\tOk\t{agent.version} (v{agent.version})",
-        f"NodeMonitor:\t{machine.monitor_line}",
-        "Cilium health daemon:\tOk\t",
-        f"IPAM:\tIPv4: {used}/{capacity} allocated from {networks}, ",
-        f"IPv4 BIG TCP:\t{_on(raw.get('enable-ipv4-big-tcp') == 'true')}\t",
-        f"IPv6 BIG TCP:\t{_on(raw.get('enable-ipv6-big-tcp') == 'true')}\t",
-        "BandwidthManager:\tDisabled",
-        f"Routing:\tNetwork: {network}\tHost: {'BPF' if settings.bpf_masquerade and kpr else 'Legacy'}",
-        f"Attach Mode:\t{'Legacy TC' if raw.get('enable-tcx') == 'false' else 'TCX'}",
-        f"Device Mode:\t{raw.get('datapath-mode') or 'veth'}",
-        f"Masquerading:\t{masquerading}",
-        f"Controller Status:\t{running}/{running} healthy",
-        f"Proxy Status:\tOK, ip {tables.router_ip}, {redirected} active on ports 10000-20000, Envoy: {envoy}",
-        f"Global Identity Range:\tmin {low}, max {high}",
-        f"Hubble:\t{_hubble(agent)}",
-        "Encryption:\tDisabled\t",
-        f"Cluster health:\t{reachable}/{everyone} reachable\t({agent.clock.timestamp()})",
+def _hubble(session: Session, model: dict[str, Any]) -> str:
+    fields = [model["hubble"]["state"]]
+    observer, log = model["hubble"].get("observer"), session.agent.hubble
+    if observer is not None and log is not None:
+        most, now = observer["max-flows"], observer.get("current-flows", 0)
+        texts = [f"Current/Max Flows: {now}/{most} ({100.0 * now / most:.2f}%)"]
+        status = log.status()
+        if status.uptime_ns:
+            texts.append(f"Flows/s: {status.seen_flows / (status.uptime_ns / 1e9):.2f}")
+        fields.append(", ".join(texts))
+    return "\t".join([*fields, f"Metrics: {model['hubble-metrics']['state']}"])
+
+
+def _details(model: dict[str, Any], devices: str) -> list[str]:
+    balancer, maps = model["kube-proxy-replacement"], model["bpf-maps"]
+    features = balancer["features"]
+    ports = features["nodePort"]
+    on = _on(ports)
+    span = f" (Range: {ports['portMin']}-{ports['portMax']})" if ports else ""
+    rows = [
+        f"  Status:\t{balancer['mode']}",
+        f"  Socket LB:\t{_on(features['socketLB'])}",
+        f"  Socket LB Tracing:\t{_on(features['socketLBTracing'])}",
+        f"  Socket LB Coverage:\t{'Hostns-only' if features.get('bpfSocketLBHostnsOnly') else 'Full'}",
     ]
-
-
-def _identity_range(agent: NodeAgent) -> tuple[int, int]:
-    """The numbers that identities of this cluster may have."""
-    base = agent.settings.policy.cluster_id << CLUSTER_ID_SHIFT
-    return base + MINIMUM_CLUSTER_IDENTITY, base + MAXIMUM_CLUSTER_IDENTITY
-
-
-def _details(agent: NodeAgent) -> list[str]:
-    settings = agent.settings
-    kpr = settings.kube_proxy_replacement
-    maglev = settings.raw.get("bpf-lb-algorithm") == "maglev"
-    algorithm = f"Maglev (Table Size: {settings.raw.get('bpf-lb-maglev-table-size', '16381')})" if maglev else "Random"
-    acceleration = settings.raw.get("bpf-lb-acceleration", "disabled").title()
-    mode = {"snat": "SNAT", "dsr": "DSR", "hybrid": "Hybrid"}.get(settings.raw.get("bpf-lb-mode", "snat"), "SNAT")
-    lines = ["", "KubeProxyReplacement Details:", f"  Status:\t{kpr}", f"  Socket LB:\t{_on(settings.socket_lb)}"]
-    if settings.socket_lb:
-        lines.append("  Socket LB Tracing:\tEnabled")
-        lines.append(f"  Socket LB Coverage:\t{'Hostns-only' if settings.socket_lb_host_only else 'Full'}")
-    if kpr:
-        lines += [
-            f"  Devices:\teth0   {agent.tables.ip} (Direct Routing)",
-            f"  Mode:\t{mode}",
-            f"  Backend Selection:\t{algorithm}",
-            "  Session Affinity:\tEnabled",
-            "  NAT46/64 Support:\tDisabled",
-            f"  XDP Acceleration:\t{acceleration}",
-        ]
-    node_ports = "Enabled (Range: 30000-32767)" if kpr else "Disabled"
-    lines += [
-        "  Services:\t",
+    if devices:
+        rows.append(f"  Devices:\t{devices}")
+    if ports:
+        size = f" (Table Size: {ports['lutSize']})" if "lutSize" in ports else ""
+        rows.append(f"  Mode:\t{ports['mode']}")
+        rows += [f"    DSR Dispatch Mode:\t{ports['dsrMode']}"] if "dsrMode" in ports else []
+        rows.append(f"  Backend Selection:\t{ports['algorithm']}{size}")
+    rows += [f"  Session Affinity:\t{_on(features['sessionAffinity'])}", "  NAT46/64 Support:\tDisabled"]
+    if ports:
+        rows.append(f"  XDP Acceleration:\t{ports['acceleration']}")
+    rows += [
+        "  Services:",
         "  - ClusterIP:\tEnabled",
-        f"  - NodePort:\t{node_ports}",
-        f"  - LoadBalancer:\t{_on(kpr)}",
-        f"  - externalIPs:\t{_on(kpr)}",
-        f"  - HostPort:\t{_on(kpr)}",
+        f"  - NodePort:\t{on}{span} ",
+        f"  - LoadBalancer:\t{on} ",
+        f"  - externalIPs:\t{_on(features['externalIPs'])} ",
+        f"  - HostPort:\t{_on(features['hostPort'])}",
+        "  Annotations:\t(n/a)",
     ]
-    ratio = float(settings.raw.get("bpf-map-dynamic-size-ratio") or 0)
-    lines.append(f"BPF Maps:\tdynamic sizing: on (ratio: {ratio:f})" if ratio else "BPF Maps:\tdynamic sizing: off")
-    lines.append("  Name\tSize")
-    lines += [f"  {name}\t{size}" for name, size in map_sizes(agent)]
+    ratio = maps.get("dynamic-size-ratio")
+    return [
+        "KubeProxyReplacement Details:",
+        *_table(rows),
+        f"BPF Maps:\tdynamic sizing: {f'on (ratio: {ratio:f})' if ratio else 'off'}",
+        *_table(["  Name\tSize", *(f"  {item['name']}\t{item['size']}" for item in maps["maps"])]),
+    ]
+
+
+def _health(session: Session, details: frozenset[str]) -> list[str]:
+    """The nodes that answer; those that do not, or with ``--all-nodes`` all. An agent that runs answers."""
+    nodes = known_nodes(session)
+    healthy = sum(running for _, _, running in nodes)
+    interval = go_duration(probe_interval(session))
+    lines = [f"Cluster health:\t{healthy}/{len(nodes)} reachable\t({probed_at(session)})\t(Probe interval: {interval})"]
+    lines.append("Name\tIP\tNode\tEndpoints")
+    everyone = "nodes" in details
+    shown = [row for row in nodes if everyone or not row[2]]
+    if not everyone:
+        shown = shown[:_HEALTH_LINES]
+    for name, ip, running in shown:
+        here = " (localhost)" if name == session.agent.node else ""
+        lines.append(f"  {name}{here}\t{ip}\t{int(running)}/1\t{int(running)}/1")
+    if not everyone and len(nodes) - healthy > len(shown):
+        lines.append("  ...")
     return lines
 
 
-def _on(value: bool) -> str:
-    return "Enabled" if value else "Disabled"
-
-
-def _allocations(agent: NodeAgent) -> list[str]:
-    lines = ["Allocated addresses:"]
-    pool = agent.pool
-    if pool is not None:
-        ordered = sorted(pool.owners.items(), key=lambda item: [int(part) for part in item[0].split(".")])
-        lines += [f"  {ip} ({owner})" for ip, owner in ordered]
-    return lines
-
-
-def _problem(session: Session) -> str:
-    waiting = [e.id for e in session.agent.endpoints.values() if e.state is not EndpointState.READY]
-    return f"error in endpoints: {', '.join(map(str, waiting))} not ready" if waiting else ""
+def _flag_details(switches: Sequence[str] | frozenset[str]) -> frozenset[str]:
+    every = {"addresses", "clusters", "controllers", "health", "nodes", "redirects", "verbose"}
+    return frozenset(every if "verbose" in switches else set(switches) & every)
 
 
 async def _status(session: Session, arguments: Arguments) -> int:
+    brief = "brief" in arguments.switches
+    if brief and not session.agent.running:
+        raise CommandError("cilium: daemon unreachable")
     session.need_agent()
-    agent = session.agent
-    if "brief" in arguments.switches:
-        problem = _problem(session)
-        if problem:
-            raise CommandError(problem)
+    if arguments.value("output"):
+        await session.data(status_model(session), arguments.value("output"))
+        return 0
+    if brief:
         await session.out("OK")
         return 0
-    if arguments.value("output"):
-        await session.data(_model(session), arguments.value("output"))
-        return 0
+    details = _flag_details(arguments.switches)
     writer = TabWriter(minimum=2, padding=3)
-    lines = _lines(session)
-    verbose = "verbose" in arguments.switches
-    if verbose or "addresses" in arguments.switches:
-        position = next(number for number, line in enumerate(lines) if line.startswith("IPAM:"))
-        lines[position + 1 : position + 1] = _allocations(agent)
-    if verbose or "controllers" in arguments.switches:
-        position = next(number for number, line in enumerate(lines) if line.startswith("Controller Status:"))
-        lines[position + 1 : position + 1] = controller_rows(agent)
-    if verbose:
-        lines += _details(agent)
-    for line in lines:
+    for line in (*_lines(session, status_model(session), details), *_health(session, details)):
         writer.write(line + "\n")
     await session.out(writer.flush())
     return 0
-
-
-def _model(session: Session) -> dict[str, Any]:
-    agent = session.agent
-    settings, pool = agent.settings, agent.pool
-    reachable, everyone = _others(session)
-    hubble: dict[str, Any] = {"state": "Disabled"}
-    if agent.hubble is not None:
-        status = agent.hubble.status()
-        hubble = {
-            "metrics": {"state": "Disabled" if agent.flow_metrics is None else "Ok"},
-            "observer": {
-                "current-flows": status.num_flows,
-                "max-flows": status.max_flows,
-                "seen-flows": status.seen_flows,
-                "uptime": f"{status.uptime_ns / 1e9:.0f}s",
-            },
-            "state": "Ok",
-        }
-    return {
-        "bandwidth-manager": {"enabled": False},
-        "cilium": {"msg": f"{agent.version} (v{agent.version})", "state": "Ok"},
-        "cluster": {
-            "ciliumHealth": {"state": "Ok"},
-            "nodes": [{"name": name} for name in sorted(session.agents.nodes)],
-        },
-        "cluster-health": {"reachable": reachable, "total": everyone},
-        "cni-chaining": {"mode": "none"},
-        "cni-file": {
-            "msg": "successfully wrote CNI configuration file to /host/etc/cni/net.d/05-cilium.conflist",
-            "state": "Ok",
-        },
-        "encryption": {"mode": "Disabled"},
-        "host-firewall": {"mode": _on(settings.policy.host_firewall)},
-        "hubble": hubble,
-        "controllers": [controller.model(agent.clock.now()) for controller in controllers(agent)],
-        "identity-range": dict(zip(("min-identity", "max-identity"), _identity_range(agent), strict=True)),
-        "ipam": {
-            "allocations": dict(sorted(pool.owners.items())) if pool is not None else {},
-            "ipv4": sorted(pool.owners) if pool is not None else [],
-            "status": f"{len(pool.owners)}/{pool.capacity} allocated" if pool is not None else "",
-        },
-        "kube-proxy-replacement": {
-            "devices": ["eth0"] if settings.kube_proxy_replacement else [],
-            "features": {
-                "bpfSocketLBHostnsOnly": settings.socket_lb_host_only,
-                "socketLB": {"enabled": settings.socket_lb},
-                "nodePort": {"enabled": settings.kube_proxy_replacement, "portMin": 30000, "portMax": 32767},
-                "sessionAffinity": {"enabled": settings.kube_proxy_replacement},
-            },
-            "mode": str(settings.kube_proxy_replacement),
-        },
-        "kubernetes": {
-            "k8s-api-versions": watched_apis(agent),
-            "msg": host(agent).kubernetes_line,
-            "state": "Ok",
-        },
-        "kvstore": {"state": "Disabled"},
-        "masquerading": {"enabled": settings.ipv4_masquerade, "mode": "BPF" if settings.bpf_masquerade else "IPTables"},
-        "nodeMonitor": {"cpus": host(agent).cpus, "npages": 64, "pagesize": 4096},
-        "proxy": {
-            "envoy-deployment-mode": (
-                "external" if settings.raw.get("external-envoy-proxy", "true") != "false" else "embedded"
-            ),
-            "ip": agent.tables.router_ip,
-            "port-range": "10000-20000",
-            "total-redirects": redirects(agent).total(),
-        },
-        "routing": {"inter-host-routing-mode": settings.routing.value, "tunnel-protocol": settings.tunnel_protocol},
-        "stale": {},
-    }
 
 
 COMMANDS = (
@@ -256,6 +211,7 @@ COMMANDS = (
             "--brief": "brief",
             "--verbose": "verbose",
             "--all-addresses": "addresses",
+            "--all-clusters": "clusters",
             "--all-controllers": "controllers",
             "--all-health": "health",
             "--all-nodes": "nodes",

@@ -1,7 +1,9 @@
 """``cilium-dbg bpf nat list``: addresses that BPF masquerading changes (cilium-dbg/cmd/bpf_nat_list.go, pkg/maps/nat).
 
-Every connection of a pod to the outside has two entries: one for what leaves, one for its answers. They follow from
-connection tracking, because the source port is kept.
+Every connection of a pod to the outside, or in tunnel mode to another node, has two entries: one for what leaves, one
+for its answers. They follow from connection tracking, because the source port is kept. With iptables masquerading the
+map is empty, as on a real node without NodePort traffic: the kernel's own table holds those connections. The
+connections of the nodes themselves, which the real map reserves ports for, are not tracked here.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from lab_helpers.policy.protocols import Protocol
 from lab_helpers.policy.rules import Direction
 from lab_helpers.twin.agent.dbg.sessions import OUTPUT, Arguments, Command, CommandError, Session
 from lab_helpers.twin.datapath.conntrack import Entry
+from lab_helpers.twin.datapath.settings import Routing
 
 __all__ = ["COMMANDS"]
 
@@ -36,12 +39,15 @@ def _translations(session: Session) -> Iterator[_Translation]:
         return
     for entry in tables.conntrack:
         key = entry.key
-        outside = ipaddress.ip_address(key.dst) not in pool and plane.node_of(key.dst) is None
+        node = plane.node_of(key.dst)
+        outside = ipaddress.ip_address(key.dst) not in pool
+        if node is not None:
+            outside = node is not tables and tables.settings.routing is Routing.TUNNEL
         if key.direction is not Direction.EGRESS or not outside or key.src not in tables.by_ip or entry.reverse_nat:
             continue
-        here, there, node = (key.src, key.sport), (key.dst, key.dport), (tables.ip, key.sport)
-        yield _Translation(entry, True, here, there, node)
-        yield _Translation(entry, False, there, node, here)
+        here, there, shown = (key.src, key.sport), (key.dst, key.dport), (tables.ip, key.sport)
+        yield _Translation(entry, True, here, there, shown)
+        yield _Translation(entry, False, there, shown, here)
 
 
 async def _list(session: Session, arguments: Arguments) -> int:

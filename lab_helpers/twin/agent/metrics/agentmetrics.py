@@ -97,7 +97,7 @@ def _policies(agent: NodeAgent) -> Iterator[Metric]:
         "proxy_redirects",
         "Number of redirects installed for endpoints, labeled by protocol",
         "protocol",
-        redirects(agent).items(),
+        Counter(redirects(agent).values()).items(),
     )
     yield agent.upstream_times
     requests = Series(
@@ -128,18 +128,19 @@ def _traffic(agent: NodeAgent) -> Iterator[Series]:
         drops.set(packets, text, direction)
         lost.set(total, text, direction)
     yield from (drops, lost)
+    directions = sorted({direction for direction, _ in tables.forwards})
     yield _by_label(
         "forward_count_total",
         "Total forwarded packets, tagged by ingress/egress direction",
         "direction",
-        ((direction, packets) for direction, (packets, _) in tables.forwards.items()),
+        ((direction, tables.forwarded(direction)[0]) for direction in directions),
         total=True,
     )
     yield _by_label(
         "forward_bytes_total",
         "Total forwarded bytes, tagged by ingress/egress direction",
         "direction",
-        ((direction, total) for direction, (_, total) in tables.forwards.items()),
+        ((direction, tables.forwarded(direction)[1]) for direction in directions),
         total=True,
     )
     yield _by_label(

@@ -22,8 +22,6 @@ from lab_helpers.course.staging import Stager
 from lab_helpers.course.tasks import Stage
 from lab_helpers.course.tooling import Tools
 
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
 CCNP = """
 apiVersion: cilium.io/v2
 kind: CiliumClusterwideNetworkPolicy

@@ -22,9 +22,6 @@ from tests.clusters.contract.inventories import inventory
 ROOT = Path(__file__).resolve().parents[2]
 SOME = ("test_hubble.py::test_relay_knows_its_nodes", "test_labs.py::test_the_card_says_what_it_runs_on")
 
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-"""A twin outlives the object that started it, which Python remarks on when it is collected."""
-
 
 @pytest.fixture(scope="module")
 def somebodys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:

@@ -13,9 +13,6 @@ import pytest
 from lab_helpers.clusters import Cluster, ClusterError, Home, Unsupported, start_twin, twins
 from lab_helpers.clusters.waiting import Waited, clock_of, move_clock, wait
 
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-"""A twin outlives the object that started it, which Python remarks on when it is collected."""
-
 SOMEBODYS = Cluster("existing", "somebodys", Path(), Path())
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import struct
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +14,9 @@ from h2.events import ConnectionTerminated, DataReceived, PingReceived, StreamRe
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab_helpers.hubble.calling import framing
+from lab_helpers.hubble.calling import Channel, Tls, framing
 from lab_helpers.hubble.calling.connections import ClientConnection, Http2Error
+from lab_helpers.hubble.errors import HubbleError
 
 _REQUEST = [(b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/x"), (b":authority", b"a")]
 _STATUS = [(b":status", b"200")]
@@ -159,3 +162,12 @@ def test_messages_survive(messages: list[bytes], step: int) -> None:
 def test_statuses(headers: list[tuple[bytes, bytes]], text: str | None) -> None:
     error = framing.status_error(headers)
     assert (str(error) if error else None) == text
+
+
+def test_a_connection_that_cannot_be_secured_is_closed(tmp_path: Path) -> None:
+    here, there = socket.socketpair()
+    tls = Tls(ca_files=(str(tmp_path / "nowhere"),))
+    with there, Channel("relay:443", tls=tls, connect=lambda: here) as channel:
+        with pytest.raises(HubbleError, match="no such file"):
+            channel.unary("a.B/C", b"", bytes)
+        assert here.fileno() == -1

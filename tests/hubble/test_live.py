@@ -17,9 +17,6 @@ import pytest
 from lab_helpers.clusters import Cluster, start_twin
 from lab_helpers.course.shopping import manifest_text
 
-# the twin's process outlives the object that started it
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
 _POLICY = """
 apiVersion: cilium.io/v2
 kind: CiliumNetworkPolicy
@@ -94,7 +91,7 @@ class Lab:
             text=True,
             encoding="utf-8",
             env=self._environment,
-            timeout=60,
+            timeout=240,
         )
         assert not check or done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
         return done.stdout
@@ -118,7 +115,7 @@ class Lab:
             text=True,
             encoding="utf-8",
             env=self._environment,
-            timeout=60,
+            timeout=240,
             check=False,
         )
 
@@ -146,7 +143,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         made.run(_INSTALL)
         made.run("kubectl apply -f -", stdin=manifest_text() + "\n---" + _POLICY)
         for name in ("shop deploy/backend", "shop deploy/frontend", "dev deploy/intruder"):
-            made.run(f"kubectl rollout status --timeout=30s -n {name}")
+            made.run(f"kubectl rollout status --timeout=120s -n {name}")
         made.pods = json.loads(made.run("kubectl get pods -A -l app -o json"))["items"]
         yield made
     finally:
@@ -158,7 +155,7 @@ def observed(lab: Lab, client: str, address: str, last: str, *flags: str) -> lis
     near, _ = lab.find(client.partition("/")[2])
     where = f"--port {address[1:]}" if address.startswith(":") else f"--ip {address}"
     line = " ".join((f"hubble observe --all --print-node-name {where} --protocol tcp", *flags))
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while True:
         shown = [normal(row, near) for row in lab.run(line).splitlines() if client in row]
         if any(row.endswith(last) for row in shown) or time.monotonic() > deadline:
@@ -173,13 +170,18 @@ def normal(row: str, near: str) -> str:
     return re.sub(r" \(ID:\d+\)", "", row)
 
 
+def requested(lab: Lab, address: str) -> str:
+    """Ask a backend for its products; which connection that was, as `observed` takes it."""
+    curl = f"curl -sS -m 60 -o /dev/null -w %{{local_port}} http://{address}:8080/api/v1/products"
+    return ":" + lab.run(f"kubectl exec -n shop deploy/frontend -- {curl}").strip()
+
+
 def test_an_allowed_request_across_nodes(lab: Lab) -> None:
     _, address = lab.find("backend", but=lab.find("frontend")[0])
-    lab.run(f"kubectl exec -n shop deploy/frontend -- curl -sS -m 5 http://{address}:8080/api/v1/products")
     lines = observed(
         lab,
         "shop/frontend",
-        address,
+        requested(lab, address),
         f"[n1] {_FROM} to-endpoint FORWARDED (TCP Flags: ACK, FIN)",
         "--use-default-field-masks=false --print-policy-names",
     )
@@ -196,11 +198,10 @@ def test_an_allowed_request_across_nodes(lab: Lab) -> None:
 
 def test_an_allowed_request_on_one_node(lab: Lab) -> None:
     _, address = lab.find("backend", node=lab.find("frontend")[0])
-    lab.run(f"kubectl exec -n shop deploy/frontend -- curl -sS -m 5 http://{address}:8080/api/v1/products")
     lines = observed(
         lab,
         "shop/frontend",
-        address,
+        requested(lab, address),
         f"{_FROM} to-endpoint FORWARDED (TCP Flags: ACK, FIN)",
         "--use-default-field-masks=false --print-policy-names",
     )
@@ -218,7 +219,8 @@ def test_a_denied_request(lab: Lab, far: bool) -> None:
     sent = f"[n1] {_REFUSED.replace('<>', '->')} to-overlay FORWARDED (TCP Flags: SYN)"
     lines = observed(lab, "dev/intruder", address, dropped, "--use-default-field-masks=false")
     verdict = f"{node} {_REFUSED} policy-verdict:none INGRESS DENIED (TCP Flags: SYN)"
-    assert lines == ([sent] if far else []) + [verdict, dropped]
+    # on a slow machine the SYN may be sent once more
+    assert list(dict.fromkeys(lines)) == ([sent] if far else []) + [verdict, dropped]
     masked = observed(lab, "dev/intruder", address, dropped)
     assert masked[-2:] == [verdict.replace("INGRESS", "TRAFFIC_DIRECTION_UNKNOWN"), dropped]
 
@@ -257,7 +259,7 @@ def test_http(lab: Lab, policy: str, match: str, method: str, path: str, code: i
         lab.apply(policy)
         lab.run(
             "kubectl exec -n shop deploy/frontend -- "
-            f"curl -sS -m 5 -o /dev/null -X {method} http://{address}:8080{path}"
+            f"curl -sS -m 60 -o /dev/null -X {method} http://{address}:8080{path}"
         )
         record = json.loads(lab.run(f"hubble observe --last 1 --http-url {path} -o json").splitlines()[-1])["flow"]
         port = record["l4"]["TCP"]["destination_port" if record["is_reply"] else "source_port"]
@@ -287,7 +289,7 @@ def names(lab: Lab) -> Iterator[Lab]:
 def asked(lab: Lab, name: str, last: str) -> list[str]:
     """The lines of one query for an address of `name` and of what it led to, once `last` is among them."""
     near, _ = lab.find("payments")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while True:
         flags = "--all --print-node-name --pod shop/payments --use-default-field-masks=false"
         rows = lab.run(f"hubble observe {flags}").splitlines()
@@ -312,7 +314,7 @@ _ASKING = [
 
 
 def test_a_name_that_may_be_asked_for_and_connected_to(names: Lab) -> None:
-    names.run("kubectl exec -n shop deploy/payments -- curl -sSk -m 5 -o /dev/null https://api.stripe.com/")
+    names.run("kubectl exec -n shop deploy/payments -- curl -sSk -m 60 -o /dev/null https://api.stripe.com/")
     last = f"{_CLIENT} <- api.stripe.com:443 to-endpoint FORWARDED (TCP Flags: ACK, FIN)"
     lines = [re.sub(r'"[0-9.,]+" TTL: \d+', '"…" TTL: N', line) for line in asked(names, "api.stripe.com", last)]
     answer = 'DNS Answer "…" TTL: N (Proxy api.stripe.com. A)'
@@ -335,22 +337,21 @@ def test_a_name_that_may_be_asked_for_and_connected_to(names: Lab) -> None:
 
 
 def test_a_name_that_may_not_be_asked_for(names: Lab) -> None:
-    begun = time.monotonic()
-    names.run("kubectl exec -n shop deploy/payments -- curl -sS -m 9 https://forbidden.example/", check=False)
-    assert time.monotonic() - begun < 9, "a refusal is an answer, not silence"
+    line = "exec -n shop deploy/payments -- curl -sS -m 60 https://forbidden.example/"
+    assert "Could not resolve host" in names.refusal("kubectl", *line.split())[2], "a refusal is an answer, not silence"
     refused = f"{_CLIENT} -> {_DNS} dns-request proxy DROPPED (DNS Query forbidden.example. A)"
     lines = asked(names, "forbidden.example", refused)
     assert sorted(lines) == sorted([*_ASKING, refused, f"{_CLIENT} <- {_DNS} to-endpoint FORWARDED (UDP)"])
 
 
 def test_a_name_that_may_only_be_asked_for(names: Lab) -> None:
-    names.run("kubectl exec -n shop deploy/payments -- curl -sS -m 0.9 https://cdn.example.com/", check=False)
+    names.run("kubectl exec -n shop deploy/payments -- curl -sS -m 3 https://cdn.example.com/", check=False)
     dropped = f"{_CLIENT} <> cdn.example.com:443 Policy denied DROPPED (TCP Flags: SYN)"
     lines = [line for line in asked(names, "cdn.example.com", dropped) if ":443 " in line]
     # the line's "(world)" stands for the identity, which no policy has given this name
     lines = [line.replace(" (world)", "") for line in lines]
     verdict = dropped.replace("Policy denied DROPPED", "policy-verdict:none EGRESS DENIED")
-    assert lines == [verdict, dropped]
+    assert list(dict.fromkeys(lines)) == [verdict, dropped], "a SYN that is sent once more looks the same"
     flow = json.loads(names.run("hubble observe --last 1 --to-port 443 --verdict DROPPED -o json").splitlines()[-1])
     assert flow["flow"]["destination_names"] == ["cdn.example.com"]
     assert flow["flow"]["destination"]["labels"] == ["reserved:world"]

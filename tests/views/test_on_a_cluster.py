@@ -49,14 +49,14 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def lab(cluster: Cluster) -> Iterator[Lab]:
     opened = Lab("hubble", cluster=cluster)
     opened.apply(POLICY)
-    call = "curl -sS --max-time 1 http://backend.shop:8080"
+    call = "curl -sS --max-time 3 http://backend.shop:8080"
     for who, path in (("shop/frontend", "/api/v1/products"), ("shop/frontend", "/admin"), ("dev/intruder", "/x")):
         opened.try_(who, call + path)
     yield opened
     opened.close()
 
 
-def until(look: Callable[[], T], fits: Callable[[T], object], patience: float = 20.0) -> T:
+def until(look: Callable[[], T], fits: Callable[[T], object], patience: float = 120.0) -> T:
     end = time.monotonic() + patience
     while True:
         found = look()
@@ -166,10 +166,10 @@ def test_nobody_listens_any_more(lab: Lab) -> None:
     subscription = follower.subscribe(lambda _batch: None, lambda _status: None)
     thread = follower._thread
     assert thread is not None
-    assert follower.settle(10).live
+    assert follower.settle(120).live
     assert until(lambda: follower._response is not None, bool)
     subscription.end()
-    thread.join(5)
+    thread.join(120)
     assert not thread.is_alive()
     follower.stop()
 

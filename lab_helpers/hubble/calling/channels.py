@@ -118,7 +118,11 @@ class Channel:
         sock = self._connect() if self._connect else dialing.connect(target, self._connect_timeout)
         name = target.authority
         if self._tls:
-            sock = dialing.secure(sock, target, self._tls)
+            try:
+                sock = dialing.secure(sock, target, self._tls)
+            except BaseException:
+                sock.close()
+                raise
             name = self._tls.server_name or name
         self._authority = name.encode()
         self._socket = sock

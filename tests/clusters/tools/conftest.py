@@ -56,5 +56,5 @@ def installer(publisher: publishers.Publisher, tmp_path: Path) -> Installer:
     }
     folder = tmp_path / "tools"
     return Installer(
-        folder, Lock(folder / "lock.json"), Catalogue(tools, "node:1"), Platform("linux", "amd64"), timeout=0.2
+        folder, Lock(folder / "lock.json"), Catalogue(tools, "node:1"), Platform("linux", "amd64"), timeout=30.0
     )

@@ -21,6 +21,8 @@ class Publisher:
     files: dict[str, bytes] = field(default_factory=dict)
     cut: dict[str, list[int]] = field(default_factory=dict)
     stall: dict[str, int] = field(default_factory=dict)
+    stalled: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    """Released for each answer that will go no further."""
     refuse: dict[str, list[int]] = field(default_factory=dict)
     requests: list[tuple[str, str]] = field(default_factory=list)
     ranges: bool = True
@@ -92,7 +94,8 @@ def serving() -> Iterator[Publisher]:
             if self.path in publisher.stall:
                 self.wfile.write(data[start : publisher.stall[self.path]])
                 self.wfile.flush()
-                publisher.released.wait(20)
+                publisher.stalled.release()
+                publisher.released.wait(120)
                 return
             self.wfile.write(body)
 

@@ -11,9 +11,6 @@ from lab_helpers.clusters import Cluster, Home, connect, start_twin
 from lab_helpers.views.live.diagnosing import diagnose
 from lab_helpers.views.live.statuses import CONNECTING, LIVE, State, Status
 
-# the twin's process outlives the object that started it
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:

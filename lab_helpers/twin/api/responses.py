@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from lab_helpers.twin.objects.errors import StatusError
+from lab_helpers.twin.objects.jsontexts import compact
 
 __all__ = ["JSON", "Response", "encode", "failure", "json_response", "text_response"]
 
@@ -29,7 +29,7 @@ class Response:
 
 def encode(value: Any) -> bytes:
     """Compact JSON with a final newline, as Go's encoder writes it."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+    return compact(value) + b"\n"
 
 
 def json_response(value: Any, status: int = 200, *, warnings: list[str] | None = None) -> Response:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
 from lab_helpers.twin.objects.errors import StatusError, expired
+from lab_helpers.twin.objects.jsontexts import compact
 
 __all__ = ["Change", "ChangeType", "Key", "Object", "Storage", "StorageError", "Watch"]
 
@@ -32,7 +33,6 @@ _LOG_PAGES = 4_000
 """Pages that SQLite's log may hold before they are put in their places: most are written again and again."""
 _FORMAT = 1
 """Of the tables below; SQLite's ``user_version``. 0 is what the first ones were written with, the same tables."""
-_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (
     resource TEXT, namespace TEXT, name TEXT, body TEXT, PRIMARY KEY (resource, namespace, name)
@@ -145,7 +145,7 @@ class Storage:
         """
         self._execute(
             "UPDATE objects SET body = ? WHERE resource = ? AND namespace = ? AND name = ?",
-            (_encode(body), key.resource, key.namespace, key.name),
+            (compact(body).decode(), key.resource, key.namespace, key.name),
         )
         self._objects[key.resource][key.namespace, key.name] = body
 
@@ -246,7 +246,7 @@ class Storage:
 
     def _write(self, change: Change) -> None:
         resource, namespace, name = change.key
-        body = _encode(change.object)
+        body = compact(change.object).decode()
         statements: Statements = [
             (_REMEMBER, (change.revision, change.type, resource, namespace, name, body, *change.key)),
         ]

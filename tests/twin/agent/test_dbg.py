@@ -67,7 +67,7 @@ async def test_every_command_without_arguments_works(command) -> None:  # type: 
     if command.words == ("map", "get"):
         words.append("cilium_ipcache_v2")
     if command.words == ("ip", "get"):
-        words.append(cluster.sockets("server").ip)
+        words.append(f"{cluster.sockets('server').ip}/32")
     assert (await dbg(cluster, *words)).strip() or command.words == ("bpf", "nat", "list")
 
 

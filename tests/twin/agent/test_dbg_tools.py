@@ -81,7 +81,7 @@ async def test_json_yaml_and_jsonpath_say_the_same(command) -> None:  # type: ig
         ("identity", "get"): "host",
         ("bpf", "policy", "get"): "--all",
         ("map", "get"): "cilium_lxc",
-        ("ip", "get"): cluster.sockets("server").ip,
+        ("ip", "get"): f"{cluster.sockets('server').ip}/32",
         ("fqdn", "names"): "",
     }.get(command.words, "")
     words += [extra] if extra else []
@@ -108,10 +108,17 @@ async def test_nodes_and_addresses() -> None:
     ]
     text = await dbg(cluster, "ip", "list")
     assert text.splitlines()[0].split() == ["IP", "IDENTITY", "SOURCE"]
-    assert text.splitlines()[1].split() == ["0.0.0.0/0", "world", "local"]
+    assert text.splitlines()[1].split() == ["0.0.0.0/0", "reserved:world", "local"]
     server = cluster.sockets("server").ip
     assert f"{server}/32" in text
-    assert "k8s:app=server" in await dbg(cluster, "ip", "get", server)
+    assert "k8s:app=server" in await dbg(cluster, "ip", "get", f"{server}/32")
+    assert (await run(cluster, "ip", "get", server))[2] == (
+        f'Error: Unable to parse CIDR "{server}": invalid CIDR address: {server}\n'
+    )
+    labelled = (await dbg(cluster, "ip", "get", "-l", "k8s:app=server")).splitlines()
+    assert labelled[1:4] == ["Labels:", "    k8s:app=server", "=" * 27]
+    assert labelled[5].split()[0] == f"{server}/32"
+    assert labelled[5].split()[3:] == ["server", "shop"]
     assert "k8s:app=server" not in await dbg(cluster, "ip", "list", "-n")
     far = cluster.sockets("far").ip
     found = next(entry for entry in await model(cluster, "ip", "list") if entry["cidr"] == f"{far}/32")  # type: ignore[attr-defined]
@@ -134,7 +141,10 @@ async def test_policy_maps_as_json_count_too() -> None:
     assert entry["Key"]["Nexthdr"] == 6
     assert entry["Packets"] >= 4
     identity = str(entry["Key"]["Identity"])
-    assert await dbg(cluster, "bpf", "ipcache", "match", identity) == f"{cluster.sockets('client').ip}/32\n"
+    prefix = f"{cluster.sockets('client').ip}/32"
+    value = f"identity={identity} encryptkey=0 tunnelendpoint=0.0.0.0 flags=<none>"
+    assert await dbg(cluster, "bpf", "ipcache", "match", prefix) == f'key {prefix} has value "{value}"\n'
+    assert (await run(cluster, "bpf", "ipcache", "match", "9.9.9.0/24"))[0] == 1
 
 
 async def test_maps_hold_what_the_agent_put_there() -> None:
@@ -355,6 +365,8 @@ async def test_monitor_prints_requests_of_layer_7() -> None:
         ("bpf", 0, 1, "  nat         NAT mapping tables"),
         ("", 0, 1, "CLI for interacting with the local Cilium Agent"),
         ("bgp peers", 1, 2, "not part of the embedded cluster"),
+        ("bpf lb maglev list", 1, 2, "cilium-dbg bpf lb maglev is not part of the embedded cluster"),
+        ("policy get --top-identities", 1, 2, "unknown flag: --top-identities"),
         ("status --nope", 1, 2, "Usage:\n  cilium-dbg status [flags]"),
         ("status -z", 1, 2, "unknown shorthand flag: 'z' in -z"),
         ("fqdn cache list -e", 1, 2, "flag needs an argument: 'e' in -e"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -192,8 +194,8 @@ def ipcache_entries(session: Session) -> list[tuple[str, str]]:
 
 
 def _ipcache_value(identity: int, tunnel: str) -> str:
-    flags = " flags=hastunnel" if tunnel != "0.0.0.0" else ""
-    return f"identity={identity} encryptkey=0 tunnelendpoint={tunnel}{flags}"
+    flags = "hastunnel" if tunnel != "0.0.0.0" else "<none>"
+    return f"identity={identity} encryptkey=0 tunnelendpoint={tunnel} flags={flags}"
 
 
 async def _ipcache_list(session: Session, arguments: Arguments) -> int:
@@ -217,12 +219,15 @@ async def _ipcache_get(session: Session, arguments: Arguments) -> int:
 
 async def _ipcache_match(session: Session, arguments: Arguments) -> int:
     text = arguments.words[0]
-    if not text.isdigit():
-        raise CommandError(f"Error: Failed to parse identity: {text}")
-    found = [prefix for prefix, value in ipcache_entries(session) if value.startswith(f"identity={text} ")]
-    if not found:
-        raise CommandError(f"No entries found for identity {text}")
-    await session.out("\n".join(found))
+    try:
+        prefix = str(ipaddress.IPv4Network(text if "/" in text else "", strict=True))
+    except ValueError as error:
+        raise CommandError(f"Error: Invalid prefix: netip.ParsePrefix({json.dumps(text)}): {error}") from error
+    value = dict(ipcache_entries(session)).get(prefix)
+    if value is None:
+        await session.out(f"{text} does not match to any ipcache entry")
+        return 1
+    await session.out(f"key {prefix} has value {json.dumps(value)}")
     return 0
 
 
@@ -342,10 +347,10 @@ COMMANDS = (
     Command(("bpf", "ipcache", "get"), "Retrieve identity for an ip", _ipcache_get, arguments=(1, 1), usage="<ip>"),
     Command(
         ("bpf", "ipcache", "match"),
-        "List of IP addresses that match the given security identity",
+        "Retrieve identity for a prefix using an exact match",
         _ipcache_match,
         arguments=(1, 1),
-        usage="<identity>",
+        usage="<prefix>",
     ),
     Command(
         ("bpf", "lb", "list"),

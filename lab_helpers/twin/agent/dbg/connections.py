@@ -93,7 +93,7 @@ COMMANDS = (
         ("bpf", "ct", "list"),
         "List connection tracking entries",
         _ct_list,
-        OUTPUT,
+        {**OUTPUT, "--time-diff-clocksource-mode": "mode", "--time-diff-clocksource-hz": "hertz"},
         {"-d": "time", "--time-diff": "time"},
         (0, 2),
         "[cluster <identifier>]",

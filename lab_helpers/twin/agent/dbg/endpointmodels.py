@@ -100,7 +100,7 @@ def endpoint_model(agent: NodeAgent, endpoint: ManagedEndpoint) -> dict[str, Any
             ],
             "external-identifiers": identifiers,
             "health": health_model(endpoint.state),
-            "identity": {"id": inner.identity, "labels": list(inner.labels), "labelsSHA256": ""},
+            "identity": {"id": inner.identity, "labels": list(inner.labels)},
             "labels": {
                 "derived": list(endpoint.information.strings()),
                 "disabled": [],

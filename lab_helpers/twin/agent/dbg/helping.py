@@ -41,7 +41,10 @@ NOT_PLAYED: Final = frozenset(
         *("bgp", "cgroups", "cleanup", "completion", "debuginfo", "kvstore", "loadinfo", "lrp", "nodeid"),
         *("post-uninstall-cleanup", "prefilter", "recorder", "shell", "statedb"),
         *("bpf auth", "bpf bandwidth", "bpf config", "bpf egress", "bpf frag", "bpf fs", "bpf ipmasq"),
-        *("bpf multicast", "bpf nodeid", "bpf recorder", "bpf sha", "bpf srv6", "bpf vtep"),
+        *("bpf multicast", "bpf nodeid", "bpf recorder", "bpf sha", "bpf socknat", "bpf srv6", "bpf vtep"),
+        *("bpf endpoint delete", "bpf ipcache delete", "bpf ipcache update", "bpf lb maglev", "bpf metrics flush"),
+        *("bpf nat flush", "bpf nat retries", "bpf policy add", "bpf policy delete", "bpf policy list"),
+        *("encrypt flush", "endpoint disconnect", "envoy", "map events"),
     }
 )
 """Commands of the real program that have nothing to show in the embedded cluster."""

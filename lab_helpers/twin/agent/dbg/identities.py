@@ -37,7 +37,7 @@ def _known(session: Session) -> list[Identity]:
 
 
 def _model(identity: Identity) -> dict[str, Any]:
-    return {"id": identity.numeric, "labels": list(identity.labels.strings()), "labelsSHA256": ""}
+    return {"id": identity.numeric, "labels": list(identity.labels.strings())}
 
 
 def _rows(identities: list[Identity], counts: Counter[int] | None = None) -> list[tuple[object, ...]]:
@@ -66,7 +66,11 @@ async def _list(session: Session, arguments: Arguments) -> int:
         counts = Counter(endpoint.datapath.identity for endpoint in session.agent.endpoints.values())
         found = [identity for identity in found if counts[identity.numeric]]
     if arguments.value("output"):
-        await session.data([_model(identity) for identity in found], arguments.value("output"))
+        models = [
+            _model(item) if counts is None else {"identity": _model(item), "refCount": counts[item.numeric]}
+            for item in found
+        ]
+        await session.data(models, arguments.value("output"))
         return 0
     await session.out(table(_rows(found, counts)))
     return 0

@@ -133,7 +133,7 @@ def _find(plain: Sequence[str]) -> tuple[Command | None, int]:
 
 async def _no_command(session: Session, plain: Sequence[str]) -> int:
     """Words that lead to no command: those of a group print its help, as the real program does for nested mistakes."""
-    for count in (1, 2):
+    for count in (1, 2, 3):
         name = " ".join(plain[:count])
         if name in NOT_PLAYED:
             raise CommandError(

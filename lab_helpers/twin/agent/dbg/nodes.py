@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 from typing import Any, NamedTuple
 
-from lab_helpers.twin.agent.dbg.identities import identity_name
 from lab_helpers.twin.agent.dbg.sessions import OUTPUT, Arguments, Command, CommandError, Session, table
 from lab_helpers.twin.agent.publishing import NODES
 
@@ -119,12 +118,8 @@ async def _show(session: Session, arguments: Arguments, entries: list[_Entry]) -
     numeric, verbose = "numeric" in arguments.switches, "verbose" in arguments.switches
     rows: list[tuple[object, ...]] = [("IP", "IDENTITY", "SOURCE", *(("HOST", "ENCRYPT_KEY") if verbose else ()))]
     for entry in entries:
-        name = identity_name(entry.identity)
-        labels: tuple[str, ...] = (name,)
-        if not numeric and name == str(entry.identity):
-            labels = session.agent.labels_of(entry.identity) or labels
-        elif numeric:
-            labels = (str(entry.identity),)
+        labels = () if numeric else session.agent.labels_of(entry.identity)
+        labels = labels or (str(entry.identity),)
         rows.append((entry.prefix, labels[0], entry.source, *((entry.host, 0) if verbose else ())))
         rows += [("", label, "") for label in labels[1:]]
     await session.out(table(rows, closed=False))
@@ -138,19 +133,32 @@ async def _ips(session: Session, arguments: Arguments) -> int:
 
 async def _ip(session: Session, arguments: Arguments) -> int:
     session.need_agent()
-    wanted = set(arguments.values.get("labels", []))
-    if not arguments.words and not wanted:
-        raise CommandError("Error: Requires either an IP or labels")
-    found = []
-    for entry in _entries(session):
-        if wanted and not wanted <= set(session.agent.labels_of(entry.identity)):
-            continue
-        if arguments.words and arguments.words[0].removesuffix("/32") != entry.prefix.removesuffix("/32"):
-            continue
-        found.append(entry)
+    wanted = {label for text in arguments.values.get("labels", []) for label in text.split(",")}
+    words = arguments.words
+    if wanted and words:
+        raise CommandError("Error: Cannot provide both cidr and labels arguments concurrently")
+    if not wanted and not words:
+        raise CommandError("Error: Missing cidr argument")
+    if words:
+        try:
+            cidr = str(ipaddress.ip_interface(words[0] if "/" in words[0] else "").network)
+        except ValueError as error:
+            why = f"invalid CIDR address: {words[0]}"
+            raise CommandError(f'Error: Unable to parse CIDR "{words[0]}": {why}') from error
+        found = [entry for entry in _entries(session) if entry.prefix == cidr]
+    else:
+        known = session.agent.labels_of
+        found = [entry for entry in _entries(session) if wanted <= set(known(entry.identity))]
+        rule = "=" * 27
+        await session.out("\n".join([rule, "Labels:", *(f"    {label}" for label in sorted(wanted)), rule]))
     if not found:
         raise CommandError("Error: Cannot get ipcache entries. err: [GET /ip][404] getIpNotFound")
-    return await _show(session, arguments, found)
+    if words or arguments.value("output") or "verbose" in arguments.switches:
+        return await _show(session, arguments, found)
+    rows: list[tuple[object, ...]] = [("IP", "HOST", "IDENTITY", "POD", "NAMESPACE")]
+    rows += [(entry.prefix, entry.host, entry.identity, entry.pod, entry.namespace) for entry in found]
+    await session.out(table(rows, closed=False))
+    return 0
 
 
 _SWITCHES = {"-n": "numeric", "--numeric": "numeric", "-v": "verbose", "--verbose": "verbose"}
@@ -159,9 +167,10 @@ COMMANDS = (
     Command(("ip", "list"), "List IP addresses in the userspace IPcache", _ips, OUTPUT, _SWITCHES),
     Command(
         ("ip", "get"),
-        "Display IP Information",
+        "Display IP Cache information",
         _ip,
-        {**OUTPUT, "--labels": "labels"},
+        {**OUTPUT, "-l": "labels", "--labels": "labels"},
+        {"-v": "verbose", "--verbose": "verbose"},
         arguments=(0, 1),
         usage="( <cidr> |-l <identity labels> )",
     ),

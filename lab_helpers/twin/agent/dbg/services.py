@@ -106,4 +106,8 @@ def balancer_maps(session: Session) -> BalancerMaps:
     return maps
 
 
-COMMANDS = (Command(("service", "list"), "List services", _list, OUTPUT),)
+COMMANDS = (
+    Command(
+        ("service", "list"), "List services", _list, OUTPUT, {"--clustermesh-affinity": "affinity"}
+    ),  # no mesh here
+)

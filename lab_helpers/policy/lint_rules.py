@@ -42,7 +42,7 @@ def _finding(rule: Rule, severity: str, code: str, message: str, lab: str) -> Ra
 def _fault_notes(inventory: Inventory, rule: Rule) -> Iterator[RawFinding]:
     for fault in faults_of(rule, inventory.repository.config):
         tracked = f" Tracked in {fault.issue}" if fault.issue else ""
-        yield _finding(rule, "note", f"cilium-{fault.key}", fault.what + tracked, "10")
+        yield _finding(rule, "note", f"cilium-{fault.key}", fault.what + tracked, "04")
 
 
 def _gone_in_1_20(rule: Rule) -> Iterator[RawFinding]:
@@ -70,7 +70,7 @@ def _selects_nothing(inventory: Inventory, rule: Rule) -> Iterator[RawFinding]:
             "selects-nothing",
             f"{rule.ref.policy} endpointSelector",
             f"selects no pod: {rule.subject}{_near(inventory, rule.subject)}",
-            "10",
+            "04",
             rule.ref.position,
         )
     for peer in rule.peers:
@@ -88,7 +88,7 @@ def _selects_nothing(inventory: Inventory, rule: Rule) -> Iterator[RawFinding]:
                 yield _finding(rule, "warning", "missing-namespace", message, "04")
             else:
                 message = f"no pod is like the peer {peer}{_near(inventory, peer)}"
-                yield _finding(rule, "warning", "peer-selects-nothing", message, "10")
+                yield _finding(rule, "warning", "peer-selects-nothing", message, "04")
 
 
 def _elsewhere(inventory: Inventory, peer: LabelSelector) -> str:

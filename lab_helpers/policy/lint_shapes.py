@@ -69,7 +69,7 @@ def _spec(policy: ParsedPolicy, source: Object, path: Path, spec: _Node) -> Iter
     for section in SECTIONS:
         if spec.get(section) == []:
             message = f"{section}: [] does nothing. To deny everything in that direction write {section}: [{{}}]"
-            yield _raw(policy, source, (*path, section), "warning", "empty-section", message, "09")
+            yield _raw(policy, source, (*path, section), "warning", "empty-section", message, "04")
         for index, element in enumerate(spec.get(section) or ()):
             yield from _element(policy, source, (*path, section, index), section, element or {})
     denies = spec.get("enableDefaultDeny") or {}
@@ -77,29 +77,29 @@ def _spec(policy: ParsedPolicy, source: Object, path: Path, spec: _Node) -> Iter
         rules = [section for section in filled if section.startswith(direction)]
         if denies.get(direction) and not rules:
             message = f"enableDefaultDeny.{direction} needs at least one {direction} rule; alone it does nothing"
-            yield _raw(policy, source, (*path, "enableDefaultDeny"), "warning", "default-deny-alone", message, "09")
+            yield _raw(policy, source, (*path, "enableDefaultDeny"), "warning", "default-deny-alone", message, "04")
         if rules == [f"{direction}Deny"] and denies.get(direction) is not False:
             message = (
                 f"a {direction}Deny list also switches default deny on: everything else is denied too, unless "
                 f"enableDefaultDeny.{direction} is false or another policy allows it"
             )
-            yield _raw(policy, source, (*path, f"{direction}Deny"), "warning", "deny-closes", message, "09")
+            yield _raw(policy, source, (*path, f"{direction}Deny"), "warning", "deny-closes", message, "04")
     everybody = policy.ref.kind == "CiliumClusterwideNetworkPolicy" and spec.get("endpointSelector") == {}
     if everybody and filled and any(rule.default_deny for rule in policy.rules):
         message = "endpointSelector: {} of a clusterwide policy closes every pod, kube-system and its DNS included"
-        yield _raw(policy, source, (*path, "endpointSelector"), "warning", "closes-everybody", message, "09")
+        yield _raw(policy, source, (*path, "endpointSelector"), "warning", "closes-everybody", message, "04")
 
 
 def _element(policy: ParsedPolicy, source: Object, path: Path, section: str, element: _Node) -> Iterator[RawFinding]:
     if section.endswith("Deny") and not element:
         message = "an empty deny rule denies nothing by itself; name peers (entity all) or ports"
-        yield _raw(policy, source, path, "warning", "deny-nothing", message, "09")
+        yield _raw(policy, source, path, "warning", "deny-nothing", message, "04")
     for key, value in element.items():
         if value == [] and key in _PEER_FIELDS:
             message = f"{key}: [] means nobody, and makes the whole rule match nobody"
             if key in ("toFQDNs", "toServices", "toGroups", "fromGroups"):
                 message = f"{key}: [] is no restriction: with toPorts the rule is for everybody"
-            yield _raw(policy, source, (*path, key), "warning", "empty-peers", message, "09")
+            yield _raw(policy, source, (*path, key), "warning", "empty-peers", message, "04")
     for number, port in enumerate(element.get("toPorts") or ()):
         rules = (port or {}).get("rules") or {}
         if rules and not (port or {}).get("ports"):

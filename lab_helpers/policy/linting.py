@@ -60,7 +60,7 @@ def _unknown_fields(inventory: Inventory) -> Iterator[Finding]:
                 message = f"{notice.message}: Kafka rules are gone in 1.20; what is left opens the port at L4"
             where = f"{policy.ref} {notice.path}"
             yield Finding(
-                Severity.WARNING, "unknown-field", where, message, LABS["13" if kafka else "10"], notice.position
+                Severity.WARNING, "unknown-field", where, message, LABS["13" if kafka else "04"], notice.position
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -123,3 +124,8 @@ def test_kafka_rules_that_work_are_told_to_end_with_1_19() -> None:
     assert [(finding.code, finding.lab) for finding in found if "Kafka" in finding.message] == [
         ("gone-in-1.20", LABS["13"])
     ]
+
+
+def test_findings_lead_to_labs_that_exist() -> None:
+    folder = Path(__file__).resolve().parents[2] / "labs"
+    assert all((folder / name / "lab.yaml").is_file() for name in LABS.values())

@@ -29,7 +29,8 @@ _CATEGORIES: Final = {
 
 
 def lab_for(category: str) -> str:
-    """The lab that teaches about a refused policy of that category. Where nothing closer fits, the one in which policies
-    are written, refused, and found to select nothing.
+    """The lab that teaches about a refused policy of that category.
+
+    Where nothing closer fits: the one in which policies are written, refused, and found to select nothing.
     """
     return LABS[_CATEGORIES.get(category, "04")]

@@ -177,11 +177,19 @@ def _delete_options(call: Call) -> dict[str, Any]:
     return options
 
 
+def _json_name(value: object) -> str:
+    """As Go's encoding/json names what is no object."""
+    names = {str: "string", list: "array", bool: "bool"}
+    return names.get(type(value), "number")
+
+
 def _patch_object(call: Call) -> dict[str, Any]:
     try:
         patch = json.loads(call.body)
     except ValueError as error:
         raise bad_request(f"error decoding patch: {error}") from error
+    if patch is None:
+        return {}  # Go reads null as a map with nothing in it
     if not isinstance(patch, dict):
-        raise bad_request("json: cannot unmarshal array into Go value of type map[string]interface {}")
+        raise bad_request(f"json: cannot unmarshal {_json_name(patch)} into Go value of type map[string]interface {{}}")
     return patch

@@ -137,6 +137,16 @@ NETSHOOT: Mapping[str, Program] = {
 
 DEBIAN: Mapping[str, Program] = {**COMMON, "bash": _program("sh:bash"), "getent": _program("lookups:getent")}
 
+_CURL_ENTRYPOINT = b"""#!/bin/sh
+# options and addresses are curl's; what is a program is run as it is
+case "$1" in
+-*) exec curl "$@" ;;
+esac
+if command -v "$1" >/dev/null; then
+  exec "$@"
+fi
+exec curl "$@"
+"""
 ALPINE_FILES = {
     "/etc/os-release": b'NAME="Alpine Linux"\nID=alpine\nVERSION_ID=3.22.2\nPRETTY_NAME="Alpine Linux v3.22"\n',
     "/etc/alpine-release": b"3.22.2\n",
@@ -185,10 +195,20 @@ def course_images(registry: Registry) -> ImageCatalogue:
     for image in (
         Image("busybox", BUSYBOX, command=("sh",)),
         Image("alpine", BUSYBOX, command=("/bin/sh",), files=ALPINE_FILES),
-        Image("curlimages/curl", alpine_curl, entrypoint=("curl",), command=("--help",), files=ALPINE_FILES),
+        Image(
+            "curlimages/curl",
+            alpine_curl,
+            entrypoint=("sh", "/entrypoint.sh"),
+            command=("curl",),
+            files={**ALPINE_FILES, "/entrypoint.sh": _CURL_ENTRYPOINT},
+        ),
         Image(
             "quay.io/cilium/alpine-curl",
-            {**alpine_curl, **{name: NETSHOOT[name] for name in ("bash", "dig", "host", "nslookup")}},
+            {
+                **alpine_curl,
+                **{name: NETSHOOT[name] for name in ("bash", "dig", "host", "nslookup")},
+                "pause": _program("sleeping:pause"),
+            },
             command=("/bin/sh",),
             files=ALPINE_FILES,
         ),

@@ -143,6 +143,15 @@ def test_dry_run_changes_nothing(ask, method):
     assert ask.registry.storage.revision == before
 
 
+@pytest.mark.parametrize(("body", "what"), [(b"[1]", "array"), (b'"x"', "string"), (b"5", "number"), (b"true", "bool")])
+@pytest.mark.parametrize("kind", ["application/merge-patch+json", "application/strategic-merge-patch+json"])
+def test_patches_that_are_no_objects(ask, kind, body, what):
+    ask("POST", CONFIG_MAPS, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}})
+    answer = ask("PATCH", f"{CONFIG_MAPS}/settings", body, content_type=kind)
+    assert answer.status == 400
+    assert answer.body["message"] == f"json: cannot unmarshal {what} into Go value of type map[string]interface {{}}"
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [

@@ -29,6 +29,21 @@ async def test_image_names(lab, image):
     assert lab.state(pod).running
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--version"], "curl 8."),
+        (["curl", "--version"], "curl 8."),
+        (["sh", "-c", "echo as it is"], "as it is\n"),
+        (["http://10.0.1.99:1"], "% Total"),
+    ],
+)
+async def test_curls_image_runs_programs_too(lab, arguments, said):
+    pod = lab.pod("x", "curlimages/curl", args=arguments)
+    await lab.clock.advance(200)
+    assert (await lab.logs(pod)).lstrip().startswith(said)
+
+
 async def test_end_and_restart(lab):
     seen = []
     lab.runtime.on_change(seen.append)

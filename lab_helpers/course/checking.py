@@ -16,7 +16,7 @@ from lab_helpers.course.api import Api, Resource
 from lab_helpers.course.errors import CourseError
 from lab_helpers.course.fields import matches, select
 from lab_helpers.course.observing import FlowSource
-from lab_helpers.course.obstacles import FAILED, NOT_APPLIED, REFUSED, Obstacle
+from lab_helpers.course.obstacles import ELSEWHERE, FAILED, NOT_APPLIED, REFUSED, Obstacle
 from lab_helpers.course.probing import Prober
 from lab_helpers.course.surveying import flow_table
 from lab_helpers.course.tasks import (
@@ -254,7 +254,7 @@ def _hint(
     """
     failed = {item.key for item in evidence if not item.passed}
     passed = {item.key for item in evidence if item.passed}
-    if obstacle and obstacle.key == NOT_APPLIED:
+    if obstacle and obstacle.key in (NOT_APPLIED, ELSEWHERE):
         return obstacle
     for diagnosis in task.diagnoses:
         said = re.search(diagnosis.output, output)

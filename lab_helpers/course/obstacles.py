@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from lab_helpers.course.answering import Answer
 from lab_helpers.course.tasks import TaskKind
 
-__all__ = ["FAILED", "NOT_APPLIED", "REFUSED", "Obstacle", "obstacle_of"]
+__all__ = ["ELSEWHERE", "FAILED", "NOT_APPLIED", "REFUSED", "Obstacle", "obstacle_of", "other_lab"]
 
 NOT_APPLIED: Final = "not-applied"
 """kubectl did not take the manifest."""
@@ -20,6 +20,8 @@ REFUSED: Final = "refused-by-cilium"
 """The API server stored the policy, and Cilium does not enforce it."""
 FAILED: Final = "command-failed"
 """A line of the learner's shell cell ended with an error."""
+ELSEWHERE: Final = "other-lab"
+"""Another lab was started on the cluster since."""
 
 _LONGEST: Final = 240
 _ADVICE: Final = (
@@ -58,6 +60,14 @@ def obstacle_of(answer: Answer, kind: TaskKind) -> Obstacle | None:
         said = answer.refused[0].strip().splitlines()[0][:_LONGEST]
         return Obstacle(REFUSED, f"Cilium refused the policy (`Valid` is `False`), so it is not enforced: `{said}`.")
     return None
+
+
+def other_lab(current: str, own: str) -> Obstacle | None:
+    """Is the cluster prepared for ``current``, another lab than ``own``? (Empty when it never was for any.)"""
+    if current in ("", own):
+        return None
+    again = "run this notebook's first cell again, which brings this lab to its start"
+    return Obstacle(ELSEWHERE, f"The cluster was prepared for another lab since, `{current}`. To go on here, {again}.")
 
 
 def _point(output: str) -> str:

@@ -25,7 +25,7 @@ from lab_helpers.course.errors import StageError, UnknownTask
 from lab_helpers.course.hinting import hints_so_far, solution_of
 from lab_helpers.course.limitations import limitations
 from lab_helpers.course.observing import FlowSource, HubbleFlows
-from lab_helpers.course.obstacles import obstacle_of
+from lab_helpers.course.obstacles import obstacle_of, other_lab
 from lab_helpers.course.predicting import Predictions, Question
 from lab_helpers.course.probing import Probe, Prober
 from lab_helpers.course.reading import read_lab
@@ -165,7 +165,8 @@ class Lab(View):
             wanted,
             settling=max(0.0, left),
             output=given.ran.output if given else None,
-            obstacle=obstacle_of(given, wanted.kind) if given else None,
+            obstacle=other_lab(self.records.current(self._incarnation), self.outline.name)
+            or (obstacle_of(given, wanted.kind) if given else None),
         )
         self.records.checked(self.outline.name, wanted.name, passed=result.passed)
         return result

@@ -8,7 +8,7 @@ import pytest
 
 from lab_helpers.course.answering import Answer
 from lab_helpers.course.checking import check_task
-from lab_helpers.course.obstacles import FAILED, NOT_APPLIED, REFUSED, obstacle_of
+from lab_helpers.course.obstacles import ELSEWHERE, FAILED, NOT_APPLIED, REFUSED, obstacle_of, other_lab
 from lab_helpers.course.tasks import Diagnosis, ObjectCheck, Task, TaskKind
 from lab_helpers.course.tooling import Ran
 from tests.course.fakes import FakeApi
@@ -67,6 +67,14 @@ def test_what_was_not_applied_comes_before_everything_else() -> None:
     task = dataclasses.replace(TASK, diagnoses=(Diagnosis("known", "a known mistake"),))
     result = check_task(FakeApi(), None, task, obstacle=obstacle_of(answer(1, FIELD), TaskKind.MANIFEST))
     assert result.hinted == NOT_APPLIED
+
+
+def test_another_lab_since_is_told() -> None:
+    assert other_lab("", "hubble") is other_lab("hubble", "hubble") is None
+    result = check_task(FakeApi(), None, TASK, obstacle=other_lab("l3-l4-policies", "hubble"))
+    assert result.hinted == ELSEWHERE
+    assert "`l3-l4-policies`" in result.hint
+    assert "first cell again" in result.hint
 
 
 def test_a_refused_policy_is_named_unless_the_task_knows_better() -> None:

@@ -114,6 +114,12 @@ def test_checks_are_values_and_are_remembered(world: World) -> None:
     assert world.lab().records.task("tiny", "only-frontend").passed
 
 
+def test_a_check_says_when_another_lab_has_taken_the_cluster(world: World) -> None:
+    lab = world.lab()
+    lab.records.enter("uid-1", "hubble")
+    assert "prepared for another lab since, `hubble`" in lab.check().text()
+
+
 def test_an_answer_is_applied_and_shown(world: World) -> None:
     lab = world.lab()
     panel = lab.answer("only-frontend", "kind: CiliumNetworkPolicy\nmetadata: {name: mine, namespace: shop}\n")

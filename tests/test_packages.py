@@ -30,6 +30,14 @@ def test_published_names_exist(name: str) -> None:
     assert module.__doc__, "a module opens with its contract"
 
 
+@pytest.mark.parametrize("name", ["policy", "twin.containers"])
+def test_the_map_of_a_large_package_names_every_module(name: str) -> None:
+    package = importlib.import_module(f"lab_helpers.{name}")
+    modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
+    map_ = (package.__doc__ or "").partition("What is where")[2]
+    assert modules == set(re.findall(r"``([a-z_0-9]+)``", map_))
+
+
 def test_the_floors_of_the_project_are_what_the_generated_stubs_need() -> None:
     """Both libraries refuse stubs of a newer generator when they are imported."""
     protos = ROOT / "lab_helpers" / "hubble" / "protos"

@@ -4,6 +4,24 @@ Read an object with :func:`parse` (or a text with :func:`parse_yaml`), give it t
 with the endpoints and identities there are, and ask it to :meth:`~Repository.decide`.
 
 Names are imported from their modules when first asked for, so a program pays only for the parts it uses.
+
+What is where, from objects to verdicts and what can be said about them:
+
+- texts: ``manifests`` with the place of every field (``paths``); ``decoding`` by the shapes of ``schemas``
+- objects to rules: ``parsing`` (``parsing_kubernetes`` for NetworkPolicies), refused as Cilium refuses by
+  ``sanitizing``, ``label_validation`` and ``layer7_validation``; elements by ``peers``, ``port_rules``, ``services``;
+  the result: ``rules``
+- who there is: ``labels``, those of a pod (``pod_labels``) or of an address (``addresses``), ``identities``,
+  ``rosters``, ``populations``
+- what rules name: ``selectors`` and their live answers (``selections``), ``prefixes``, ``protocols``,
+  ``matchpatterns``, ``requests`` of layer 7, ``regexes``
+- a verdict: ``repositories``, ``resolving``, ``deciding``; the answer: ``decisions``; entry by entry: ``policymaps``;
+  what a configuration or a version of Cilium changes: ``configs``, ``versions``; what goes wrong: ``errors``
+- why, and what else: ``explaining`` in the words of ``explanations``, ``counterfactuals``
+- a cluster as a whole: ``inventories`` of its objects, ``parties`` by the names people type, ``reachability`` and its
+  ``matrix_texts``, ``policy_tables``, ``version_differences``, ``cases`` in bulk
+- flows: ``recorded_flows`` judged anew, ``learning`` policies from them
+- lint: ``linting`` by ``lint_shapes`` and ``lint_rules``, each finding with one of the ``labs``
 """
 
 from __future__ import annotations

@@ -115,7 +115,11 @@ def _copy(answer: Any, part: Path, have: int, total: int | None, progress: Progr
 
 def _open(url: str, headers: dict[str, str], timeout: float) -> Any:
     if not url.startswith(("https://", "http://")):
-        raise urllib.error.URLError(f"not an HTTP address: {url}")
+        raise FetchError(
+            f"not an HTTP address: {url}",
+            where="CILIUM_LABS_MIRROR",
+            try_="CILIUM_LABS_MIRROR=https://mirror.example/path, which is asked for <it>/github.com/…",
+        )
     request = urllib.request.Request(  # noqa: S310 - the scheme was looked at
         url, headers={"User-Agent": "cilium-labs", "Accept-Encoding": "identity", **headers}
     )

@@ -195,6 +195,12 @@ def test_a_mirror_keeps_the_publishers_host_in_the_path(
     assert {path for path, _ in publisher.requests} == {f"/get/{host}{KIND}", f"/get/{host}{KIND}.sha256sum"}
 
 
+def test_a_mirror_that_is_no_address_is_said_to_be_none() -> None:
+    with pytest.raises(FetchError, match="not an HTTP address: mirror/github.com/x") as failed:
+        fetching.fetch_text("mirror/github.com/x")
+    assert "CILIUM_LABS_MIRROR=https://" in failed.value.try_
+
+
 def test_a_bundle_needs_no_network(installer: Installer, publisher: Publisher, tmp_path: Path) -> None:
     bundle = tmp_path / "bundle"
     for name in installer.catalogue.tools:

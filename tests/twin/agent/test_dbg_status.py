@@ -146,6 +146,20 @@ async def test_masquerading_of_what_goes_to_other_nodes_depends_on_the_routing()
         assert ("-> 172.18.0.4:9000 XLATE_SRC 172.18.0.3:" in text) is found
 
 
+async def test_selectors_name_the_policies_that_use_them() -> None:
+    cluster = await shop()
+    cluster.cnp("http", HTTP)
+    cluster.cnp("other", {**HTTP, "ingress": [{"fromEndpoints": [{"matchLabels": {"app": "client"}}]}]})
+    await cluster.settle()
+    found = json.loads((await run(cluster, "policy", "selectors", "-o", "json"))[1])
+    client = next(item for item in found if "any.app: client" in item["selector"])
+    names = [label["value"] for array in client["labels"] for label in array if label["key"].endswith("policy.name")]
+    assert (names, client["users"]) == (["other"], 1)
+    verbose = (await run(cluster, "policy", "selectors", "-v"))[1]
+    assert " [k8s:io.cilium.k8s.policy.derived-from=CiliumNetworkPolicy k8s:io.cilium.k8s.policy.name=other " in verbose
+    assert "shop/other" in (await run(cluster, "policy", "selectors"))[1]
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0s"), (5, "5s"), (65.25, "1m5.25s"), (3600, "1h0m0s"), (83.177661667, "1m23.177661667s")]
 )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from lab_helpers.policy.configs import Version
 from lab_helpers.policy.decisions import SelectorUse
+from lab_helpers.policy.labels import Label
 from lab_helpers.policy.rules import Rule
 from lab_helpers.twin.agent.dbg.endpoints import find_endpoint
 from lab_helpers.twin.agent.dbg.sessions import OUTPUT, Arguments, Command, CommandError, Session, table
@@ -41,14 +43,19 @@ async def _get(session: Session, arguments: Arguments) -> int:
     return 0
 
 
+def _label_arrays(use: SelectorUse) -> list[tuple[Label, ...]]:
+    """The labels of the policies that use a selector, sorted, each policy once."""
+    return sorted({tuple(sorted(user.labels, key=str)) for user in use.users}, key=str)
+
+
 def _selector_rows(uses: tuple[SelectorUse, ...], *, verbose: bool) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = [("SELECTOR", "LABELS", "USERS", "IDENTITIES")]
     for use in uses:
         refs = sorted({user.policy for user in use.users})
         if verbose:
-            labels = ",".join(sorted({str(label) for user in use.users for label in user.labels}))
-        else:
-            labels = ",".join("/".join(part for part in (ref.namespace, ref.name) if part) for ref in refs)
+            labels = ", ".join(f"[{' '.join(map(str, array))}]" for array in _label_arrays(use))
+        else:  # policies of the whole cluster have no namespace, and are not named
+            labels = ",".join(f"{ref.namespace}/{ref.name}" for ref in refs if ref.namespace)
         numbers = list(use.identities)
         rows.append((use.text, labels, len(use.users), numbers[0] if numbers else ""))
         rows += [("", "", "", number) for number in numbers[1:]]
@@ -66,15 +73,16 @@ async def _subjects(session: Session, arguments: Arguments) -> int:
 async def _print_selectors(session: Session, arguments: Arguments, uses: tuple[SelectorUse, ...]) -> int:
     session.need_agent()
     if arguments.value("output"):
-        models = [
-            {
-                "identities": list(use.identities),
-                "labels": [str(label) for user in use.users for label in user.labels],
-                "selector": use.text,
-                "users": len(use.users),
-            }
-            for use in uses
-        ]
+        single = session.agent.settings.policy.version is Version.V1_19
+        models = []
+        for use in uses:
+            arrays = [
+                [{"key": label.key, "source": label.source, "value": label.value} for label in array]
+                for array in _label_arrays(use)
+            ]
+            labels = arrays[0] if single and arrays else arrays
+            model = {"identities": list(use.identities), "labels": labels, "selector": use.text}
+            models.append({**model, "users": len(use.users)})
         await session.data(models, arguments.value("output"))
         return 0
     await session.out(table(_selector_rows(uses, verbose="verbose" in arguments.switches)))

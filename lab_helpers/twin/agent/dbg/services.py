@@ -45,7 +45,12 @@ async def _list(session: Session, arguments: Arguments) -> int:
                         for b in f.backends
                     ],
                     "flags": {"name": f.name, "namespace": f.namespace, "type": f.type.value},
-                    "frontend-address": {"address": address, "protocol": f.key.protocol.text},
+                    "frontend-address": {
+                        "ip": address.rpartition(":")[0],
+                        "port": f.key.port,
+                        "protocol": f.key.protocol.text,
+                        "scope": "external",
+                    },
                     "id": f.id,
                 }
             }

@@ -196,7 +196,7 @@ def test_a_mirror_keeps_the_publishers_host_in_the_path(
 
 
 def test_a_mirror_that_is_no_address_is_said_to_be_none() -> None:
-    with pytest.raises(FetchError, match="not an HTTP address: mirror/github.com/x") as failed:
+    with pytest.raises(FetchError, match=r"not an HTTP address: mirror/github\.com/x") as failed:
         fetching.fetch_text("mirror/github.com/x")
     assert "CILIUM_LABS_MIRROR=https://" in failed.value.try_
 

@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     from lab_helpers.policy.parsing import KINDS, parse
     from lab_helpers.policy.pod_labels import DEFAULT_FILTER, LabelFilter, identity_labels
     from lab_helpers.policy.policymaps import policy_map
-    from lab_helpers.policy.prefixes import Prefix, parse_prefix
+    from lab_helpers.policy.prefixes import Prefix, PrefixError, parse_prefix
     from lab_helpers.policy.protocols import PortMatch, Protocol, protocol_named
     from lab_helpers.policy.repositories import Party, Repository
     from lab_helpers.policy.requests import (
@@ -144,6 +144,7 @@ __all__ = [
     "PortRule",
     "Position",
     "Prefix",
+    "PrefixError",
     "Protocol",
     "Redirect",
     "RegexError",
@@ -190,7 +191,7 @@ _EXPORTS: Final = {
     "parsing": "KINDS parse",
     "pod_labels": "DEFAULT_FILTER LabelFilter identity_labels",
     "policymaps": "policy_map",
-    "prefixes": "Prefix parse_prefix",
+    "prefixes": "Prefix PrefixError parse_prefix",
     "protocols": "PortMatch Protocol protocol_named",
     "repositories": "Party Repository",
     "requests": "DNSRule HTTPRequest HTTPRule HeaderMatch KafkaRequest KafkaRule L7Parser L7Rules dns_allows "

@@ -6,6 +6,7 @@
     ├── PolicyError          an object is refused, as Cilium refuses it
     ├── ManifestError        text is no YAML, or not a Kubernetes object
     ├── UnknownIdentity      a number nobody has told the repository about
+    ├── PrefixError          text that is no prefix (``prefixes``), with Go's words; a ValueError as well
     └── RegexError           a pattern RE2 (and so Envoy) does not accept
 """
 

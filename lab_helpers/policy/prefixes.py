@@ -10,12 +10,13 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+from lab_helpers.policy.errors import PolicyEngineError
 from lab_helpers.policy.labels import Label
 
 __all__ = ["Prefix", "PrefixError", "parse_prefix", "prefix_of_label"]
 
 
-class PrefixError(ValueError):
+class PrefixError(PolicyEngineError, ValueError):
     """Text that is no prefix; the message is that of Go's ``netip.ParsePrefix``."""
 
 

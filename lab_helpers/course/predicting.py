@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lab_helpers.course import notebooks
 from lab_helpers.course.api import Api
 from lab_helpers.course.checking import evaluate
 from lab_helpers.course.errors import UnknownTask
@@ -65,7 +66,8 @@ class Predictions:
             prediction.question,
             prediction.options,
             self._records.prediction(self._outline.name, name).choice,
-            f'By keyboard: Tab, arrows, Enter. Or type lab.predict("{name}", "…") with one of: '
+            ("By keyboard: Tab, arrows, Enter. Or type " if notebooks.attended() else "To commit, type ")
+            + f'lab.predict("{name}", "…") with one of: '
             + ", ".join(value for value, _ in prediction.options),
         )
         return Question(choice, self._widget(choice) if widget else None)

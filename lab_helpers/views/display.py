@@ -20,7 +20,7 @@ __all__ = ["STYLE", "Tone", "Tones", "View", "badge", "cell_text", "document", "
 STYLE = f"""<style>{tokens()}
 .cl-view{{font:var(--jp-content-font-size1,14px)/1.5 var(--jp-content-font-family,system-ui,sans-serif);
 color:var(--cl-ink,#1f1f1f);margin:.3em 0;max-width:70em}}
-.cl-view h4{{margin:.2em 0 .4em;font-size:1.1em}}
+.cl-view h4{{margin:.2em 0 .4em;font-size:1.1em;line-height:1.35}}
 .cl-view p{{margin:.3em 0}}
 .cl-view ul{{margin:.2em 0 .4em;padding-left:1.4em}}
 .cl-view table{{color:inherit;border-collapse:collapse;margin:.4em 0;font-size:.93em}}

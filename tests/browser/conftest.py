@@ -47,7 +47,7 @@ class Sheet:
     errors: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
 
-    def run(self, index: int, *, patience: float = 60.0) -> Any:
+    def run(self, index: int, *, patience: float = 120.0) -> Any:
         """Run a code cell and wait until it has ended; its output area."""
         cell = self.page.locator(".jp-Notebook .jp-CodeCell").nth(index)
         cell.locator(".jp-Editor").click()
@@ -108,6 +108,7 @@ def _sheet(browser: Any, desk: Desk, name: str, cells: list[str]) -> Iterator[Sh
     write_notebook(desk, name, cells)
     context = browser.new_context(viewport={"width": 1400, "height": 1300}, accept_downloads=True)
     page = context.new_page()
+    page.set_default_timeout(120_000)
     opened = Sheet(page)
     page.on(
         "console",
@@ -120,8 +121,8 @@ def _sheet(browser: Any, desk: Desk, name: str, cells: list[str]) -> Iterator[Sh
     page.on("pageerror", lambda error: opened.errors.append(str(error)))
     page.on("request", lambda request: opened.requests.append(request.url))
     page.goto(f"{desk.url}/lab/workspaces/{Path(name).stem}/tree/{name}?token={desk.token}&reset")
-    page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
-    page.get_by_text("| Idle").wait_for(timeout=60_000)
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=120_000)
+    page.get_by_text("| Idle").wait_for(timeout=120_000)
     opened.theme("light")
     try:
         yield opened
@@ -151,11 +152,11 @@ def _open_desk(folder: Path, environment: dict[str, str]) -> Iterator[Desk]:
         yield Desk(_address(log, process), token, root, environment)
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=120)
 
 
 def _address(log: Path, process: subprocess.Popen[bytes]) -> str:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         text = log.read_text(encoding="utf-8")
         found = re.search(r"http://(?:127\.0\.0\.1|localhost):(\d+)/lab", text)

@@ -34,7 +34,7 @@ def test_bets_and_plots(sheet: Any) -> None:
         opened.run(0)
         board = opened.run(1)
         cells = board.locator(".cl-cell")
-        cells.first.wait_for(timeout=30_000)
+        cells.first.wait_for(timeout=120_000)
         assert board.locator(".cl-commit").is_disabled()
 
         # by keyboard: choose, move, take back, commit
@@ -62,21 +62,21 @@ def test_bets_and_plots(sheet: Any) -> None:
         # the policy comes, the cell above tells as well
         opened.run(2)
         opened.run(3)
-        board.locator(".cl-standing", has_text="3 of 3 bets right. 2 connections changed").wait_for(timeout=30_000)
+        board.locator(".cl-standing", has_text="3 of 3 bets right. 2 connections changed").wait_for(timeout=120_000)
         opened.theme("dark")
         assert opened.violations(".cl-live") == []
         opened.screenshot("bets-dark", board)
 
         # a plot of the drops there were; held and let go by keyboard
         plot = opened.run(4)
-        plot.locator("svg[role='img']").wait_for(timeout=30_000)
+        plot.locator("svg[role='img']").wait_for(timeout=120_000)
         assert "Policy denied" in str(plot.locator("svg[role='img']").get_attribute("aria-label"))
         hold = plot.get_by_role("button", name="Pause")
         hold.focus()
         page.keyboard.press("Space")
         plot.locator("button[aria-pressed='true']").wait_for()
         plot.get_by_label("What to plot").select_option("verdicts")
-        plot.locator("svg[aria-label^='Verdicts over time']").wait_for(timeout=30_000)
+        plot.locator("svg[aria-label^='Verdicts over time']").wait_for(timeout=120_000)
         assert opened.violations(".cl-plot") == []
         opened.screenshot("plot-dark", plot)
         opened.run(5)

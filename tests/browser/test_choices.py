@@ -12,7 +12,7 @@ CELLS = [
     "from lab_helpers.course.sessions import Lab\nlab = Lab('hubble')",
     "lab.predict('lines-per-request')",
     "lab.predict('wrong-node')",
-    "import time\nfor _ in range(200):\n    time.sleep(0.05)",
+    "import time\nwhile True:  # until the notebook is closed\n    time.sleep(0.05)",
 ]
 
 
@@ -21,7 +21,7 @@ def test_predictions(sheet: Any) -> None:
         page = opened.page
         opened.run(0)
         first, second = opened.run(1).locator(".cl-choice"), opened.run(2).locator(".cl-choice")
-        first.locator("input").first.wait_for(timeout=30_000)
+        first.locator("input").first.wait_for(timeout=120_000)
         assert opened.violations(".cl-choice") == []
         opened.screenshot("choice-light", first)
 
@@ -48,7 +48,7 @@ def test_predictions(sheet: Any) -> None:
         running.wait_for()
         second.locator("label").first.click()
         second.locator("button").click()
-        second.locator(".cl-standing", has_text="Committed: ").wait_for(timeout=6_000)
+        second.locator(".cl-standing", has_text="Committed: ").wait_for()
         assert running.is_visible(), "the cell was still running"
 
         # a second look at the same question shows what was committed

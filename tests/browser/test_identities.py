@@ -22,7 +22,7 @@ def test_identities(sheet: Any) -> None:
         opened.run(0)
         output = opened.run(1)
         options = output.locator(".cl-ids-list [role=option]")
-        options.first.wait_for(timeout=30_000)
+        options.first.wait_for(timeout=120_000)
 
         # by keyboard: find, walk the list, ask what a change would do
         search = output.get_by_label("Find", exact=True)
@@ -36,7 +36,7 @@ def test_identities(sheet: Any) -> None:
         page.keyboard.type("app=web")
         page.keyboard.press("Enter")
         answer = output.get_by_role("region", name="What a change of labels would do")
-        answer.get_by_text("a new one (app=web, namespace=shop)").wait_for(timeout=20_000)
+        answer.get_by_text("a new one (app=web, namespace=shop)").wait_for(timeout=120_000)
         opened.screenshot("identities-light", output)
         assert opened.violations(".cl-live") == []
         search.focus()
@@ -53,7 +53,7 @@ def test_identities(sheet: Any) -> None:
         # as pods churn: the pod that is deleted now ends its line, its successor begins one
         output.get_by_text("Who held which address, and when").click()
         opened.run(2)
-        output.locator(".cl-ids-ended").first.wait_for(timeout=30_000)
+        output.locator(".cl-ids-ended").first.wait_for(timeout=120_000)
         opened.theme("dark")
         opened.screenshot("identities-dark", output)
         assert opened.violations(".cl-live") == []

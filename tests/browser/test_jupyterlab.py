@@ -45,13 +45,13 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield _url(log, process)
     finally:
         os.killpg(process.pid, signal.SIGINT)
-        process.wait(timeout=30)
+        process.wait(timeout=120)
     assert "The twin is stopped" in log.read_text(encoding="utf-8")
     assert not (home / "twin" / "twin.json").exists()
 
 
 def _url(log: Path, process: subprocess.Popen[bytes]) -> str:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         found = re.search(r"http://127\.0\.0\.1:\d+/lab\S*\?token=\w+", log.read_text(encoding="utf-8"))
         if found:
@@ -67,14 +67,14 @@ def test_lab_00_by_keyboard(address: str, browser: Any) -> None:
     errors: list[str] = []
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.goto(f"{base}/lab/tree/00-start-here/00-start-here.ipynb?{token.partition('?')[2]}")
-    page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
-    page.get_by_text("| Idle").wait_for(timeout=60_000)
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=120_000)
+    page.get_by_text("| Idle").wait_for(timeout=120_000)
     page.locator(".jp-CodeCell .jp-Editor").first.click()
     page.keyboard.press("Shift+Enter")
-    page.get_by_text("You will be able to").wait_for(timeout=90_000)
+    page.get_by_text("You will be able to").wait_for(timeout=120_000)
     page.keyboard.press("Shift+Enter")
     page.keyboard.press("Shift+Enter")
     page.keyboard.press("Shift+Enter")
-    page.get_by_text("cilium-labs-worker2").first.wait_for(timeout=30_000)
+    page.get_by_text("cilium-labs-worker2").first.wait_for(timeout=120_000)
     assert errors == []
     page.close()

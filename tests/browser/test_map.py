@@ -51,7 +51,7 @@ def test_map(sheet: Any) -> None:
         opened.run(0)
         output = opened.run(1)
         edge = output.get_by_role("button", name=INTRUDER)
-        edge.wait_for(timeout=20_000)
+        edge.wait_for(timeout=120_000)
         opened.screenshot("map-light", output)
 
         # by keyboard: along the arrows, open, read why, close; the focus comes back
@@ -73,7 +73,7 @@ def test_map(sheet: Any) -> None:
         reaches(page, "shop/backend, workload")
         edge.focus()
         page.keyboard.press("Enter")
-        details.get_by_text("default deny is on because of").wait_for(timeout=20_000)
+        details.get_by_text("default deny is on because of").wait_for(timeout=120_000)
         assert "hubble observe --from-pod dev/intruder --to-pod shop/backend" in details.inner_text()
         opened.screenshot("map-details-light", output)
         assert opened.violations(".cl-live") == []
@@ -85,9 +85,9 @@ def test_map(sheet: Any) -> None:
         refused = output.get_by_role("button", name="shop/frontend to shop/backend, 8080/TCP: dropped")
         label = refused.locator("text").bounding_box()  # other edges may lie above it, the label counts
         page.mouse.click(label["x"] + label["width"] / 2, label["y"] + label["height"] / 2)
-        details.get_by_text("GET /admin → 403 ×1").first.wait_for(timeout=20_000)
+        details.get_by_text("GET /admin → 403 ×1").first.wait_for(timeout=120_000)
         details.get_by_role("button", name="These flows in the explorer").click()
-        details.locator(".cl-map-explorer .cl-live").wait_for(timeout=20_000)
+        details.locator(".cl-map-explorer .cl-live").wait_for(timeout=120_000)
         opened.screenshot("map-explorer-light", output)
         details.get_by_role("button", name="Close (Esc)").click()
 
@@ -95,7 +95,7 @@ def test_map(sheet: Any) -> None:
         place = output.get_by_role("button", name="shop/backend, workload")
         before = place.bounding_box()
         opened.run(2)
-        output.get_by_role("button", name="shop/payments to shop/redis, 6379/TCP").wait_for(timeout=20_000)
+        output.get_by_role("button", name="shop/payments to shop/redis, 6379/TCP").wait_for(timeout=120_000)
         assert place.bounding_box()["width"] == before["width"]
 
         output.get_by_role("button", name="Table", exact=True).click()

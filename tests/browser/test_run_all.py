@@ -30,7 +30,7 @@ BUSY, LAST = len(OPEN), len(OPEN) + 2
 def run(shop: Cluster, command: str) -> None:
     program, *words = shlex.split(command)
     found = [str(shop.bin_dir / program), *words]  # type: ignore[operator]
-    subprocess.run(found, env=shop.environment(), check=True, capture_output=True, timeout=60)
+    subprocess.run(found, env=shop.environment(), check=True, capture_output=True, timeout=240)
 
 
 def prompt(opened: Any, index: int) -> str:
@@ -42,12 +42,12 @@ def view(opened: Any, name: str) -> Any:
 
 
 def says(opened: Any, name: str, text: str) -> None:
-    view(opened, name).locator(".cl-state", has_text=text).first.wait_for(timeout=30_000)
+    view(opened, name).locator(".cl-state", has_text=text).first.wait_for(timeout=120_000)
 
 
 def run_all(opened: Any) -> None:
     opened.page.evaluate("() => { window.jupyterapp.commands.execute('runmenu:run-all'); }")
-    view(opened, VIEWS[-1]).wait_for(timeout=60_000)
+    view(opened, VIEWS[-1]).wait_for(timeout=120_000)
 
 
 def everything_is_live(opened: Any) -> None:

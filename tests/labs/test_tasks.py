@@ -13,9 +13,6 @@ from lab_helpers.course.sessions import Lab
 from lab_helpers.course.tasks import OutputCheck, Task, WrongAnswer
 from tests.labs.conftest import time_lapse
 
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-"""A twin outlives the object that started it, which Python remarks on when it is collected."""
-
 LABS = Path(__file__).resolve().parents[2] / "labs"
 TASKS = [
     (outline.name, task)

@@ -23,7 +23,7 @@ def start_twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[]
             words = [sys.executable, "-m", "lab_helpers.twin", "--home", str(home)]
             process = subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT)
             stack.callback(_stop, process)
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 120
             while not _ready(home / "kubeconfig"):
                 assert process.poll() is None, (home / "test.log").read_text()
                 assert time.monotonic() < deadline, (home / "test.log").read_text()
@@ -35,7 +35,7 @@ def start_twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[]
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
-    process.wait(20)
+    process.wait(120)
 
 
 def _ready(config: Path) -> bool:

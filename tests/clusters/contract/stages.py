@@ -32,7 +32,7 @@ def until(what: str, missing: Callable[[], str], *, seconds: float = 300.0) -> N
     Waiting(lambda _line: None).until(what, missing, seconds=seconds)
 
 
-def eventually(look: Callable[[], T], good: Callable[[T], object] = bool, *, seconds: float = 15.0) -> T:
+def eventually(look: Callable[[], T], good: Callable[[T], object] = bool, *, seconds: float = 120.0) -> T:
     """Look until it is good; the last sight, good or not, so that the caller's assertion shows it."""
     deadline, pause = time.monotonic() + seconds, 0.02
     while not good(seen := look()) and time.monotonic() < deadline:

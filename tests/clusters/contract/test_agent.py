@@ -72,7 +72,6 @@ def test_a_label_makes_another_identity(api: Api, shop: Shop, frontend: PodRef) 
         return eventually(
             lambda: int(endpoint(api, frontend)["status"]["identity"]["id"]),
             lambda now: (now == before) == (value is None),
-            seconds=30,
         )
 
     assert relabelled("web") != before

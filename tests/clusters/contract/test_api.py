@@ -94,7 +94,7 @@ def test_a_watch_tells_each_change_in_order(core: client.CoreV1Api, shop: Shop) 
             shop.main,
             field_selector="metadata.name=watched",
             resource_version=version,
-            timeout_seconds=30,
+            timeout_seconds=120,
         ):
             seen.append((event["type"], event["object"].data))
             if event["type"] == "DELETED":
@@ -105,7 +105,7 @@ def test_a_watch_tells_each_change_in_order(core: client.CoreV1Api, shop: Shop) 
     core.create_namespaced_config_map(shop.main, config_map(shop, "watched", step="1"))
     core.patch_namespaced_config_map("watched", shop.main, {"data": {"step": "2"}})
     core.delete_namespaced_config_map("watched", shop.main)
-    watcher.join(30)
+    watcher.join(120)
     assert seen == [("ADDED", {"step": "1"}), ("MODIFIED", {"step": "2"}), ("DELETED", {"step": "2"})]
 
 
@@ -181,7 +181,7 @@ def test_a_command_runs_in_a_pod(core: client.CoreV1Api, api: Api, shop: Shop) -
         _preload_content=False,
     )
     session.write_stdin("hello\n")
-    session.run_forever(timeout=30)
+    session.run_forever(timeout=120)
     assert (session.read_stdout(), session.read_stderr()) == ("out hello\n", "err\n")
     assert session.returncode == 3
     close_websocket(session.sock)
@@ -209,7 +209,7 @@ def test_a_port_is_forwarded(core: client.CoreV1Api, api: Api, shop: Shop) -> No
     pod = running_pod(api, shop.workload("redis"))
     forwarded = portforward(core.connect_get_namespaced_pod_portforward, pod.name, pod.namespace, ports="6379")
     remote: socket.socket = forwarded.socket(6379)
-    remote.settimeout(20)
+    remote.settimeout(120)
     remote.sendall(b"PING\r\n")
     assert remote.recv(16) == b"+PONG\r\n"
     remote.close()

@@ -19,7 +19,7 @@ from tests.clusters.contract.stages import until
 
 LABS = Path(__file__).resolve().parents[3] / "labs"
 TASK = "backend-allow-frontend"
-PRODUCTS = "curl -s -o /dev/null -w '%{http_code}' --connect-timeout 1 http://backend.shop:8080/api/v1/products"
+PRODUCTS = "curl -s -o /dev/null -w '%{http_code}' --max-time 25 http://backend.shop:8080/api/v1/products"
 
 
 @pytest.fixture(scope="module")

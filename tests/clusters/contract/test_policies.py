@@ -50,9 +50,7 @@ def expect(prober: Prober, shop: Shop) -> Check:
     def check(source: str, command: str, outcome: Outcome) -> None:
         text = command.replace("backend:", f"backend.{shop.main}:")
         probe = Probe(shop.workload(source), text)
-        seen = eventually(
-            lambda: prober.run(probe, explain=False), lambda attempt: attempt.outcome is outcome, seconds=20
-        )
+        seen = eventually(lambda: prober.run(probe, explain=False), lambda attempt: attempt.outcome is outcome)
         assert seen.outcome is outcome, f"{source}: {text} gave {seen.exit_code} {seen.output} {seen.note}"
 
     return check

@@ -145,12 +145,12 @@ def test_ctrl_c_in_the_middle_then_up_again_then_down(machine) -> None:  # type:
     command = [sys.executable, "-m", "lab_helpers.cli", "up", "--backend", "kind"]
     process = subprocess.Popen(command, env=machine.environ, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     mark = machine.folder / "hanging"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not (mark.exists() and mark.read_text(encoding="utf-8")):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "✖ the cluster" in errors
     with pytest.raises(ProcessLookupError):

@@ -123,7 +123,7 @@ def _run(program: list[str], config: Path, *words: str, text: str | None = None)
     environ = {**os.environ, "KUBECONFIG": str(config), "TZ": "UTC", "KUBECACHEDIR": str(config.parent / "cache")}
     environ.pop("KUBECTL_KUBERC", None)
     done = subprocess.run(
-        [*program, *words], capture_output=True, text=True, env=environ, input=text, check=False, timeout=60
+        [*program, *words], capture_output=True, text=True, env=environ, input=text, check=False, timeout=240
     )
     return Done(done.returncode, done.stdout, done.stderr)
 

@@ -53,7 +53,7 @@ class Scripted:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._thread.join(10)
+        self._thread.join(120)
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_a_header_h11_refuses_is_not_shown(dial: Dial) -> None:
 
 def test_an_idle_connection_the_server_closed_is_replaced() -> None:
     server = Scripted([OK], [OK])
-    client = Client(Target(server.url), timeout=10)
+    client = Client(Target(server.url), timeout=120)
     try:
         assert [client.request("GET", "/"), client.request("GET", "/")] == [b"ok", b"ok"]
     finally:

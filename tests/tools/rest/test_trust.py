@@ -38,7 +38,7 @@ def handshake(server: Certificates, target: Target, name: str) -> None:
         with near, tls_context(target).wrap_socket(near, server_hostname=name) as connection:
             connection.sendall(b"x")
     finally:
-        thread.join(10)
+        thread.join(120)
         far.close()
 
 

@@ -134,11 +134,11 @@ class Live:
 
     def start(self) -> None:
         self._thread.start()
-        assert self._ready.wait(20)
+        assert self._ready.wait(120)
 
     def stop(self) -> None:
         self._stop()
-        self._thread.join(20)
+        self._thread.join(120)
 
     def run_pod(self, name: str, image: str = "nginx:1") -> None:
         """A pod that runs on a node, as a kubelet would report it."""
@@ -170,7 +170,7 @@ class Live:
 
         done = threading.Event()
         self.loop.call_soon_threadsafe(lambda: (make(), done.set()))
-        assert done.wait(10)
+        assert done.wait(120)
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +201,13 @@ def kubectl(live: Live) -> Kubectl:
     def run(*arguments: str, stdin: str | None = None) -> Ran:
         environment = {**os.environ, "KUBECONFIG": str(live.kubeconfig), "HOME": str(live.home)}
         done = subprocess.run(
-            [program, *arguments], input=stdin, capture_output=True, text=True, timeout=60, env=environment, check=False
+            [program, *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            env=environment,
+            check=False,
         )
         return Ran(done.returncode, done.stdout, done.stderr)
 

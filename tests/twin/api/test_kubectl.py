@@ -200,7 +200,7 @@ def test_pods_logs_and_commands(kubectl, live):
     missing = kubectl("exec", "shell", "--", "nope")
     assert missing.code == 1
     assert 'exec: "nope": executable file not found in $PATH' in missing.err
-    assert kubectl("wait", "--for=condition=Ready", "pod/shell", "--timeout=5s").code == 0
+    assert kubectl("wait", "--for=condition=Ready", "pod/shell", "--timeout=120s").code == 0
     assert kubectl("get", "--raw", "/api/v1/namespaces/default/pods/shell:80/proxy/a?b=c").out == (
         "you asked for GET /a?b=c HTTP/1.1\n"
     )
@@ -222,7 +222,7 @@ def test_port_forward_in_websockets_and_without(live, websockets):
         line = process.stdout.readline()
         port = int(re.search(r"127\.0\.0\.1:(\d+)", line)[1])  # type: ignore[index]
         for path in ("/one", "/two"):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
             connection.request("GET", path)
             assert connection.getresponse().read() == f"you asked for GET {path} HTTP/1.1\n".encode()
             connection.close()

@@ -43,7 +43,7 @@ def test_typed_objects_go_in_and_come_back(api):
 def test_a_watch_follows_from_a_version(api):
     core = client.CoreV1Api(api)
     version = core.list_namespaced_secret("default").metadata.resource_version
-    events = watch.Watch().stream(core.list_namespaced_secret, "default", resource_version=version, timeout_seconds=20)
+    events = watch.Watch().stream(core.list_namespaced_secret, "default", resource_version=version, timeout_seconds=120)
 
     def change() -> None:
         with client.ApiClient(api.configuration) as mine:
@@ -95,7 +95,7 @@ def test_exec_and_port_forward(api, live):
         stderr=True,
         _preload_content=False,
     )
-    session.run_forever(timeout=10)
+    session.run_forever(timeout=120)
     assert session.returncode == 4
     session.close()
     forward = portforward(core.connect_get_namespaced_pod_portforward, "python-client", "default", ports="80")

@@ -114,7 +114,7 @@ def test_browsers_can_send_the_token_as_a_protocol(live, pod):
 
 def test_port_forward_channels_begin_with_their_port(live, pod):
     with opened(live, f"{pod}/portforward", "v4.channel.k8s.io", ports=["80", "81"]) as channel:
-        heads = [channel.recv(timeout=10) for _ in range(4)]
+        heads = [channel.recv(timeout=120) for _ in range(4)]
         assert heads == [bytes([n]) + struct.pack("<H", 80 + n // 2) for n in range(4)]
         channel.send(b"\x00GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
         found = everything(channel)
@@ -125,7 +125,7 @@ def test_port_forward_channels_begin_with_their_port(live, pod):
 def upgraded(live, path, version):
     """A raw SPDY connection, as client-go's older executors and forwarders make it."""
     trust = ssl.create_default_context(cafile=str(live.home / "ca.crt"))
-    plain = socket.create_connection(("127.0.0.1", live.port), timeout=10)
+    plain = socket.create_connection(("127.0.0.1", live.port), timeout=120)
     secure = trust.wrap_socket(plain, server_hostname="127.0.0.1")
     lines = [
         f"POST {path} HTTP/1.1",

@@ -31,7 +31,7 @@ def watching(ask, query, count, change=lambda: None, **headers):
         response = await ask.server.respond(ask.call("GET", f"{MAPS}?watch=1&{query}", **headers))
         assert response.status == 200, response.body
         change()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             return await events(response, count)
 
     return asyncio.run(run())

@@ -19,7 +19,7 @@ async def get(twin: Twin, path: str) -> Any:
     def ask() -> Any:
         context = ssl.create_default_context(cafile=str(twin.home / "ca.crt"))
         request = urllib.request.Request(f"{twin.url}{path}", headers={"authorization": f"Bearer {twin.token}"})
-        with urllib.request.urlopen(request, context=context, timeout=10) as answer:
+        with urllib.request.urlopen(request, context=context, timeout=120) as answer:
             return json.loads(answer.read())
 
     return await asyncio.to_thread(ask)

@@ -69,7 +69,7 @@ def really(tmp_path: Path, count: int, *words: str) -> list[str]:
     assert process.stdout is not None
     lines = [process.stdout.readline().rstrip("\n") for _ in range(count)]
     process.kill()
-    process.wait(10)
+    process.wait(120)
     process.stdout.close()
     return lines
 

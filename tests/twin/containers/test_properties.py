@@ -199,7 +199,7 @@ def _in_a_real_shell(script):
         [real, "-c", script],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=120,
         check=False,
         env={"PATH": "/usr/bin:/bin", "HOME": "/root"},
     )

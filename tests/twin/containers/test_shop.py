@@ -44,23 +44,23 @@ def real() -> Iterator[tuple[int, subprocess.Popen[str]]]:
     process = subprocess.Popen([sys.executable, str(SCRIPT)], env=environment, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert "listening" in process.stdout.readline()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while True:
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+            socket.create_connection(("127.0.0.1", port), timeout=120).close()
             break
         except OSError:
             assert time.monotonic() < deadline
     yield port, process
     process.terminate()
-    process.wait(10)
+    process.wait(120)
     process.stdout.close()
 
 
 async def test_same_answers(lab, client, real, request):
     backend = lab.backend()
     port, process = real
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     request.addfinalizer(connection.close)
     log = []
     for method, path, body in REQUESTS:

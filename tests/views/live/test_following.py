@@ -19,7 +19,7 @@ from lab_helpers.views.live.rings import FlowRing
 from lab_helpers.views.live.statuses import LIVE, State, Status
 
 BROKEN = Status(State.NO_HUBBLE, "broken", "`repair`")
-PATIENCE = 10.0
+PATIENCE = 120.0
 
 
 def answer(number: int) -> observer_pb2.GetFlowsResponse:

@@ -8,7 +8,7 @@ import pytest
 
 from lab_helpers.views.live.working import Worker
 
-PATIENCE = 10.0
+PATIENCE = 120.0
 
 
 def test_what_is_asked_for_often_is_done_once_more() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from lab_helpers.twin.agent import runtimeconfigs
 from lab_helpers.twin.agent.agents import Agents
 from lab_helpers.twin.agent.logs import AgentLog
 from lab_helpers.twin.agent.metrics.serving import metrics_ports
@@ -35,6 +36,7 @@ def agent_program(agents: Agents) -> Program:
             try:
                 data = read_config(agents)
                 agent.configure(data, version)
+                runtimeconfigs.keep(process, data)
             except (ConfigError, LookupError, ValueError) as error:
                 journal.error("Unable to initialize the daemon configuration", error=error)
                 return 1

@@ -108,7 +108,8 @@ class Scheduler(Controller):
         affinity = pod["spec"].get("affinity") or {}
         for term in _required(affinity.get("podAffinity")):
             if not any(_selected(term, pod, other) for other in self._domain(term, node, others)):
-                alone = not any(_selected(term, pod, other) for other in self.registry.list("pods"))
+                placed = (other for other in self.registry.list("pods") if other["spec"].get("nodeName"))
+                alone = not any(_selected(term, pod, other) for other in placed)
                 if not (alone and _selected(term, pod, pod)):
                     return AFFINITY
         for term in _required(affinity.get("podAntiAffinity")):

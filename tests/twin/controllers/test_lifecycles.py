@@ -167,6 +167,15 @@ async def test_events_end_after_an_hour(cluster: Cluster) -> None:
     assert not cluster.registry.list("events", "shop")
 
 
+async def test_the_first_of_those_that_want_each_other_beside_them(cluster: Cluster) -> None:
+    term = {"labelSelector": {"matchLabels": {"app": "web"}}, "topologyKey": "kubernetes.io/hostname"}
+    affinity = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    cluster.registry.create("deployments.apps", workload("Deployment", "web", 2, pod={"affinity": affinity}))
+    await cluster.settle()
+    assert len(cluster.ready("app=web")) == 2
+    assert len({pod["spec"]["nodeName"] for pod in cluster.registry.list("pods")}) == 1
+
+
 async def test_affinity_waits_for_its_company(cluster: Cluster) -> None:
     term = {"labelSelector": {"matchLabels": {"app": "agent"}}, "topologyKey": "kubernetes.io/hostname"}
     affinity = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}

@@ -72,6 +72,23 @@ async def test_corefile_from_config_map(lab, client):
     assert "[ERROR] Restart failed" in await lab.logs(pod)
 
 
+async def test_names_of_the_machine_itself(lab, client):
+    """The Corefile of the server that cilium-cli's connectivity test puts beside its echo pods."""
+    corefile = ". {\n\tlocal\n\tready\n\tlog\n}\n"
+    lab.registry.create("configmaps", {"metadata": {"name": "c", "namespace": "shop"}, "data": {"Corefile": corefile}})
+    image = "registry.k8s.io/coredns/coredns:v1.14.6"
+    pod = lab.pod("dns", image, namespace="shop", args=["-conf", "/etc/coredns/Corefile"],
+                  volumeMounts=[{"name": "c", "mountPath": "/etc/coredns"}],
+                  volumes=[{"name": "c", "configMap": {"name": "c"}}])  # fmt: skip
+    await lab.clock.advance(0)
+    ip = pod["status"]["podIP"]
+    assert (await lab.sh(client, f"nslookup localhost {ip}")).code == 0
+    assert (await lab.sh(client, f"dig +short @{ip} localhost AAAA")).out == "::1\n"
+    assert (await lab.sh(client, f"dig +short @{ip} -x 127.0.0.1")).out == "localhost.\n"
+    assert "status: NXDOMAIN" in (await lab.sh(client, f"dig @{ip} a.localhost")).out
+    assert "status: SERVFAIL" in (await lab.sh(client, f"dig @{ip} example.com")).out
+
+
 def test_parse_corefile():
     block = parse_corefile(COREFILE)[0]
     assert (block.zones, block.port) == (("",), 53)

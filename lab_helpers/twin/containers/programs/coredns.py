@@ -1,9 +1,9 @@
 """CoreDNS: the plugins a cluster's Corefile uses.
 
-``kubernetes`` answers from the registry, ``hosts`` from the Corefile, ``forward`` asks the outside resolver through the
-pod's own network, ``cache`` keeps those answers on the twin's clock. ``errors health ready prometheus loop reload
-loadbalance log`` are understood; another plugin is reported once on standard output and otherwise left out. The
-Corefile is read again when it changes.
+``kubernetes`` answers from the registry, ``hosts`` from the Corefile, ``local`` for names of the machine itself,
+``forward`` asks the outside resolver through the pod's own network, ``cache`` keeps those answers on the twin's clock.
+``errors health ready prometheus loop reload loadbalance log`` are understood; another plugin is reported once on
+standard output and otherwise left out. The Corefile is read again when it changes.
 """
 
 from __future__ import annotations
@@ -37,11 +37,19 @@ KNOWN = frozenset(
         "reload",
         "loadbalance",
         "hosts",
+        "local",
         "log",
     }
 )
 CAPACITY = 9984
 LEAST_TTL = 5
+LOCAL_TTL = 604800
+LOCAL_ZONES = ("localhost.", "0.in-addr.arpa.", "127.in-addr.arpa.", "255.in-addr.arpa.")
+LOCAL_RECORDS = {
+    ("localhost.", "A"): "127.0.0.1",
+    ("localhost.", "AAAA"): "::1",
+    ("1.0.0.127.in-addr.arpa.", "PTR"): "localhost.",
+}
 FORWARD_TIMEOUT = 2.0
 
 
@@ -218,6 +226,8 @@ class _Server:
 
     async def _resolve(self, index: int, query: Message, name: str, kind: str, limit: int) -> bytes:
         block = self._blocks[index]
+        if block.plugin("local") and (local := _local(name, kind)) is not None:
+            return reply(query, local[0], local[1], authoritative=True, limit=limit)
         hosts = block.plugin("hosts")
         if hosts is not None and kind in ("A", "AAAA"):
             found = _hosts(hosts, name, kind)
@@ -335,6 +345,17 @@ class _Server:
                 host, _, port = target.removeprefix("dns://").partition(":")
                 targets.append((host, int(port) if port.isdigit() else 53))
         return targets
+
+
+def _local(name: str, kind: str) -> tuple[str, list[Record]] | None:
+    """plugin/local: code and records for names of the machine itself, None for other names."""
+    name = name.lower()
+    if not any(name == zone or name.endswith(f".{zone}") for zone in LOCAL_ZONES):
+        return None
+    if name not in LOCAL_ZONES and all(name != known for known, _ in LOCAL_RECORDS):
+        return "NXDOMAIN", []
+    value = LOCAL_RECORDS.get((name, kind))
+    return "NOERROR", [] if value is None else [Record(name, kind, value, LOCAL_TTL)]
 
 
 def _hosts(plugin: Plugin, name: str, kind: str) -> list[Record] | None:

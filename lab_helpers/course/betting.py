@@ -18,9 +18,25 @@ from lab_helpers.views.matrices import Matrix
 from lab_helpers.views.verdicts import Outcome
 
 if TYPE_CHECKING:
+    from lab_helpers.clusters import Cluster
     from lab_helpers.views.bets.widget import BetsWidget
 
-__all__ = ["Bets", "ShownBoard"]
+    Commit = Callable[[Mapping[Pair, Outcome]], Board]
+    MakeWidget = Callable[[Board, Commit], BetsWidget]
+
+__all__ = ["Bets", "ShownBoard", "board_widgets"]
+
+
+def board_widgets(cluster: Callable[[], Cluster]) -> MakeWidget:
+    """Boards as widgets, for a notebook that somebody sits at; ``cluster()`` is the one in use at that moment."""
+
+    def make(board: Board, commit: Commit) -> BetsWidget:
+        from lab_helpers.views.bets.widget import BetsWidget
+        from lab_helpers.views.live.following import follower_of
+
+        return BetsWidget(board, commit, follower_of(cluster()))
+
+    return make
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +68,7 @@ class Bets:
         lab: str,
         records: Records,
         measure: Callable[[], Matrix],
-        make_widget: Callable[[Board, Callable[[Mapping[Pair, Outcome]], Board]], BetsWidget] | None = None,
+        make_widget: MakeWidget | None = None,
     ) -> None:
         self._lab, self._records, self._measure, self._make_widget = lab, records, measure, make_widget
         self._questions: dict[str, tuple[str, tuple[Outcome, ...]]] = {}

@@ -10,14 +10,14 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab_helpers.course import notebooks, offline, shopping
 from lab_helpers.course.answering import Answer, Answers
 from lab_helpers.course.api import Api
-from lab_helpers.course.betting import Bets, ShownBoard
+from lab_helpers.course.betting import Bets, ShownBoard, board_widgets
 from lab_helpers.course.catalogue import find_lab
 from lab_helpers.course.checking import SETTLING, CheckResult, check_task
 from lab_helpers.course.counting_down import Countdown
@@ -37,7 +37,7 @@ from lab_helpers.course.tasks import Stage, Task
 from lab_helpers.course.tooling import Tools
 from lab_helpers.course.workloads import Workload
 from lab_helpers.views.attempts import Attempt
-from lab_helpers.views.bets.boards import Board, Pair
+from lab_helpers.views.bets.boards import Board
 from lab_helpers.views.cards import LabCard
 from lab_helpers.views.display import Tones, View
 from lab_helpers.views.flows import FlowTable
@@ -48,7 +48,6 @@ from lab_helpers.views.verdicts import Outcome
 
 if TYPE_CHECKING:
     from lab_helpers.clusters import Cluster
-    from lab_helpers.views.bets.widget import BetsWidget
     from lab_helpers.views.explorer.widget import FlowExplorer
     from lab_helpers.views.identities.widget import IdentityWidget
     from lab_helpers.views.map.widget import MapWidget
@@ -69,7 +68,8 @@ class Lab(View):
         self._use(cluster if cluster is not None else _connect())
         self.records = Records(progress_file(Path(self.cluster.state_dir)))
         self._predictions = Predictions(self.outline, self.records)
-        self._bets = Bets(self.outline.name, self.records, lambda: reachability(self.api), self._bets_widget())
+        widgets = board_widgets(lambda: self.cluster) if notebooks.attended() else None
+        self._bets = Bets(self.outline.name, self.records, lambda: reachability(self.api), widgets)
         self._last_task = next(iter(self.outline.tasks), "")
         self._applied_at = float("-inf")
         self._given: dict[str, Answer] = {}
@@ -320,19 +320,6 @@ class Lab(View):
         own = cluster.backend != "existing"
         self._answers = Answers(self.api, self.tools, everywhere=own or bool(cluster.facts.get("cluster_wide")))
         self._incarnation = self._stager.identity()
-
-    def _bets_widget(self) -> Callable[[Board, Callable[[Mapping[Pair, Outcome]], Board]], BetsWidget] | None:
-        """Boards as widgets, in a notebook that somebody sits at."""
-        if not notebooks.attended():
-            return None
-
-        def make(board: Board, commit: Callable[[Mapping[Pair, Outcome]], Board]) -> BetsWidget:
-            from lab_helpers.views.bets.widget import BetsWidget
-            from lab_helpers.views.live.following import follower_of
-
-            return BetsWidget(board, commit, follower_of(self.cluster))
-
-        return make
 
     def _renew(self) -> None:
         """A cluster that had Cilium is never bare again, one that was newer never old: a fresh one takes its place."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["LIMITATIONS", "Limitation", "limitation", "limitations", "undecidable"]
+__all__ = ["LIMITATIONS", "Limitation", "limitation", "limitations", "undecidable", "without_consent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,12 @@ def limitation(key: str) -> Limitation:
 def limitations(lab: str, backend: str) -> list[Limitation]:
     """Those of the lab with this number ("06") on this backend."""
     return [item for item in LIMITATIONS.values() if backend in item.backends and lab in item.labs]
+
+
+def without_consent(backend: str, *, cluster_wide: bool) -> frozenset[str]:
+    """The keys of what stays undecided on a cluster of ``backend`` until its owner allows changes to all of it."""
+    asked = not cluster_wide and backend in LIMITATIONS["clusterwide"].backends
+    return frozenset({"clusterwide"} if asked else ())
 
 
 def undecidable(lab: str, backend: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from lab_helpers.course import tasks
 from lab_helpers.course.api import KINDS
 from lab_helpers.course.errors import CourseError, TaskFileError
+from lab_helpers.course.limitations import LIMITATIONS
 from lab_helpers.course.obstacles import NOT_APPLIED, REFUSED
 from lab_helpers.course.probing import Probe
 from lab_helpers.course.workloads import Workload
@@ -190,9 +191,12 @@ def _prediction(node: _Node) -> tasks.Prediction:
         answer=node.text("answer"),
         why=node.text("why"),
         proof=tuple(_check(item) for item in node.nodes("proof")),
+        limitation=node.take("limitation", str, ""),
     )
     if prediction.answer not in options:
         raise node.error("answer", f'"{prediction.answer}" is not among the options')
+    if prediction.limitation and prediction.limitation not in LIMITATIONS:
+        raise node.error("limitation", f'"{prediction.limitation}" is not one of {", ".join(LIMITATIONS)}')
     return node.done(prediction)
 
 

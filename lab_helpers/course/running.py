@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from lab_helpers.course.catalogue import notebook
 from lab_helpers.course.errors import CourseError
 from lab_helpers.course.exporting import write_page, write_reports
-from lab_helpers.course.limitations import undecidable
+from lab_helpers.course.limitations import undecidable, without_consent
 from lab_helpers.course.reading import read_lab
 from lab_helpers.course.records import Records
 from lab_helpers.course.results import CellTime, Failure, LabResult, first_line, judge
@@ -122,7 +122,7 @@ class Runner:
             skipped = undecidable(outline.number, cluster.backend)
             if not skipped:
                 failures += self._execute(folder, scratch, output, cluster, cells)
-                failures += self._judge(outline, scratch, output)
+                failures += self._judge(outline, scratch, output, cluster)
             facts |= cluster.versions()
         except CourseError as error:
             failures.append(Failure("the lab could not be run", str(error)))
@@ -240,10 +240,12 @@ class Runner:
         for log in sorted(home.rglob("*.log")):
             shutil.copyfile(log, self.settings.report / f"{lab}.{log.name}")
 
-    def _judge(self, outline: Any, scratch: Path, output: Path) -> list[Failure]:
+    def _judge(self, outline: Any, scratch: Path, output: Path, cluster: Cluster) -> list[Failure]:
         cells = json.loads(output.read_text(encoding="utf-8"))["cells"] if output.exists() else []
         texts = [{**cell, "source": "".join(cell["source"])} for cell in cells]
-        return judge(outline, Records(scratch / "progress.db"), solved=self.settings.solved, cells=texts)
+        undecided = without_consent(cluster.backend, cluster_wide=bool(cluster.facts.get("cluster_wide")))
+        records = Records(scratch / "progress.db")
+        return judge(outline, records, solved=self.settings.solved, cells=texts, undecided=undecided)
 
 
 def _sources(file: Path) -> list[str]:

@@ -171,7 +171,9 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A question whose answer the cluster gives. ``proof`` are checks that hold exactly when ``answer`` is right."""
+    """A question whose answer the cluster gives. ``proof`` are checks that hold exactly when ``answer`` is right;
+    ``limitation`` is the key of the one (see ``limitations``) under which the cluster may answer otherwise.
+    """
 
     name: str
     question: str
@@ -179,6 +181,7 @@ class Prediction:
     answer: str
     why: str
     proof: tuple[Check, ...] = ()
+    limitation: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from lab_helpers.cli.run import run
 from lab_helpers.course.catalogue import find_lab, labs_folder, notebook
 from lab_helpers.course.errors import UnknownLab
 from lab_helpers.course.exporting import junit
+from lab_helpers.course.limitations import without_consent
 from lab_helpers.course.records import Records
 from lab_helpers.course.results import CellTime, Failure, LabResult, judge, summary
 from lab_helpers.course.running import Runner, Settings
@@ -174,6 +176,17 @@ def test_judgement_of_a_solved_run(tmp_path: Path) -> None:
         "prediction open: the notebook never settles it",
         "cell [3] !false: !false: exit code 1",
     ]
+
+
+@pytest.mark.parametrize(("cluster_wide", "wrong"), [(True, 1), (False, 0)])
+def test_what_needs_consent_may_turn_out_otherwise_without_it(tmp_path: Path, cluster_wide: bool, wrong: int) -> None:
+    records = Records(tmp_path / "p.db")
+    records.settle("lab", "deny-wins", "b", "a")
+    asked = Prediction("deny-wins", "?", (("a", "A"), ("b", "B")), "a", "", limitation="clusterwide")
+    plan = dataclasses.replace(outline(), predictions={"deny-wins": asked})
+    undecided = without_consent("existing", cluster_wide=cluster_wide)
+    assert len(judge(plan, records, solved=True, cells=[], undecided=undecided)) == wrong
+    assert not without_consent("kind", cluster_wide=False)
 
 
 def test_judgement_of_an_unsolved_run(tmp_path: Path) -> None:

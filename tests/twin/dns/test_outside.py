@@ -20,6 +20,8 @@ async def test_https_and_redirects(lab, client):
     assert result.out.endswith(" 401 1")
     assert (await lab.sh(client, "curl -sS https://example.com/")).code == 0
     assert (await lab.sh(client, "curl -sS https://www.example.com/")).code == 0
+    # the addresses and the other name that cilium-cli's connectivity test asks for
+    assert (await lab.sh(client, "curl -sS https://1.1.1.1/ https://one.one.one.one/ https://k8s.io/")).code == 0
     selfsigned = await lab.sh(client, "curl -sS https://self-signed.example.com/")
     assert selfsigned.code == 60
     assert selfsigned.err.startswith("curl: (60) SSL certificate problem: self-signed certificate\nMore details here:")

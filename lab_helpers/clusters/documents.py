@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from lab_helpers.clusters.errors import ClusterError
+from lab_helpers.clusters.upgrading import authorization
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
@@ -29,9 +30,7 @@ def get_document(api: ApiClient, path: str) -> dict[str, Any] | None:
     from urllib3.exceptions import HTTPError
 
     configuration = api.configuration
-    token = configuration.get_api_key_with_prefix("BearerToken", "authorization")
-    chosen = token or (configuration.get_basic_auth_token() if configuration.username else None)
-    headers = {"accept": "application/json", **({"authorization": chosen} if chosen else {})}
+    headers = {"accept": "application/json", **authorization(configuration)}
     url = f"{configuration.host}{path}"
     try:
         answer = api.rest_client.pool_manager.request("GET", url, headers=headers, retries=False, timeout=_PATIENCE)

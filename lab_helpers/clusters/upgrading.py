@@ -20,7 +20,8 @@ _GOODBYE: Final = 1.0
 
 def authorization(configuration: Any) -> dict[str, str]:
     """The header by which a ``Configuration`` says who it is; none where certificates do. Tokens are renewed first."""
-    token = configuration.get_api_key_with_prefix("BearerToken", "authorization")
+    # the library has called the same key by different names; its own requests ask here
+    token = configuration.auth_settings().get("BearerToken", {}).get("value")
     basic = configuration.get_basic_auth_token() if configuration.username else None
     chosen = token or basic
     return {"authorization": str(chosen)} if chosen else {}

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lab_helpers.clusters.errors import ClusterError, Unsupported
+from lab_helpers.clusters.upgrading import authorization
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
@@ -93,8 +94,7 @@ def _ask(
         )
     with contextlib.nullcontext(client) if client is not None else cluster.api() as api:
         configuration, pool = api.configuration, api.rest_client.pool_manager
-        token = configuration.get_api_key_with_prefix("BearerToken", "authorization")
-        headers = {"authorization": str(token), "content-type": "application/json"}
+        headers = {**authorization(configuration), "content-type": "application/json"}
         payload = json.dumps(body).encode() if body is not None else None
         try:
             answer = pool.request(

@@ -49,7 +49,7 @@ class Api:
         self.lists, self.config = lists, config
 
         self.configuration = SimpleNamespace(
-            host="https://fake", username="", get_api_key_with_prefix=lambda *_: "Bearer t"
+            host="https://fake", username="", auth_settings=lambda: {"BearerToken": {"value": "Bearer t"}}
         )
         self.rest_client = SimpleNamespace(pool_manager=self)
 

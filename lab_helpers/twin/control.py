@@ -26,7 +26,7 @@ from lab_helpers.twin.api.authenticating import ADMINISTRATOR
 from lab_helpers.twin.api.server import ApiServer
 from lab_helpers.twin.clock import Clock
 from lab_helpers.twin.hurrying import LONGEST, Hurry
-from lab_helpers.twin.objects.storage import Storage
+from lab_helpers.twin.objects.storage import Storage, StorageError
 
 __all__ = ["LONGEST_JUMP", "PATH", "Control", "kept_offset"]
 
@@ -81,11 +81,16 @@ class Control(Application):
             return 400, {"message": f'expected {{"advance": seconds}}, at least 0 and at most {LONGEST_JUMP:.0f}'}
         async with self._moving:
             await self._clock.advance(seconds)
-            self._keep()
-        return 200, self._state()
+            lost = self._keep()
+        return (500, {"message": f"the clock was moved, until the twin ends: {lost}"}) if lost else (200, self._state())
 
-    def _keep(self) -> None:
-        self._storage.set_fact(_FACT, repr(self._clock.offset))
+    def _keep(self) -> str:
+        """Write down how far the clock is ahead; what kept it from that, if anything."""
+        try:
+            self._storage.set_fact(_FACT, repr(self._clock.offset))
+        except StorageError as error:
+            return str(error)
+        return ""
 
     def _state(self) -> dict[str, Any]:
         eager = {"eager": True} if self._hurry is not None else {}

@@ -15,7 +15,7 @@ from lab_helpers.twin.control import LONGEST_JUMP, PATH, Control, kept_offset
 from lab_helpers.twin.interfaces import Console
 from lab_helpers.twin.objects.kinds import Kinds
 from lab_helpers.twin.objects.registry import Registry
-from lab_helpers.twin.objects.storage import Storage
+from lab_helpers.twin.objects.storage import Storage, StorageError
 
 TOKEN = "t0ken"
 
@@ -70,6 +70,16 @@ def test_everything_due_on_the_way_happens_at_its_moment(twin: Twin) -> None:
 
     assert asyncio.run(play()) == (200, {"now": "2026-01-01T00:01:10Z", "ahead": 70.0})
     assert seen == [10, 60]
+
+
+def test_a_full_disk_is_said(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_name: str, _value: str) -> None:
+        raise StorageError("database or disk is full", cure="free disk space and try again")
+
+    monkeypatch.setattr(twin.storage, "set_fact", full)
+    status, answer = asyncio.run(twin.ask("POST", {"advance": 70}))
+    assert status == 500
+    assert answer["message"].endswith("database or disk is full; free disk space and try again")
 
 
 def test_two_jumps_at_once_follow_each_other(twin: Twin) -> None:

@@ -205,7 +205,9 @@ class Follower:
             if fresh or lost:
                 self._hand_out(tuple(fresh), lost)
                 now = time.monotonic()
-                fresh, lost, due = [], 0, now + pace.rest(now)
+                # what there was comes whole, in the order it is drawn in; what happens then comes soon
+                rest = pace.rest(now) if self._settled.is_set() else INTERVAL
+                fresh, lost, due = [], 0, now + rest
             if time.monotonic() - began > _BACKLOG:
                 self._settled.set()
 

@@ -126,6 +126,7 @@ def twins() -> Outside:
 def test_every_name_is_answered_as_by_the_twin(outside: Running, twins: Outside) -> None:
     names = [*loopback().names, "com", "nowhere.example.com", "stripe.com.", "API.Stripe.com", "not-there.test"]
     names += ["10.100.51.127.in-addr.arpa", "1.2.3.4.in-addr.arpa", "."]
+    rotating = {name.rstrip(".") for name, host in loopback().names.items() if host.rotate}
     for name, kind in itertools.product(names, ("A", "AAAA", "CNAME", "TXT", "PTR")):
         if loopback().names.get(name) is not None and loopback().names[name].rotate:
             continue
@@ -137,7 +138,11 @@ def test_every_name_is_answered_as_by_the_twin(outside: Running, twins: Outside)
             for rrset in reply.answer
             for item in rrset
         ]
-        assert sorted(found) == sorted((r.name.lower(), r.kind, r.value, r.ttl) for r in records), (name, kind)
+        wanted = [(r.name.lower(), r.kind, r.value, r.ttl) for r in records]
+        assert len(found) == len(wanted), (name, kind)
+        # an alias leads to a name that rotates: its addresses are those of whose turn it is
+        fixed = [[row for row in rows if row[0].rstrip(".") not in rotating] for rows in (found, wanted)]
+        assert sorted(fixed[0]) == sorted(fixed[1]), (name, kind)
         assert bool(reply.authority) == (not records), "an empty answer says who knows"
 
 

@@ -1,12 +1,14 @@
 """``cilium config``: the ConfigMap ``cilium-config`` and the restart that makes agents read it."""
 
 import datetime as dt
+import json
+from typing import Any
 
 from lab_helpers.tools.cilium.errors import CiliumError
 from lab_helpers.tools.cilium.sessions import Session
-from lab_helpers.tools.goflags import Command, Invocation, exact_args
+from lab_helpers.tools.goflags import Command, Invocation, exact_args, go_quote
 from lab_helpers.tools.rest import ApiError
-from lab_helpers.tools.rest.clients import MERGE_PATCH, STRATEGIC_PATCH
+from lab_helpers.tools.rest.clients import JSON_PATCH, STRATEGIC_PATCH
 
 
 def build() -> list[Command]:
@@ -38,18 +40,21 @@ def _view(call: Invocation) -> int:
     try:
         data = session.client.get(_path(session)).get("data") or {}
     except ApiError as error:
-        raise CiliumError(f"Unable to view configuration: unable to get ConfigMap cilium-config: {error}") from error
+        raise CiliumError(f'Unable to view config:  unable get ConfigMap "cilium-config": {error}') from error
     for line in aligned([[key, data[key]] for key in sorted(data)], padding=4):
         session.say(line)
     return 0
 
 
-def _change(session: Session, data: dict[str, str | None], note: str, what: str) -> int:
+def _change(session: Session, patch: Any, kind: str, note: str, what: str) -> int:
     session.say(note)
     try:
-        session.client.patch(_path(session), {"data": data}, MERGE_PATCH)
+        session.client.patch(_path(session), patch, kind)
     except ApiError as error:
-        raise CiliumError(f"Unable to {what} configuration: {error}") from error
+        sent = go_quote(json.dumps(patch, ensure_ascii=False, separators=(",", ":") if what == "set" else None))
+        raise CiliumError(
+            f"Unable to {what} config:  unable to patch ConfigMap cilium-config with patch {sent}: {error}"
+        ) from error
     if session.flags["restart"]:
         _restart(session)
     else:
@@ -72,10 +77,12 @@ def _restart(session: Session) -> None:
 def _set(call: Invocation) -> int:
     session = Session(call)
     key, value = session.args
-    return _change(session, {key: value}, f"✨ Patching ConfigMap cilium-config with {key}={value}...", "set")
+    note = f"✨ Patching ConfigMap cilium-config with {key}={value}..."
+    return _change(session, {"data": {key: value}}, STRATEGIC_PATCH, note, "set")
 
 
 def _delete(call: Invocation) -> int:
     session = Session(call)
     key = session.args[0]
-    return _change(session, {key: None}, f"✨ Removing key {key} from ConfigMap cilium-config...", "delete")
+    patch = [{"op": "remove", "path": f"/data/{key}"}]
+    return _change(session, patch, JSON_PATCH, f"✨ Removing key {key} from ConfigMap cilium-config...", "delete")

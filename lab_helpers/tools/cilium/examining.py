@@ -55,7 +55,7 @@ def _status(call: Invocation) -> int:
     if not modes:
         raise CiliumError(f"Unable to get encryption status: no agents in namespace {session.namespace}")
     if session.flags["output"] == "json":
-        session.say(json.dumps(_details(modes), indent=2))
+        session.say(json.dumps(_counts(modes), indent=1))
         return 0
     if session.flags["per-node-details"]:
         for node, mode in sorted(modes.items()):
@@ -63,11 +63,18 @@ def _status(call: Invocation) -> int:
         return 0
     for mode in sorted(set(modes.values())):
         session.say(f"Encryption: {mode} ({sum(one == mode for one in modes.values())}/{len(modes)} nodes)")
+    session.say()
     return 0
 
 
-def _details(modes: dict[str, str]) -> dict[str, object]:
-    return {"total-node-count": len(modes), "nodes": [{"name": n, "encryption": m} for n, m in sorted(modes.items())]}
+def _counts(modes: dict[str, str]) -> dict[str, int]:
+    """How many nodes encrypt how (cilium-cli encrypt/model.go); what no node does is left out."""
+    counts = {"total-node-count": len(modes)}
+    for mode in ("Disabled", "IPsec", "Wireguard"):
+        number = sum(one == mode for one in modes.values())
+        if number:
+            counts[f"enc-{mode.lower()}-node-count"] = number
+    return counts
 
 
 def _bgp() -> Command:
@@ -110,8 +117,14 @@ _MESH_COMMANDS: Iterable[str] = ("connect", "disable", "disconnect", "enable", "
 def _mesh(call: Invocation) -> int:
     session = Session(call)
     if session.workload("deployments", "clustermesh-apiserver") is None:
+        path = f"/api/v1/namespaces/{session.namespace}/configmaps/cilium-config"
+        if ((session.find(path) or {}).get("data") or {}).get("cluster-id", "0") in ("", "0"):
+            session.say(
+                "⚠️  Cluster not configured for clustermesh, use '--set cluster.id' and '--set cluster.name' with "
+                "'cilium install'."
+            )
         raise CiliumError(
-            'Unable to determine status: deployments.apps "clustermesh-apiserver" not found: ClusterMesh is not '
-            "enabled in this cluster"
+            'Unable to determine status:  unable to get clustermesh service "clustermesh-apiserver": '
+            'services "clustermesh-apiserver" not found'
         )
     raise not_bundled("cilium clustermesh status", "use cilium-dbg troubleshoot clustermesh in an agent")

@@ -49,7 +49,7 @@ cilium status --wait
 # Perform a connectivity test
 cilium connectivity test""",
     )
-    command.silent_usage = True
+    command.silent_usage = command.silent_errors = True
     add_options(command.persistent)
     names = (_MODULES[first],) if first in _MODULES else dict.fromkeys(_MODULES.values())
     for name in names:
@@ -57,8 +57,14 @@ cilium connectivity test""",
             command.add(child)
     for name, instead in _REFUSED.items():
         command.add(_refused(name, instead))
-    guard(command, _ours)
+    guard(command, _ours, _shown)
     return command
+
+
+def _shown(error: Exception) -> str:
+    """What failed for good stands apart, after an empty line; what a command line or a test says is shown as it is."""
+    text = str(error)
+    return f"\nError: {text}" if text.startswith("Unable to ") else text
 
 
 def _refused(name: str, instead: str) -> Command:

@@ -55,6 +55,10 @@ _SUMMARY = (
 )
 
 
+_ONLY_DEPLOYED = frozenset({"cilium-envoy", "hubble-ui"})
+"""Their containers have a line only where they are installed; the others always have one."""
+
+
 def page(status: Status, *, colour: bool) -> str:
     """The whole page."""
     logo, plain = _logo(colour), _logo(False)
@@ -78,6 +82,8 @@ def page(status: Status, *, colour: bool) -> str:
         rows.append([state.kind, name, ", ".join(counts)])
     head = "Containers:"
     for name in sorted((*DAEMONSETS, *DEPLOYMENTS)):
+        if name in _ONLY_DEPLOYED and name not in status.states:
+            continue
         phases = ", ".join(
             f"{phase}: {_shown(phase, number, colour)}" for phase, number in sorted(status.phases[name].items())
         )

@@ -8,16 +8,16 @@ from lab_helpers.tools.goflags.errors import ExitError
 __all__ = ["guard"]
 
 
-def guard(command: Command, ours: Callable[[Exception], bool]) -> None:
-    """Let `command` and all below it end with ExitError for the errors that are `ours`; others pass."""
+def guard(command: Command, ours: Callable[[Exception], bool], shown: Callable[[Exception], str] = str) -> None:
+    """Let `command` and all below it end with ExitError for the errors that are `ours`, as `shown`; others pass."""
     for child in command.commands:
-        guard(child, ours)
+        guard(child, ours, shown)
     if command.run is not None:
-        command.run = _guarded(command.run, ours)
+        command.run = _guarded(command.run, ours, shown)
 
 
 def _guarded(
-    run: Callable[[Invocation], int | None], ours: Callable[[Exception], bool]
+    run: Callable[[Invocation], int | None], ours: Callable[[Exception], bool], shown: Callable[[Exception], str]
 ) -> Callable[[Invocation], int | None]:
     def guarded(call: Invocation) -> int | None:
         try:
@@ -26,6 +26,6 @@ def _guarded(
             if not ours(error):
                 raise
             call.stdout.flush()
-            raise ExitError(str(error)) from error
+            raise ExitError(shown(error)) from error
 
     return guarded

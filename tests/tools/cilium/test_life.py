@@ -34,7 +34,7 @@ def test_its_life(cilium: Run, tmp_path: Path) -> None:
     assert 'daemonsets.apps "cilium" not found' in before.stdout
     assert "cilium image (running): unknown" in cilium("version").stdout
     assert cilium("connectivity", "test").stderr == (
-        'Error: Connectivity test failed: unable to find Cilium: daemonsets.apps "cilium" not found\n'
+        'Connectivity test failed: unable to find Cilium: daemonsets.apps "cilium" not found\n'
     )
 
     refused = cilium("install", "--set", "kubeProxyReplacement=strict")
@@ -45,7 +45,7 @@ def test_its_life(cilium: Run, tmp_path: Path) -> None:
     installed = cilium("install", "--wait")
     assert installed.returncode == 0, installed.stderr
     assert "Auto-detected kube-proxy has not been installed" in installed.stdout
-    assert cilium("install").stderr == "Error: Unable to install Cilium: cannot reuse a name that is still in use\n"
+    assert cilium("install").stderr == "\nError: Unable to install Cilium: cannot reuse a name that is still in use\n"
 
     status = cilium("status", "--wait")
     assert status.returncode == 0, status.stderr
@@ -78,7 +78,17 @@ def test_its_life(cilium: Run, tmp_path: Path) -> None:
     assert dump.returncode == 0, dump.stderr
     (found,) = tmp_path.glob("dump-*.zip")
     check_sysdump(found)
-    assert cilium("encryption", "status").stdout == "Encryption: Disabled (3/3 nodes)\n"
+    assert cilium("encryption", "status").stdout == "Encryption: Disabled (3/3 nodes)\n\n"
+    counted = cilium("encryption", "status", "-o", "json").stdout
+    assert counted == '{\n "total-node-count": 3,\n "enc-disabled-node-count": 3\n}\n'
+    kept = cilium("config", "delete", "not-there")
+    assert kept.returncode == 1
+    assert kept.stdout == "✨ Removing key not-there from ConfigMap cilium-config...\n"
+    assert kept.stderr == (
+        "\nError: Unable to delete config:  unable to patch ConfigMap cilium-config with patch "
+        r'"[{\"op\": \"remove\", \"path\": \"/data/not-there\"}]": '
+        "the server rejected our request due to an error in our request\n"
+    )
 
     gone = cilium("uninstall", "--wait")
     assert gone.returncode == 0, gone.stderr
@@ -107,7 +117,8 @@ def check_sysdump(path: Path) -> None:
         (("sysdump", "--node-list", "nowhere"), "--node-list: there is no node nowhere; known: cilium-labs-"),
         (("sysdump", "--output-filename", "no/such/folder/dump"), "choose with --output-filename"),
         (("bgp", "peers"), "the BGP control plane is disabled in this cluster"),
-        (("clustermesh", "status"), "ClusterMesh is not enabled"),
+        (("clustermesh", "status"), '\nError: Unable to determine status:  unable to get clustermesh service "'),
+        (("status", "--nothing"), "unknown flag: --nothing\n"),
         (("clustermesh", "connect"), "cilium clustermesh connect is not part of the bundled cilium"),
         (("features", "status"), "cilium features is not part of the bundled cilium"),
         (("connectivity", "test", "--flow-validation", "maybe"), "use one of disabled, warning, strict"),

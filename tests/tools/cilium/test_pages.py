@@ -35,11 +35,9 @@ GOOD = r"""    /¯¯\
 DaemonSet              cilium                   Desired: 3, Ready: 3/3, Available: 3/3
 Deployment             cilium-operator          Desired: 1, Ready: 1/1, Available: 1/1
 Containers:            cilium                   Running: 3
-                       cilium-envoy             @
                        cilium-operator          Running: 1
                        clustermesh-apiserver    @
                        hubble-relay             @
-                       hubble-ui                @
 Cluster Pods:          2/2 managed by Cilium
 Helm chart version:    1.20.2
 Image versions         cilium    quay.io/cilium/cilium:v1.20.2: 3

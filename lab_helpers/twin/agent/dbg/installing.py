@@ -53,6 +53,7 @@ COMMANDS = (
             "--dest": "dest",
             "--k8s-kubeconfig-path": "kubeconfig",
             "--k8s-api-server": "server",
+            "--k8s-api-server-urls": "urls",
             "--node-name": "node",
             "--k8s-namespace": "namespace",
         },

@@ -195,3 +195,10 @@ def test_waiting_says_what_is_missing_and_gives_up() -> None:
     assert pauses == sorted(pauses)
     with pytest.raises(StageError, match=r"waited 0 s for it: c\ntry: +lab.reset"):
         Waiting(said.append, pauses.append).until("it", lambda: "c", seconds=0)
+
+
+def test_time_that_was_moved_is_no_reason_to_give_up() -> None:
+    rounds = iter(["agents start"] * 1000 + [""])
+    moved: list[float] = []
+    Waiting(lambda _line: None, moved.append).until("Cilium", lambda: next(rounds), seconds=300)
+    assert sum(moved) > 300

@@ -193,7 +193,7 @@ function clGrid({ rows, marks, open, drawn, label, listen }) {
     height = viewport.clientHeight;
     if (following) viewport.scrollTop = count * CL_ROW;
     else if (top !== null) viewport.scrollTop = top;
-    else if (first > base) viewport.scrollTop -= (first - base) * CL_ROW;
+    else stay();
     base = first;
     top = null;
     const begin = first + Math.max(0, Math.floor(viewport.scrollTop / CL_ROW) - 2);
@@ -227,7 +227,14 @@ function clGrid({ rows, marks, open, drawn, label, listen }) {
     if (focused && active >= begin && active < bottom) element(active).focus({ preventScroll: true });
   }
 
+  /** Rows went away at the top since the last drawing: the others stay where they are on the screen. */
+  function stay() {
+    if (rows.base > base) viewport.scrollTop -= (rows.base - base) * CL_ROW;
+    base = rows.base;
+  }
+
   function show(row, { focus: wantsFocus = true } = {}) {
+    stay();
     const first = rows.base, last = end();
     active = Math.min(Math.max(row, first), last - 1);
     following = active === last - 1;

@@ -78,6 +78,10 @@ async def _unimplemented(method: str, context: Context) -> AsyncIterator[Any]:
     await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"{method} not implemented")
 
 
+class _LeftError(Exception):
+    """The relay goes while one of its streams looks for flows."""
+
+
 class AgentObserver(observer_pb2_grpc.ObserverServicer):
     """The Observer service of one node."""
 
@@ -142,40 +146,39 @@ class RelayObserver(observer_pb2_grpc.ObserverServicer):
         self._name = name
         self._clock = clock
         self._version = version
-        self._calls: set[asyncio.Task[Any]] = set()
+        self._wakes: set[asyncio.Event] = set()
         self._left = False
 
-    async def leave(self) -> None:
-        """End the streams as a relay's exit does: their clients find the connection closed."""
+    def leave(self) -> None:
+        """End the streams as a relay's exit does: their clients find the connection closed.
+
+        Each ends where it next looks for flows. Cancelling its task would not do: when that happens amid gRPC's own
+        sending, no status reaches the client.
+        """
         self._left = True
-        calls = list(self._calls)
-        for call in calls:
-            call.cancel()
-        await asyncio.gather(*calls, return_exceptions=True)
+        for wake in self._wakes:
+            wake.set()
 
     async def GetFlows(self, request: Any, context: Context) -> AsyncIterator[Any]:
         """First which nodes answer and which do not, then their flows merged in time."""
-        call = asyncio.current_task()
-        assert call is not None
-        self._calls.add(call)
+        wake = asyncio.Event()
+        self._wakes.add(wake)
         try:
-            async for response in self._flows(request, context):
+            async for response in self._flows(request, context, wake):
                 yield response
-        except asyncio.CancelledError:
-            if not self._left:
-                raise
+        except _LeftError:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "error reading from server: EOF")
         finally:
-            self._calls.discard(call)
+            self._wakes.discard(wake)
 
-    async def _flows(self, request: Any, context: Context) -> AsyncIterator[Any]:
+    async def _flows(self, request: Any, context: Context, wake: asyncio.Event) -> AsyncIterator[Any]:
         selection, matches, masked = await _checked(request, context)
         nodes = list(self._nodes())
         for state, available in ((relay_pb2.NODE_CONNECTED, True), (relay_pb2.NODE_UNAVAILABLE, False)):
             names = sorted(node.log.name for node in nodes if node.available is available)
             if names:
                 yield status_response(state, names, self._name, self._clock())
-        async for name, moment, event in stream(self._sources, selection, matches, joined=self._joined):
+        async for name, moment, event in stream(self._sources, selection, matches, joined=self._joined, wake=wake):
             if isinstance(event, Record):
                 yield flow_response(masked(event.flow))
             elif isinstance(event, flow_pb2.LostEvent):
@@ -210,6 +213,8 @@ class RelayObserver(observer_pb2_grpc.ObserverServicer):
         return response
 
     def _sources(self) -> list[Source]:
+        if self._left:
+            raise _LeftError
         return [Source(node.log.name, node.log.flows) for node in self._nodes() if node.available]
 
     def _joined(self, names: list[str]) -> Any:

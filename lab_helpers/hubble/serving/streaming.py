@@ -49,14 +49,16 @@ async def stream(
     matches: Matches,
     lost: Callable[[Any], bool] = is_lost,
     joined: Callable[[list[str]], Any] | None = None,
+    wake: asyncio.Event | None = None,
 ) -> AsyncIterator[tuple[str, int, Any]]:
     """Node name, moment and event of what `selection` wants from each source, merged by time.
 
     `sources` is asked again on every wake-up while following, so nodes may come and go; `joined` turns the names of new
-    ones into an event that is sent first. With several sources `number` counts per source.
+    ones into an event that is sent first. With several sources `number` counts per source. Whoever sets `wake` has
+    `sources` asked at once.
     """
     known: dict[str, Source] = {}
-    wake = asyncio.Event()
+    wake = wake or asyncio.Event()
     try:
         backlogs = []
         for source in sources():

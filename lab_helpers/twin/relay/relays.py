@@ -137,7 +137,7 @@ class Relay:
         if self._server is None:
             return
         server, self._server = self._server, None
-        await self._observer.leave()
+        self._observer.leave()
         await server.stop(_FAREWELL)
         if self._path is not None:
             self._path.unlink(missing_ok=True)

@@ -75,3 +75,44 @@ def test_an_interrupted_step_leaves_no_process(bootstrap: ModuleType, monkeypatc
     assert process.returncode == -signal.SIGTERM
     assert process.stdin is not None
     process.stdin.close()
+
+
+COUNTED = """
+import pathlib
+import pytest
+
+@pytest.mark.parametrize("n", range({tests}))
+def test_counted(n):
+    runs = pathlib.Path(__file__).with_name("runs-%d" % n)
+    runs.write_text(runs.read_text() + "." if runs.exists() else ".")
+    assert len(runs.read_text()) > {failures}
+"""
+
+
+@pytest.mark.parametrize(
+    ("tests", "failures", "runs", "code", "said"),
+    [
+        pytest.param(1, 0, 1, 0, "tests: ok", id="passes"),
+        pytest.param(1, 1, 2, 0, "passed alone: test_it.py::test_counted[0]", id="unsteady"),
+        pytest.param(1, 2, 2, 1, "tests: FAILED", id="fails"),
+        pytest.param(4, 1, 1, 1, "tests: FAILED", id="too many to be chance"),
+    ],
+)
+def test_few_failures_are_tried_once_more_alone(
+    bootstrap: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    tests: int,
+    failures: int,
+    runs: int,
+    code: int,
+    said: str,
+) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    (tmp_path / "test_it.py").write_text(COUNTED.format(tests=tests, failures=failures), encoding="utf-8")
+    monkeypatch.setattr(bootstrap, "ROOT", str(tmp_path))
+    monkeypatch.setattr(bootstrap, "CHECKS", (("tests", ["-m", "pytest", "-q"]),))
+    assert bootstrap.test(sys.executable, []) == code
+    assert said in capsys.readouterr().err
+    assert (tmp_path / "runs-0").read_text(encoding="utf-8") == "." * runs

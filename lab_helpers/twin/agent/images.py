@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab_helpers.twin.agent.agents import Agents
+from lab_helpers.twin.agent.asides import OPERATOR_ASIDES, answering
 from lab_helpers.twin.agent.operators import Operator
 from lab_helpers.twin.agent.programs import (
     agent_program,
@@ -59,7 +60,7 @@ def cilium_images(agents: Agents) -> Iterator[Image]:
         {
             **DEBIAN,
             **shells,
-            "cilium-agent": agent_program(agents),
+            "cilium-agent": answering("cilium-agent", agent_program(agents), {}),
             "cilium-dbg": dbg,
             "cilium": dbg,
             "hubble": hubble,
@@ -75,7 +76,11 @@ def cilium_images(agents: Agents) -> Iterator[Image]:
     )
     yield Image(
         "quay.io/cilium/operator-generic",
-        {"cilium-operator-generic": operator_program(agents, operator)},
+        {
+            "cilium-operator-generic": answering(
+                "cilium-operator-generic", operator_program(agents, operator), OPERATOR_ASIDES
+            )
+        },
         entrypoint=("/usr/bin/cilium-operator-generic",),
     )
     yield Image("quay.io/cilium/hubble-ui", {"nginx": ui_program((8081,))}, entrypoint=("nginx",))

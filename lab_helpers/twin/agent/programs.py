@@ -25,9 +25,26 @@ OPERATOR_HEALTH: Final = 9234
 
 
 def agent_program(agents: Agents) -> Program:
-    """``cilium-agent``."""
+    """``cilium-agent``; a second one in a pod whose agent runs is refused."""
+    pods: dict[str, str] = {}
+    """Which pod's agent runs on a node, by uid."""
 
     async def cilium_agent(process: Process) -> int:
+        uid = str(process.pod["metadata"].get("uid", ""))
+        if pods.get(process.node) == uid:
+            await process.err(
+                'level=error msg="Unable to start" error="the agent of this pod runs already; restart it by deleting '
+                'the pod, or look at it with cilium-dbg"\n'
+            )
+            return 1
+        pods[process.node] = uid
+        try:
+            return await run(process)
+        finally:
+            if pods.get(process.node) == uid:
+                del pods[process.node]
+
+    async def run(process: Process) -> int:
         agent = agents.agent(process.node)
         journal = agent.log
         version = image_version(process)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from lab_helpers.twin.agent.agents import Agents
+from lab_helpers.twin.agent.asides import Aside, answering
 from lab_helpers.twin.agent.logs import AgentLog
 from lab_helpers.twin.agent.processes import image_version, listening, writing
 from lab_helpers.twin.interfaces import Image, Process, Program, StreamHandler
@@ -22,19 +24,24 @@ def relay_image(agents: Agents, relay: Relay) -> Image:
     """``quay.io/cilium/hubble-relay``: each of its containers joins ``relay`` while it runs."""
     return Image(
         "quay.io/cilium/hubble-relay",
-        {"hubble-relay": relay_program(agents, relay)},
+        {"hubble-relay": answering("hubble-relay", relay_program(agents, relay), _ASIDES, ("serve",))},
         entrypoint=("/usr/bin/hubble-relay",),
         command=("serve",),
     )
+
+
+async def _version(process: Process, _: Sequence[str]) -> int:
+    await process.out(f"hubble-relay v{image_version(process)}\n")
+    return 0
+
+
+_ASIDES: Final[Mapping[tuple[str, ...], Aside]] = {("version",): _version, ("--version",): _version}
 
 
 def relay_program(agents: Agents, relay: Relay) -> Program:
     """``hubble-relay serve``: ready once some agent's Hubble server answers."""
 
     async def hubble_relay(process: Process) -> int:
-        if list(process.argv[1:2]) == ["version"]:
-            await process.out(f"hubble-relay v{image_version(process)}\n")
-            return 0
         journal = AgentLog(process.clock)
         async with writing(process, journal):
             journal.info("Starting gRPC health server...", addr=f":{HEALTH}")

@@ -186,3 +186,39 @@ async def test_unused_identities_are_collected_after_the_heartbeat_timeout() -> 
     await cluster.clock.advance(2000)
     assert cluster.registry.list("ciliumidentities.cilium.io") == []
     await end(*tasks.values())
+
+
+OPERATOR = "cilium-operator-generic"
+
+
+@pytest.mark.parametrize(
+    ("image", "words", "code", "said"),
+    [
+        ("operator-generic", f"{OPERATOR} status clustermesh", 0, "ClusterMesh:\t0/0 clusters ready\n"),
+        ("operator-generic", f"{OPERATOR} troubleshoot kvstore", 0, "This is expected when Cilium is running in CRD"),
+        ("operator-generic", f"{OPERATOR} troubleshoot clustermesh x", 0, 'Cluster "x":\n❌ Configuration not found'),
+        ("operator-generic", f"{OPERATOR} shell db/dump", 1, "shell is not part of the embedded cluster"),
+        ("operator-generic", f"{OPERATOR} metrics list", 1, "metrics is not part of the embedded cluster"),
+        ("operator-generic", f"{OPERATOR} nothing", 1, f'unknown command "nothing" for "{OPERATOR}"'),
+        ("operator-generic", f"{OPERATOR} --version", 0, f"{OPERATOR} 1.20.2 "),
+        ("cilium", "cilium-agent --version", 0, "cilium-agent 1.20.2 "),
+        ("cilium", "cilium-agent --help", 0, "Usage:\n  cilium-agent [flags]"),
+        ("cilium", "cilium-agent hive", 1, "hive is not part of the embedded cluster"),
+    ],
+)
+async def test_a_daemon_run_with_a_command_answers_it_and_ends(image: str, words: str, code: int, said: str) -> None:
+    """As ``cilium sysdump`` runs them, which otherwise waited for operators that waited for the lead."""
+    cluster = await Cluster().start(cilium=False)
+    process = FakeProcess(cluster, N1, words.split())
+    assert await process.start(images(cluster)[image].programs[process.argv[0]]) == code
+    assert said in process.output + process.errors
+
+
+async def test_a_second_agent_in_a_pod_is_refused_and_the_first_goes_on() -> None:
+    cluster, found, tasks, _ = await installed({})
+    second = FakeProcess(cluster, N1, ["cilium-agent"])
+    assert await second.start(found["cilium"].programs["cilium-agent"]) == 1
+    assert "the agent of this pod runs already" in second.errors
+    assert cluster.agents.agent(N1).hubble is not None
+    await end(*tasks.values())
+    assert not cluster.agents.agent(N1).running

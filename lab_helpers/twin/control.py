@@ -5,8 +5,8 @@
     GET  /twin/clock                      {"now": "2026-01-01T00:00:00Z", "ahead": 0.0}
     POST /twin/clock {"advance": 70}      the same, once everything due in these 70 seconds has happened
 
-With an eager clock (see ``hurrying``) it also says ``"eager": true``, and whoever runs a command in a pod or watches
-with kubectl counts as somebody who waits.
+With an eager clock (see ``hurrying``) it also says ``"eager": true``, and whoever runs a command in a pod, watches with
+kubectl, or asks the same again and again with helm or cilium counts as somebody who waits.
 
 Only the administrator's token opens the route. How far the clock is ahead of the host's is kept with the cluster's
 state: time never runs backwards over a restart.
@@ -25,7 +25,7 @@ from lab_helpers.twin.api.asgi import Receive, Scope, Send
 from lab_helpers.twin.api.authenticating import ADMINISTRATOR
 from lab_helpers.twin.api.server import ApiServer
 from lab_helpers.twin.clock import Clock
-from lab_helpers.twin.hurrying import LONGEST, Hurry
+from lab_helpers.twin.hurrying import LONGEST, Hurry, Polls
 from lab_helpers.twin.objects.storage import Storage, StorageError
 
 __all__ = ["LONGEST_JUMP", "PATH", "Control", "kept_offset"]
@@ -36,8 +36,10 @@ LONGEST_JUMP: Final = 4 * 3600.0
 
 _FACT: Final = "clock/offset"
 _BODY_LIMIT: Final = 4096
-_WAITS_AT_A_WATCH: Final = b"kubectl/"
-"""How the name of a program begins that watches in order to wait; others watch to know (a page with live views)."""
+_WAITS_AT_A_WATCH: Final = frozenset((b"kubectl",))
+"""Programs that watch in order to wait; others watch to know (a page with live views)."""
+_WAITS_BY_ASKING: Final = frozenset((b"helm", b"cilium", b"cilium-cli"))
+"""Programs that ask again and again in order to wait."""
 
 
 def kept_offset(storage: Storage) -> float:
@@ -54,11 +56,14 @@ class Control(Application):
         self._storage = storage
         self._moving = asyncio.Lock()
         self._hurry = Hurry(clock, self._keep) if eager else None
+        self._polls = Polls(self._hurry, clock) if self._hurry is not None else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the clock's route here; hand everything else on."""
         if scope["type"] != "http" or scope["path"] != PATH:
             longest = _patience(scope) if self._hurry is not None else 0.0
+            if self._polls is not None and _asks(scope):
+                self._polls.asked((_program(scope), scope["path"], scope["query_string"]))
             with self._hurry.waiting(longest) if self._hurry is not None and longest else contextlib.nullcontext():
                 await super().__call__(scope, receive, send)
             return
@@ -103,8 +108,18 @@ def _patience(scope: Scope) -> float:
         return LONGEST if scope["path"].endswith("/exec") else 0.0
     if scope["type"] != "http" or b"watch=" not in scope["query_string"]:
         return 0.0
-    program = next((value for name, value in scope["headers"] if name == b"user-agent"), b"")
-    return LONGEST if program.startswith(_WAITS_AT_A_WATCH) else 0.0
+    return LONGEST if _program(scope) in _WAITS_AT_A_WATCH else 0.0
+
+
+def _asks(scope: Scope) -> bool:
+    """Is this a question of a program that repeats it until the answer is good?"""
+    return scope["type"] == "http" and scope["method"] == "GET" and _program(scope) in _WAITS_BY_ASKING
+
+
+def _program(scope: Scope) -> bytes:
+    """The name in front of a User-Agent, ``helm`` of ``Helm/3.19.2``; empty when none is sent."""
+    agent: bytes = next((value for name, value in scope["headers"] if name == b"user-agent"), b"")
+    return agent.partition(b"/")[0].lower()
 
 
 def _seconds(body: bytes) -> float | None:

@@ -9,10 +9,11 @@ from typing import Any, cast
 
 import pytest
 
+from lab_helpers.twin import hurrying
 from lab_helpers.twin.api.app import build_app
 from lab_helpers.twin.clock import ManualClock
 from lab_helpers.twin.control import PATH, Control, kept_offset
-from lab_helpers.twin.hurrying import LONGEST, Hurry
+from lab_helpers.twin.hurrying import LONGEST, Hurry, Polls
 from lab_helpers.twin.interfaces import Console
 from lab_helpers.twin.objects.kinds import Kinds
 from lab_helpers.twin.objects.registry import Registry
@@ -117,6 +118,7 @@ class Eager:
     ("agent", "query", "leaps"),
     [
         ("kubectl/v1.34.2 (linux/amd64)", "watch=true", True),
+        ("kubectl", "watch=true", True),
         ("OpenAPI-Generator/34.1.0/python", "watch=true", False),
         ("kubectl/v1.34.2 (linux/amd64)", "limit=500", False),
     ],
@@ -138,6 +140,55 @@ def test_a_watch_of_kubectl_waits(tmp_path: Path, agent: str, query: str, leaps:
         assert twin.clock.monotonic() < LONGEST
 
     asyncio.run(play())
+
+
+@pytest.mark.parametrize(
+    ("agent", "asked", "leaps"),
+    [
+        ("Helm/3.19.2", ["a", "a", "a"], True),
+        ("cilium-cli", ["a", "b", "a", "b", "a"], True),
+        ("cilium/v0.18.9 (linux/amd64)", ["a", "a", "a"], True),
+        ("Helm/3.19.2", ["a", "a", "b", "b"], False),
+        ("OpenAPI-Generator/34.1.0/python", ["a", "a", "a", "a"], False),
+    ],
+)
+def test_who_asks_the_same_a_third_time_waits(tmp_path: Path, agent: str, asked: list[str], leaps: bool) -> None:
+    async def play() -> None:
+        twin = Eager(tmp_path)
+        due = asyncio.Event()
+        twin.clock.call_later(4, due.set)
+        for name in asked:
+            assert twin.clock.monotonic() == 0
+            await twin.ask(f"/api/v1/namespaces/{name}", agent=agent)
+        await asyncio.sleep(BREATHS)
+        while leaps and not due.is_set():
+            await twin.ask(f"/api/v1/namespaces/{asked[-1]}", agent=agent)
+            await asyncio.sleep(BREATHS)
+        assert twin.clock.monotonic() == (4 if leaps else 0)
+
+    asyncio.run(play())
+
+
+def test_asking_for_ever_hurries_no_further_than_any_other_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = ManualClock()
+    monkeypatch.setattr(hurrying, "_SOON", float("inf"))
+
+    async def play() -> None:
+        polls = Polls(Hurry(clock), clock)
+
+        def tick() -> None:
+            clock.call_later(1, tick)
+
+        tick()
+        while clock.monotonic() < LONGEST:
+            polls.asked("ready?")
+            await asyncio.sleep(0.001)
+        for _ in range(3):
+            polls.asked("ready?")
+            await asyncio.sleep(BREATHS)
+
+    asyncio.run(play())
+    assert clock.monotonic() == LONGEST
 
 
 def test_the_clock_says_that_it_is_eager(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
-"""The list of flows on a page of its own: keys while flows come and old ones leave, between two drawings."""
+"""The list of flows on a page of its own: keys and clicks while flows come and old ones leave, between two drawings."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,24 @@ import lab_helpers.views
 VIEWS = Path(lab_helpers.views.__file__).parent
 SHOWN = "() => document.querySelector(\".cl-row[tabindex='0']\")?.textContent ?? null"
 
+SCRIPTS = (VIEWS / "live" / "frame.js", VIEWS / "explorer" / "grid.js")
+
 pytestmark = pytest.mark.browser
 
 LIST = """() => {
+  window.opened = [];
+  window.model = { on(name, then) { model[name] = then; }, off() {}, send() {} };
+  window.frame = clFrame({ model, el: document.body, label: "Flows" });
   window.rows = {
     base: 0, end: 10000, strings: 0, get length() { return this.end - this.base; }, number: (row) => row,
     find: (number) => number, text: (row, column) => (column ? "" : `flow ${row}`), value: () => 0, port: () => "",
     time: () => NaN,
   };
   const marks = () => ({ icon: "✔", word: "FORWARDED" });
-  const listen = (node, event, then) => node.addEventListener(event, then);
-  window.grid = clGrid({ rows, marks, open() {}, drawn() {}, label: "flows", listen });
-  document.body.append(grid.root);
+  window.grid = clGrid({
+    rows, marks, open: (row) => opened.push(row), drawn() {}, label: "flows", listen: frame.listen,
+    pressed: () => frame.pressed });
+  frame.body.append(grid.root);
   grid.draw();
 }"""
 KEYS = """(gone) => {
@@ -39,17 +46,73 @@ KEYS = """(gone) => {
 }"""
 
 
+COME = """() => {
+  rows.end += 10;
+  rows.base += 10;
+  grid.draw();
+  return new Promise((then) => requestAnimationFrame(() => requestAnimationFrame(then)));
+}"""
+ASKED = """() => {
+  const ask = () => {
+    const button = clNode("button", { type: "button", onclick: () => { opened.push("asked"); } }, "Ask");
+    document.querySelector("#asked").replaceChildren(button);
+  };
+  frame.body.append(clNode("div", { id: "asked" }));
+  frame.on("news", ask);
+  ask();
+}"""
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    opened = browser.new_page()
+    opened.set_default_timeout(120_000)
+    style = ".cl-viewport { height: 384px; overflow: auto; position: relative }"
+    style += " .cl-row { position: absolute; height: 24px; display: flex }"
+    opened.set_content(f"<style>{style}</style>")
+    code = "\n".join(script.read_text(encoding="utf-8") for script in SCRIPTS)
+    opened.add_script_tag(content=re.sub(r"^export (default )?", "", code, flags=re.MULTILINE))
+    opened.evaluate(LIST)
+    opened.wait_for_function(SHOWN)
+    yield opened
+    opened.close()
+
+
 @pytest.mark.parametrize("gone", [0, 3, 60, 400])
-def test_the_row_a_key_moves_to_is_in_sight_whatever_left_before(browser: Any, gone: int) -> None:
-    page = browser.new_page()
-    try:
-        page.set_content("<style>.cl-viewport { height: 384px; overflow: auto; position: relative }</style>")
-        scripts = (VIEWS / "live" / "frame.js", VIEWS / "explorer" / "grid.js")
-        code = "\n".join(script.read_text(encoding="utf-8") for script in scripts)
-        page.add_script_tag(content=re.sub(r"^export (default )?", "", code, flags=re.MULTILINE))
-        page.evaluate(LIST)
-        page.wait_for_function(SHOWN)
-        active = page.evaluate(KEYS, gone)
-        assert page.evaluate(SHOWN).startswith(f"flow {active}")
-    finally:
-        page.close()
+def test_the_row_a_key_moves_to_is_in_sight_whatever_left_before(page: Any, gone: int) -> None:
+    active = page.evaluate(KEYS, gone)
+    assert page.evaluate(SHOWN).startswith(f"flow {active}")
+
+
+def test_a_row_is_clicked_where_it_was_pressed_whatever_comes_meanwhile(page: Any) -> None:
+    row = page.locator(".cl-viewport .cl-row:not([hidden])", has_text="flow 9995")
+    place = row.bounding_box()
+    page.mouse.move(place["x"] + 5, place["y"] + place["height"] / 2)
+    page.mouse.down()
+    page.evaluate(COME)
+    page.mouse.up()
+    page.wait_for_function("() => opened.length")
+    assert page.evaluate("() => opened") == [9995]
+    page.evaluate(COME)  # drawn again, the reader stays with the row
+    page.wait_for_function("() => grid.root.querySelector('[role=grid]').getAttribute('aria-rowcount') === '10001'")
+
+
+def test_what_is_pressed_stays_until_it_is_let_go_and_what_came_meanwhile_is_shown_then(page: Any) -> None:
+    page.evaluate(ASKED)
+    button = page.locator("#asked button")
+    before, place = button.element_handle(), button.bounding_box()
+    page.mouse.move(place["x"] + 5, place["y"] + 5)
+    page.mouse.down()
+    page.evaluate("() => model['msg:custom']({ kind: 'news' })")
+    page.mouse.up()
+    page.wait_for_function("() => opened.length")
+    assert page.evaluate("() => opened") == ["asked"]
+    page.wait_for_function("(button) => !button.isConnected", arg=before)
+
+
+def test_messages_wait_for_a_pointer_that_never_comes_back_only_a_moment(page: Any) -> None:
+    page.evaluate(ASKED)
+    button = page.locator("#asked button").element_handle()
+    button.dispatch_event("pointerdown")
+    page.evaluate("() => model['msg:custom']({ kind: 'news' })")
+    page.wait_for_function("(button) => !button.isConnected", arg=button)

@@ -76,11 +76,11 @@ class ClRows {
  * The grid over `rows`. `marks` maps a verdict to its icon, word and colour; `open(row)` is called for Enter and click.
  *   grid.limit     rows from here on are not shown (replay); Infinity shows all
  *   grid.draw()    after rows or limit have changed (drawn with the next frame)
- *   `drawn()` is called after each frame that was drawn
+ *   `drawn()` is called after each frame that was drawn; none is while `pressed()`: a row is clicked where it was pressed
  *   grid.reset()   after rows were cleared
  *   grid.place()   where the reader is, by the flows' numbers; grid.reset(place) goes back there
  */
-function clGrid({ rows, marks, open, drawn, label, listen }) {
+function clGrid({ rows, marks, open, drawn, label, listen, pressed = () => false }) {
   const spacer = clNode("div", { role: "presentation", class: "cl-spacer" });
   const viewport = clNode("div", { class: "cl-viewport", role: "rowgroup" }, spacer);
   const empty = clNode("p", { class: "cl-empty" });
@@ -130,11 +130,17 @@ function clGrid({ rows, marks, open, drawn, label, listen }) {
   function draw() {
     if (wanted) return;
     wanted = true;
-    requestAnimationFrame(() => {
-      wanted = false;
-      render();
-      drawn();
-    });
+    requestAnimationFrame(paint);
+  }
+
+  function paint() {
+    if (pressed()) {
+      requestAnimationFrame(paint);
+      return;
+    }
+    wanted = false;
+    render();
+    drawn();
   }
 
   function element(row) {

@@ -328,7 +328,8 @@ export default {
     const count = clNode("span", { class: "cl-count" });
     const save = clNode("button", { type: "button" }, "Export");
     const grid = clGrid({
-      rows, label: "Flows, newest last", listen: frame.listen, marks: (verdict) => marks[verdict] || plain(verdict),
+      rows, label: "Flows, newest last", listen: frame.listen, pressed: () => frame.pressed,
+      marks: (verdict) => marks[verdict] || plain(verdict),
       open: (row) => detail.open(rows.number(row)),
       drawn: () => {
         if (!arrived) return;

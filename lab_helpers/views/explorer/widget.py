@@ -178,9 +178,9 @@ class FlowExplorer(LiveWidget):
             if command.fault is None:
                 self._valid, self._passes = command, command.predicate()
             if self.watched:
-                self._tell_command()
                 if command.fault is None:
                     self._push(reset=True, anew=True)
+                self._tell_command()  # after the rows: what a page says is in force is in force
 
     def _tell_command(self) -> None:
         typed = self._typed

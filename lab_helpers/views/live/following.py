@@ -46,9 +46,11 @@ MOST: Final = 4_000
 _STEP: Final = 0.25
 """Seconds after which a quiet thread looks whether it is still wanted."""
 _QUIET: Final = 0.1
-"""Seconds without a flow after which what there was has arrived."""
-_BACKLOG: Final = 1.5
-"""Seconds after which nobody waits for the rest of it."""
+"""Seconds without a flow after which what there was has arrived, where nobody knows how much that is."""
+_MISSING: Final = 1.0
+"""The same where Hubble counts more than it has sent: the ring of a real agent counts other events, too."""
+_BACKLOG: Final = 5.0
+"""Seconds after which nobody waits for the rest of what there was."""
 _BACKOFF: Final = (0.25, 0.5, 1.0, 2.0, 3.0)
 _REMEMBERED: Final = 4_096
 
@@ -174,33 +176,41 @@ class Follower:
         else:
             request.number = self._history
         with self.find().hubble() as client:
-            client.status(timeout=5.0)
+            kept = client.status(timeout=5.0).num_flows
             stream = client.get_flows(request)
             try:
-                self._read(stream, wanted)
+                self._read(stream, wanted, min(kept, request.number) if request.number else None)
             finally:
                 stream.cancel()
 
-    def _read(self, stream: Stream[GetFlowsResponse], wanted: threading.Event) -> None:
-        """Collect answers; hand them out when no more are there at once, but not sooner than the pace allows."""
+    def _read(self, stream: Stream[GetFlowsResponse], wanted: threading.Event, there: int | None) -> None:
+        """Collect answers; hand them out when no more are there at once, but not sooner than the pace allows.
+
+        The past has arrived when as many flows have as are ``there``; None is not known.
+        """
         self._say(LIVE)
         fresh: list[Record] = []
-        lost, due = 0, 0.0
+        lost, due, came, quiet = 0, 0.0, 0, _QUIET if there is None else _MISSING
         pace = Pace(INTERVAL)
-        began = time.monotonic()
+        began = last = time.monotonic()
         while wanted.is_set():
             pending = bool(fresh or lost)
-            if stream.poll(
-                max(0.0, due - time.monotonic()) if pending else _QUIET if not self._settled.is_set() else _STEP
-            ):
+            now = time.monotonic()
+            if not pending and (came == there or now - began > _BACKLOG):
+                self._settled.set()
+            step = _STEP if self._settled.is_set() else _QUIET
+            if stream.poll(max(0.0, due - now) if pending else step):
                 try:
                     answer = next(stream)
                 except StopIteration:
                     raise CallError("Unavailable", "Relay ended the stream") from None
                 lost += self._take(answer, fresh)
-                if len(fresh) < MOST and (not stream.waiting or time.monotonic() < due):
+                last = time.monotonic()
+                if came != there and answer.WhichOneof("response_types") in ("flow", "lost_events"):
+                    came += 1
+                if len(fresh) < MOST and (not stream.waiting or last < due):
                     continue
-            elif not pending:
+            elif not pending and time.monotonic() - last >= quiet:
                 self._settled.set()
             if fresh or lost:
                 self._hand_out(tuple(fresh), lost)
@@ -208,8 +218,6 @@ class Follower:
                 # what there was comes whole, in the order it is drawn in; what happens then comes soon
                 rest = pace.rest(now) if self._settled.is_set() else INTERVAL
                 fresh, lost, due = [], 0, now + rest
-            if time.monotonic() - began > _BACKLOG:
-                self._settled.set()
 
     def _take(self, answer: Any, fresh: list[Record]) -> int:
         kind = answer.WhichOneof("response_types")

@@ -65,6 +65,8 @@ const CL_LEFT = (globalThis.clLeft ??= new WeakMap());
 const CL_NUMBERS = (globalThis.clNumbers ??= new Map());
 const CL_BEAT = 20_000;
 const CL_PATIENCE = [300, 600, 1_200, 2_500, 5_000, 10_000];
+const CL_PRESSED = "button, summary, [role=button], [role=option], [role=row]";
+const CL_PRESS = 1_000;  // the pointer may be let go where nobody hears of it
 
 /**
  * State line, problems, a region for screen readers, and messages.
@@ -78,6 +80,8 @@ const CL_PATIENCE = [300, 600, 1_200, 2_500, 5_000, 10_000];
  *                                   restarted and the same cell is run again, its view is left so: the first call there
  *                                   calls use(value)
  *   frame.listen(target, event, f)  a listener that goes when the widget goes
+ *   frame.pressed                   is the pointer held down on something to be clicked? It must still be there when the
+ *                                   pointer is let go, so messages wait until then; what redraws by itself waits as well
  *   frame.begin()                   say hello, again until it is answered (the first may wait behind the cells, because
  *                                   the kernel's thread for such messages is not there yet): call it when the handlers
  *                                   are set
@@ -98,7 +102,8 @@ function clFrame({ model, el, label }) {
   numbers.add(number);
   const name = number > 1 ? `${label} ${number}` : label;
   const page = Math.random().toString(36).slice(2);
-  let held = "", greeting = 0, answered = false;
+  let held = "", greeting = 0, answered = false, pressing = 0;
+  const waiting = [];
   const root = clNode("section", { class: "cl-view cl-live", "aria-label": name }, state, problem, again, body, spoken);
   el.append(root);
   clKeepKeys(root);
@@ -108,6 +113,7 @@ function clFrame({ model, el, label }) {
     body,
     dead: false,
     status: null,
+    get pressed() { return pressing !== 0; },
     on(kind, handler) { handlers.set(kind, handler); },
     send(kind, data = {}) {
       if (!frame.dead) model.send({ kind, ...data });
@@ -148,6 +154,7 @@ function clFrame({ model, el, label }) {
       numbers.delete(number);
       clearInterval(beating);
       clearTimeout(greeting);
+      clearTimeout(pressing);
       model.off("msg:custom", receive);
       model.off("comm_live_update", lost);
       model.off("comm:close", lost);
@@ -173,7 +180,23 @@ function clFrame({ model, el, label }) {
     if (handler) handler(status);
   }
 
+  function press(event) {
+    if (!event.target.closest(CL_PRESSED)) return;
+    clearTimeout(pressing);
+    pressing = setTimeout(release, CL_PRESS);
+  }
+
+  function release() {
+    clearTimeout(pressing);
+    pressing = 0;
+    for (const [content, buffers] of waiting.splice(0)) receive(content, buffers);
+  }
+
   function receive(content, buffers) {
+    if (pressing) {
+      waiting.push([content, buffers]);
+      return;
+    }
     frame.dead = false;
     if (content.kind === "status") show(content);
     else if (content.kind === "welcome") answered ||= content.page === page;
@@ -185,6 +208,7 @@ function clFrame({ model, el, label }) {
   }
 
   function lost() {
+    release();
     if (frame.dead) return;
     frame.dead = true;
     const area = root.closest(".jp-Cell-outputArea");
@@ -195,6 +219,10 @@ function clFrame({ model, el, label }) {
     });
   }
 
+  frame.listen(root, "pointerdown", press, { capture: true });
+  for (const name of ["pointerup", "pointercancel"]) {
+    frame.listen(window, name, () => { if (pressing) setTimeout(release); }, { capture: true });  // after the click
+  }
   const beating = setInterval(() => frame.send("beat"), CL_BEAT);
   model.on("msg:custom", receive);
   model.on("comm_live_update", lost);

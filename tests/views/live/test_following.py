@@ -14,6 +14,7 @@ from lab_helpers.clusters import NotRunning
 from lab_helpers.hubble.errors import CallError
 from lab_helpers.hubble.protos import flow_pb2, observer_pb2
 from lab_helpers.hubble.records import Record
+from lab_helpers.views.live import following
 from lab_helpers.views.live.following import Batch, Follower
 from lab_helpers.views.live.rings import FlowRing
 from lab_helpers.views.live.statuses import LIVE, State, Status
@@ -40,6 +41,8 @@ class Relay:
         self.ready: list[Any] = []
         self.requests: list[observer_pb2.GetFlowsRequest] = []
         self.refusal: Exception | None = None
+        self.kept = 0
+        self.silence = threading.Semaphore(0)
 
     @contextmanager
     def hubble(self) -> Iterator[Relay]:
@@ -47,8 +50,9 @@ class Relay:
             raise self.refusal
         yield self
 
-    def status(self, *, timeout: float) -> None:
+    def status(self, *, timeout: float) -> observer_pb2.ServerStatusResponse:
         assert timeout < 60
+        return observer_pb2.ServerStatusResponse(num_flows=self.kept)
 
     def get_flows(self, request: observer_pb2.GetFlowsRequest) -> Relay:
         self.requests.append(request)
@@ -65,6 +69,7 @@ class Relay:
                     self.answers.get(timeout=min(seconds, 0.05)) if seconds else self.answers.get_nowait()
                 )
             except Empty:
+                self.silence.release()
                 return False
         return True
 
@@ -126,6 +131,7 @@ def subscribe(follower: Follower) -> tuple[Listener, Any]:
 def test_flows_arrive_in_batches_and_stay_in_the_ring(relay: Relay, follower: Follower) -> None:
     for number in range(500):
         relay.answers.put(answer(number))
+    relay.kept = 500
     listener, _ = subscribe(follower)
     listener.wait(lambda: len(listener.uuids) == 500)
     assert listener.uuids == [str(number) for number in range(500)]
@@ -134,6 +140,31 @@ def test_flows_arrive_in_batches_and_stay_in_the_ring(relay: Relay, follower: Fo
     assert follower.settle(PATIENCE) == LIVE
     assert relay.requests[0].follow
     assert relay.requests[0].number
+
+
+def test_the_past_has_arrived_when_all_that_hubble_keeps_has(
+    relay: Relay, follower: Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for patience in ("_MISSING", "_BACKLOG"):
+        monkeypatch.setattr(following, patience, PATIENCE)
+    relay.kept = 3
+    relay.answers.put(answer(1))
+    subscribe(follower)
+    for _ in range(10):
+        assert relay.silence.acquire(timeout=PATIENCE)
+    assert not follower._settled.is_set()
+    relay.answers.put(lost(1))
+    relay.answers.put(answer(2))
+    assert follower.settle(PATIENCE) == LIVE
+    assert (follower.ring.end, follower.lost) == (2, 1)
+
+
+def test_flows_that_are_counted_and_do_not_come_are_not_waited_for(relay: Relay, follower: Follower) -> None:
+    relay.kept = 3
+    relay.answers.put(answer(1))
+    subscribe(follower)
+    assert follower.settle(PATIENCE) == LIVE
+    assert follower.ring.end == 1
 
 
 def test_one_stream_serves_all_listeners(relay: Relay, follower: Follower) -> None:

@@ -16,7 +16,7 @@ from lab_helpers.policy.inventories import Inventory
 from lab_helpers.policy.labels import Label, LabelSet, parse_labels
 from lab_helpers.policy.rules import Action, Direction, Rule
 from lab_helpers.policy.services import service_peers
-from lab_helpers.views.identities.snapshots import Snapshot
+from lab_helpers.views.identities.snapshots import Snapshot, called
 
 __all__ = ["Catalogue", "Entry", "Kind", "Seat", "Use", "catalogue", "shown_labels", "uses_of"]
 
@@ -178,6 +178,10 @@ def _labels(snapshot: Snapshot, inventory: Inventory) -> dict[int, LabelSet]:
         pairs: Mapping[str, str] = item.get("security-labels") or {}
         if name.isdigit():
             found[int(name)] = LabelSet(_label(key, value) for key, value in pairs.items())
+    for endpoint in snapshot.of("CiliumEndpoint"):  # it may be known sooner than its identity's object
+        carried = (endpoint.get("status") or {}).get("identity") or {}
+        if carried.get("id"):
+            found.setdefault(int(carried["id"]), parse_labels(carried.get("labels") or ()))
     for member in inventory.members:
         found.setdefault(member.endpoint.identity.numeric, member.endpoint.identity.labels)
     for agent in snapshot.agents:
@@ -197,14 +201,14 @@ def _label(key: str, value: str) -> Label:
 
 def _seats(snapshot: Snapshot, inventory: Inventory) -> dict[int, list[Seat]]:
     nodes = _nodes(snapshot)
-    placed = {_called(pod): str((pod.get("spec") or {}).get("nodeName") or "") for pod in snapshot.of("Pod")}
+    placed = {called(pod): str((pod.get("spec") or {}).get("nodeName") or "") for pod in snapshot.of("Pod")}
     found: dict[int, list[Seat]] = {}
     known = set()
     for endpoint in snapshot.of("CiliumEndpoint"):
         status = endpoint.get("status") or {}
         networking = status.get("networking") or {}
         numeric = int((status.get("identity") or {}).get("id") or 0)
-        pod = _called(endpoint)
+        pod = called(endpoint)
         node = placed.get(pod) or nodes.get(str(networking.get("node") or ""), str(networking.get("node") or ""))
         found.setdefault(numeric, []).append(Seat(pod, _addresses(networking), node))
         known.add(pod)
@@ -246,8 +250,3 @@ def _nodes(snapshot: Snapshot) -> dict[str, str]:
         for address in (node.get("status") or {}).get("addresses") or ():
             found[str(address.get("address"))] = str(node["metadata"]["name"])
     return found
-
-
-def _called(item: Mapping[str, Any]) -> str:
-    metadata = item.get("metadata") or {}
-    return f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"

@@ -18,6 +18,7 @@ from typing import Any, Final
 from lab_helpers.clusters import Cluster
 from lab_helpers.views.identities.histories import History, Sight, sight_of
 from lab_helpers.views.identities.reading import nodes_of
+from lab_helpers.views.identities.snapshots import called
 from lab_helpers.views.live.diagnosing import diagnose
 from lab_helpers.views.live.following import Batch, Follower, Subscription
 from lab_helpers.views.live.sharing import PerCluster
@@ -31,11 +32,14 @@ _GROUP: Final = ("cilium.io", "v2", "ciliumendpoints")
 
 
 class EndpointFollower(Follower):
-    """``history`` is a value, replaced at every event. Listeners get empty batches: something changed."""
+    """``history`` and ``endpoints`` (the objects, by ``namespace/name``) are values, replaced at every event. Listeners
+    get empty batches: something changed.
+    """
 
     def __init__(self, find: Callable[[], Cluster], *, clock: Callable[[], float] = time.time) -> None:
         super().__init__(find, capacity=1, diagnose=_diagnose)
         self.history = History()
+        self.endpoints: Mapping[str, Mapping[str, Any]] = {}
         self._clock = clock
         self._response: Any = None
         self._nodes: dict[str, str] = {}
@@ -60,7 +64,7 @@ class EndpointFollower(Follower):
         response, self._response = self._response, None
         if response is None:
             return
-        with contextlib.suppress(OSError, ValueError):  # it may be closed already
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # it may be closed already
             twin = socket.fromfd(response.fileno(), socket.AF_INET, socket.SOCK_STREAM)
             with twin:
                 twin.shutdown(socket.SHUT_RDWR)
@@ -100,17 +104,20 @@ class EndpointFollower(Follower):
 
     def took(self, endpoints: Any) -> None:
         """All endpoints there are."""
-        sights = [sight for item in endpoints if (sight := self._sight(item)) is not None]
+        self.endpoints = {called(item): item for item in endpoints}
+        sights = [sight for item in self.endpoints.values() if (sight := self._sight(item)) is not None]
         self._become(self.history.as_of(sights, self._clock()))
 
     def happened(self, event: str, endpoint: Mapping[str, Any]) -> None:
         """One event of a watch: ADDED, MODIFIED, DELETED; others are ignored."""
-        now = self._clock()
-        metadata = endpoint.get("metadata") or {}
+        now, name = self._clock(), called(endpoint)
         if event == "DELETED":
-            self._become(self.history.gone(f"{metadata.get('namespace')}/{metadata.get('name')}", now))
-        elif event in ("ADDED", "MODIFIED") and (sight := self._sight(endpoint)) is not None:
-            self._become(self.history.seen(sight, now))
+            self.endpoints = {other: item for other, item in self.endpoints.items() if other != name}
+            self._become(self.history.gone(name, now))
+        elif event in ("ADDED", "MODIFIED"):
+            self.endpoints = {**self.endpoints, name: endpoint}
+            if (sight := self._sight(endpoint)) is not None:
+                self._become(self.history.seen(sight, now))
 
     def _sight(self, endpoint: Mapping[str, Any]) -> Sight | None:
         return sight_of(endpoint, self._nodes)

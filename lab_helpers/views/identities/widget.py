@@ -7,8 +7,8 @@
     ids.what_if("shop/frontend", "app=web")   # before it is done
     ids.history()                             # who held which address
 
-It needs no Hubble. Endpoints are watched; objects and policies are read again when an endpoint changed, and every ten
-seconds while somebody looks, in a thread of the widget's own.
+It needs no Hubble. Endpoints are watched and drawn at once, by a thread of the widget's own; objects and policies are
+read again when an endpoint changed, and every ten seconds while somebody looks, by another.
 """
 
 from __future__ import annotations
@@ -67,15 +67,18 @@ class IdentityWidget(LiveWidget):
         self._read = read
         self._work = threading.RLock()
         self._asking = threading.Lock()
-        self._snapshot: Snapshot | None = None
+        self._found: Snapshot | None = None  # as it was read
+        self._snapshot: Snapshot | None = None  # with what the watch told since
         self._catalogue = Catalogue()
         self._problem = ""
         self._sent: dict[str, Any] = {}
         self._jobs: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+        self._changed = False
         self._due = 0.0
         self._agents_due = 0.0
         super().__init__(follower)
-        self._working = self.worker(self._work_on, pace=_PAUSE, idle=_STEP)
+        self._drawing = self.worker(self._draw, pace=_PAUSE)
+        self._reading = self.worker(self._read_on, pace=_PAUSE, idle=_STEP)
         follower.settle(settling)
 
     # --- for cells --------------------------------------------------------------------------------------------------
@@ -111,58 +114,79 @@ class IdentityWidget(LiveWidget):
     # --- the page ---------------------------------------------------------------------------------------------------
 
     def snapshot(self) -> None:
-        """All of it, by the widget's thread."""
+        """All of it, by the widget's threads."""
         with self._work:
             self._sent = {}
-        self._working.wake()
+        self._drawing.wake()
+        self._reading.wake()
 
     def on_flows(self, batch: Batch) -> None:  # noqa: ARG002 - the history has it
-        """An endpoint changed."""
+        """An endpoint changed: it is drawn, then all is read."""
         self._due = 0.0
-        self._working.wake()
+        self._changed = True
+        self._drawing.wake()
 
     def on_refresh(self, _content: Mapping[str, Any]) -> None:
         """Read again now, the agents too."""
         self._agents_due = self._due = 0.0
-        self._working.wake()
+        self._reading.wake()
 
     def on_show(self, content: Mapping[str, Any]) -> None:
         """Only these namespaces."""
         with self._work:
             self._namespaces = tuple(map(str, content["namespaces"]))
             self._sent = {}
-        self._working.wake()
+        self._drawing.wake()
 
     def on_preview(self, content: Mapping[str, Any]) -> None:
-        """What would this change do?"""
+        """What would this change do, by the policies of now?"""
+        self._due = 0.0
         self._jobs.put((str(content["target"]), str(content["change"])))
-        self._working.wake()
+        self._reading.wake()
 
     # --- inside -----------------------------------------------------------------------------------------------------
 
-    def _work_on(self) -> None:
+    def _draw(self) -> None:
+        if self._changed:
+            self._changed = False
+            with self._work:
+                if self._found is not None:
+                    self._understand(self._found, watched=True)
+        self._publish()
+        if not self._due:
+            self._reading.wake()
+
+    def _read_on(self) -> None:
+        jobs = [self._jobs.get() for _ in range(self._jobs.qsize())]  # asked before the reading begins
         if time.monotonic() >= self._due:
             self._due = time.monotonic() + _ROUND
             self._refresh()
-        self._publish()
-        while not self._jobs.empty():
-            self._preview(*self._jobs.get())
+            self._drawing.wake()
+        for target, change in jobs:
+            self._preview(target, change)
 
     def _refresh(self) -> None:
         """Read the cluster; what it says instead is kept for the page."""
         with self._asking:  # one reading at a time: the older is not to replace the newer
+            before = self._endpoints.endpoints
             try:
                 found = self._read_now()
-                made = catalogue(found)
+                with self._work:  # what happened amid the reading is not taken back
+                    self._understand(found, watched=self._endpoints.endpoints is not before)
             except Exception as error:  # noqa: BLE001 - whatever keeps the cluster from answering; what is known stays
                 self._problem = (str(error).splitlines() or [type(error).__name__])[0]
                 return
-            with self._work:
-                self._snapshot, self._catalogue, self._problem = found, made, ""
+            self._problem = ""
+
+    def _understand(self, found: Snapshot, *, watched: bool) -> None:
+        """Make the catalogue of what was read; ``watched``: with the endpoints as the watch tells them."""
+        shown = found.with_endpoints(self._endpoints.endpoints) if watched else found
+        self._catalogue = catalogue(shown)
+        self._found, self._snapshot = found, shown
 
     def _read_now(self) -> Snapshot:
         """The agents themselves are asked now and then only; in between, what they said last stands."""
-        before = self._snapshot
+        before = self._found
         ask = before is None or time.monotonic() >= self._agents_due
         found = self._read(self.follower.find(), ask)
         if ask or before is None:
@@ -218,7 +242,8 @@ class IdentityWidget(LiveWidget):
                 "shown": list(self._namespaces),
                 "own": list(self._own),
             }
-            if told != self._sent.get("catalogue"):
+            known = self._found is not None or self._problem  # else there is nothing to tell yet
+            if known and told != self._sent.get("catalogue"):
                 self._sent["catalogue"] = told
                 self.tell("catalogue", (), **told)
             now = time.time()

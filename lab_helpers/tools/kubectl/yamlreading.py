@@ -9,7 +9,32 @@ _BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Loader(_BASE):  # type: ignore[misc]
-    """A safe loader without times, with Go's floats (``1e3`` is a number) and its one-letter booleans."""
+    """A safe loader without times, with Go's floats (``1e3`` is a number) and its one-letter booleans.
+
+    Keys that are numbers or booleans become text, as JSON wants them (``80: web``, ``y: 1``).
+    """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[str, Any]:
+        """A mapping with keys of text. Raises ConstructorError for a key that has none (null, a list)."""
+        found: dict[Any, Any] = super().construct_mapping(node, deep)
+        if all(type(key) is str for key in found):
+            return found
+        return {_text(key, node): value for key, value in found.items()}
+
+
+def _text(key: object, node: yaml.MappingNode) -> str:
+    """A key as JSON has it."""
+    match key:
+        case str():
+            return key
+        case bool():
+            return str(key).lower()
+        case int():
+            return str(key)
+        case float():
+            return f"{key:.8g}"
+    kind = "null" if key is None else type(key).__name__
+    raise yaml.constructor.ConstructorError(None, None, f"unsupported map key of type: {kind}", node.start_mark)
 
 
 _Loader.yaml_implicit_resolvers = {

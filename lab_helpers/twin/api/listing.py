@@ -50,7 +50,7 @@ class Page(NamedTuple):
 def list_page(registry: Registry, target: Target, query: Query, selection: Selection) -> Page:
     """The requested page. Raises 400 for a bad token or version, 410 when the history no longer reaches back."""
     resource = target.kind.stored_as or target.kind.resource
-    limit, token = query.number("limit") or 0, query.text("continue")
+    limit, token = max(query.number("limit") or 0, 0), query.text("continue")
     revision, start = registry.storage.revision, ("", "")
     wanted, match = query.text("resourceVersion"), query.text("resourceVersionMatch")
     if token:

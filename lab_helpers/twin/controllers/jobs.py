@@ -41,7 +41,8 @@ class Jobs(Controller):
             self._expire(key, job, over)
             return
         pods = self.indexes.owned(job["metadata"]["uid"], "pods")
-        status = {"startTime": self.clock.timestamp(), **(job.get("status") or {})}
+        status = dict(job.get("status") or {})
+        self._suspend(job, status)
         done = [pod for pod in pods if phase(pod) == "Succeeded"]
         failed = [pod for pod in pods if phase(pod) == "Failed"]
         active = [pod for pod in pods if is_active(pod)]
@@ -53,11 +54,31 @@ class Jobs(Controller):
         active = [pod for pod in self.indexes.owned(job["metadata"]["uid"], "pods") if is_active(pod)]
         self._write(key, status, active, len(done), len(failed))
         deadline = job["spec"].get("activeDeadlineSeconds")
-        if deadline is not None:
+        if deadline is not None and not job["spec"].get("suspend"):
             left = float(deadline) - self._age(status)
             wait = left if wait is None else min(wait, left)
         if wait is not None:
             self.enqueue(key, wait)
+
+    def _suspend(self, job: Object, status: dict[str, Any]) -> None:
+        """Say that the Job is suspended or goes on; its time starts when it first runs, and again when it goes on."""
+        found = condition({"status": status}, "Suspended")
+        was, suspended = found is not None and found["status"] == "True", bool(job["spec"].get("suspend"))
+        if was != suspended:
+            word = "Suspended" if suspended else "Resumed"
+            now, message = self.clock.timestamp(), f"Job {word.lower()}"
+            entry = {
+                "type": "Suspended",
+                "status": str(suspended),
+                "lastProbeTime": now,
+                "lastTransitionTime": now,
+                "reason": f"Job{word}",
+                "message": message,
+            }
+            status["conditions"] = [*_others(status, "Suspended"), entry]
+            self.recorder.event(job, word, message, component=COMPONENT)
+        if not suspended and (was or "startTime" not in status):
+            status["startTime"] = self.clock.timestamp()
 
     def _age(self, status: dict[str, Any]) -> float:
         return (self.clock.now() - moment(status["startTime"])).total_seconds()
@@ -67,10 +88,10 @@ class Jobs(Controller):
     ) -> tuple[str, str, str] | None:
         """The end of the Job, if it has come: condition, reason, message."""
         spec = job["spec"]
-        if len(failed) > spec.get("backoffLimit", 6):
+        if len(failed) > spec.get("backoffLimit", 6) or self._restarted_too_often(job):
             return "Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit"
         deadline = spec.get("activeDeadlineSeconds")
-        if deadline is not None and self._age(status) >= deadline:
+        if deadline is not None and not spec.get("suspend") and self._age(status) >= deadline:
             return "Failed", "DeadlineExceeded", "Job was active longer than specified deadline"
         completions = spec.get("completions")
         if completions is None and "parallelism" not in spec:
@@ -81,6 +102,20 @@ class Jobs(Controller):
         if (completions is None and done and not running) or (completions is not None and reached >= completions):
             return "Complete", "CompletionsReached", "Reached expected number of succeeded pods"
         return None
+
+    def _restarted_too_often(self, job: Object) -> bool:
+        """With ``restartPolicy: OnFailure`` a pod never fails; the restarts of its containers are counted instead."""
+        spec = job["spec"]
+        if spec["template"]["spec"].get("restartPolicy") != "OnFailure":
+            return False
+        restarts = sum(
+            int(container.get("restartCount", 0))
+            for pod in self.indexes.owned(job["metadata"]["uid"], "pods")
+            if phase(pod) in ("Pending", "Running")
+            for name in ("initContainerStatuses", "containerStatuses")
+            for container in (pod.get("status") or {}).get(name) or ()
+        )
+        return restarts >= max(int(spec.get("backoffLimit", 6)), 1)
 
     def _fill(self, job: Object, active: list[Object], done: list[Object], failed: list[Object]) -> float | None:
         """Start or stop pods; seconds to wait when failures delay the next one."""
@@ -158,7 +193,7 @@ class Jobs(Controller):
             self._delete(job, pod)
         now = self.clock.timestamp()
         before = "SuccessCriteriaMet" if name == "Complete" else "FailureTarget"
-        status["conditions"] = [
+        status["conditions"] = _others(status, before, name) + [
             {
                 "type": kind,
                 "status": "True",
@@ -196,6 +231,11 @@ class Jobs(Controller):
             self.registry.delete(self.primary, key.name, key.namespace)
         else:
             self.enqueue(key, left)
+
+
+def _others(status: dict[str, Any], *types: str) -> list[dict[str, Any]]:
+    """The conditions of other types."""
+    return [item for item in status.get("conditions") or () if item["type"] not in types]
 
 
 def _end(job: Object) -> dict[str, Any] | None:

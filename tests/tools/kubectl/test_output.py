@@ -35,6 +35,16 @@ def test_yaml_reads_back_as_it_was_written(value: object) -> None:
     assert yaml.load(yaml_text(value), Loader=LOADER) == value
 
 
+def test_keys_become_text() -> None:
+    found = yaml.load("{y: a, 80: b, 1.5: c, 1e3: d, off: e, f: {2: g}}", Loader=LOADER)
+    assert found == {"true": "a", "80": "b", "1.5": "c", "1000": "d", "false": "e", "f": {"2": "g"}}
+
+
+def test_a_key_without_text_is_refused() -> None:
+    with pytest.raises(yaml.YAMLError, match="unsupported map key of type: null"):
+        yaml.load("{~: a}", Loader=LOADER)
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [

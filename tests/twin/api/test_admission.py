@@ -154,6 +154,11 @@ def test_secrets_encode_plain_text(ask):
             "may not be 0 when `maxSurge` is 0",
         ),
         (
+            DEPLOYMENTS,
+            deployment(strategy={"rollingUpdate": {"maxSurge": "150%", "maxUnavailable": "101%"}}),
+            'maxUnavailable: Invalid value: "101%": must not be greater than 100%',
+        ),
+        (
             "/apis/batch/v1/namespaces/default/jobs",
             {"metadata": {"name": "j"}, "spec": {"template": pod()}},
             'spec.template.spec.restartPolicy: Required value: valid values: "OnFailure", "Never"',

@@ -69,7 +69,7 @@ def test_unknown_paths_are_plain_text(ask):
 
 
 def test_create_gives_uid_version_and_owner_of_fields(ask):
-    answer = ask("POST", CONFIG_MAPS, config_map("one"))
+    answer = ask("POST", CONFIG_MAPS, config_map("one", app="shop"))
     metadata = answer.body["metadata"]
     assert answer.status == 201
     assert metadata["uid"]
@@ -99,6 +99,21 @@ def test_pages_are_of_one_moment(ask):
         names += [item["metadata"]["name"] for item in page["items"]]
         token = page["metadata"].get("continue")
     assert names == list("abcde")
+
+
+def test_a_negative_limit_is_none(ask):
+    for name in "ab":
+        ask("POST", CONFIG_MAPS, config_map(name))
+    answer = ask("GET", f"{CONFIG_MAPS}?limit=-1")
+    assert (answer.status, [item["metadata"]["name"] for item in answer.body["items"]]) == (200, ["a", "b"])
+
+
+def test_what_is_empty_in_the_metadata_is_not_kept(ask):
+    body = config_map("one")
+    body["metadata"] |= {"annotations": {}, "finalizers": [], "labels": {"a": ""}}
+    metadata = ask("POST", CONFIG_MAPS, body).body["metadata"]
+    assert {"annotations", "finalizers"}.isdisjoint(metadata)
+    assert metadata["labels"] == {"a": ""}
 
 
 def test_exact_version_shows_the_past(ask):

@@ -153,3 +153,50 @@ async def test_a_job_gives_up(cluster: Cluster) -> None:
     await cluster.settle()
     assert len(cluster.pods()) == 2
     assert done(cluster)["Failed"] == "BackoffLimitExceeded"
+
+
+async def test_a_suspended_job_starts_nothing_until_it_goes_on(cluster: Cluster) -> None:
+    cluster.workloads.instant["job:1"] = 0
+    cluster.registry.create("jobs.batch", job(suspend=True, activeDeadlineSeconds=5))
+    await cluster.settle()
+    await cluster.clock.advance(60)
+    await cluster.settle()
+    assert cluster.pods() == []
+    assert done(cluster) == {"Suspended": "JobSuspended"}
+    assert "startTime" not in cluster.get("jobs.batch", "task")["status"]
+    draft = cluster.registry.draft("jobs.batch", "task", "shop")
+    draft["spec"]["suspend"] = False
+    cluster.registry.update("jobs.batch", draft)
+    await cluster.settle()
+    assert done(cluster) == {
+        "Suspended": "JobResumed",
+        "SuccessCriteriaMet": "CompletionsReached",
+        "Complete": "CompletionsReached",
+    }
+    assert cluster.get("jobs.batch", "task")["status"]["startTime"] == cluster.clock.timestamp()
+    assert cluster.events("Suspended") == ["Job suspended"]
+    assert cluster.events("Resumed") == ["Job resumed"]
+
+
+async def test_suspending_a_job_stops_its_pods(cluster: Cluster) -> None:
+    cluster.registry.create("jobs.batch", job(completions=2, parallelism=2))
+    await cluster.settle()
+    assert len(cluster.pods()) == 2
+    draft = cluster.registry.draft("jobs.batch", "task", "shop")
+    draft["spec"]["suspend"] = True
+    cluster.registry.update("jobs.batch", draft)
+    await cluster.settle()
+    assert all(pod["metadata"].get("deletionTimestamp") for pod in cluster.pods())
+    assert done(cluster) == {"Suspended": "JobSuspended"}
+
+
+async def test_a_job_counts_the_restarts_of_pods_that_never_fail(cluster: Cluster) -> None:
+    cluster.workloads.instant["job:1"] = 1
+    body = job(backoffLimit=2)
+    body["spec"]["template"]["spec"]["restartPolicy"] = "OnFailure"
+    cluster.registry.create("jobs.batch", body)
+    for _ in range(4):
+        await cluster.settle()
+        await cluster.clock.advance(60)
+    await cluster.settle()
+    assert done(cluster)["Failed"] == "BackoffLimitExceeded"

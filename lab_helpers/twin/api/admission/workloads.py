@@ -74,6 +74,8 @@ def _rolling(strategy: Item, field: str, problems: Problems, *, kinds: tuple[str
         missing, extra = rolling.get("maxUnavailable"), rolling.get("maxSurge")
         _portion(missing, f"{field}.rollingUpdate.maxUnavailable", problems)
         _portion(extra, f"{field}.rollingUpdate.maxSurge", problems)
+        if isinstance(missing, str) and _PERCENT.match(missing) and int(missing[:-1]) > 100:
+            problems.invalid(f"{field}.rollingUpdate.maxUnavailable", missing, "must not be greater than 100%")
         if missing in (0, "0%") and extra in (0, "0%"):
             problems.invalid(f"{field}.rollingUpdate.maxUnavailable", missing, "may not be 0 when `maxSurge` is 0")
 

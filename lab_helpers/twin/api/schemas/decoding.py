@@ -1,6 +1,6 @@
 """Decoding a body into a kind: types as Go's decoder reports them, unknown fields as strict decoding does.
 
-The result is what a Go struct would keep: unknown fields and nulls are gone.
+The result is what a Go struct would keep: unknown fields and nulls are gone, and what is empty in the metadata.
 """
 
 from __future__ import annotations
@@ -130,6 +130,8 @@ class _Reader:
                     self.unknown.append(inner.path)
             elif item is not None or (self._lenient and not inner.path.startswith("metadata")):
                 found[key] = self.walk(item, below, inner)
+        if owner == "ObjectMeta":
+            return {key: item for key, item in found.items() if item not in ({}, [])}
         return found
 
 

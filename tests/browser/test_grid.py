@@ -1,4 +1,4 @@
-"""The list of flows on a page of its own: keys and clicks while flows come and old ones leave, between two drawings."""
+"""A view and its list on a page of its own: keys and clicks while flows come and leave, between two drawings."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ LIST = """() => {
   window.model = { on(name, then) { model[name] = then; }, off() {}, send() {} };
   window.frame = clFrame({ model, el: document.body, label: "Flows" });
   window.rows = {
-    base: 0, end: 10000, strings: 0, get length() { return this.end - this.base; }, number: (row) => row,
-    find: (number) => number, text: (row, column) => (column ? "" : `flow ${row}`), value: () => 0, port: () => "",
+    base: 0, end: 10000, strings: 0, get length() { return this.end - this.base; }, numbered: (row) => row,
+    number(row) { return this.numbered(row); }, find(number) { return number - this.numbered(0); },
+    text(row, column) { return column ? "" : `flow ${this.numbered(row)}`; }, value: () => 0, port: () => "",
     time: () => NaN,
   };
   const marks = () => ({ icon: "✔", word: "FORWARDED" });
@@ -46,6 +47,56 @@ KEYS = """(gone) => {
 }"""
 
 
+AGAIN = """async ([comes, times]) => {
+  const press = (key) => grid.root.querySelector(".cl-viewport").dispatchEvent(new KeyboardEvent("keydown", { key }));
+  const come = (count) => {
+    rows.end += count;
+    rows.base += count;
+    grid.draw();
+  };
+  const drawn = () => new Promise((then) => requestAnimationFrame(() => requestAnimationFrame(then)));
+  const told = () => {  // the same flows from the beginning, as a second page's hello brings them
+    const place = grid.place(), first = rows.numbered(rows.base);
+    rows.numbered = (row) => row + first;
+    rows.end -= rows.base;
+    rows.base = 0;
+    rows.strings = [];
+    grid.reset(place);
+  };
+  grid.focus();
+  for (const key of ["PageUp", "PageUp"]) press(key);
+  await drawn();
+  const before = rows.numbered(grid.active);
+  for (let time = 0; time < times; time++) {
+    come(comes);
+    told();
+  }
+  come(comes);
+  await drawn();
+  const held = rows.numbered(grid.active);
+  come(comes);
+  told();
+  press("ArrowUp");
+  await drawn();
+  return [before, held, rows.numbered(grid.active)];
+}"""
+LEFT = """() => {
+  const area = document.body.appendChild(clNode("div", { class: "jp-Cell-outputArea" }));
+  const open = () => {
+    const model = { on(name, then) { model[name] = then; }, off() {}, send() {} };
+    return [clFrame({ model, el: area, label: "Left" }), model];
+  };
+  const [first, kernel] = open();
+  first.keep("", "--type drop", () => {});
+  kernel["comm:close"]();
+  first.end();
+  const [second] = open(), said = [];
+  for (const value of [null, null, "--type drop", "--type drop", null]) {
+    second.keep("", value, (left) => said.push(left));
+    said.push(area.querySelector("p").hidden ? "" : "said");
+  }
+  return said;
+}"""
 COME = """() => {
   rows.end += 10;
   rows.base += 10;
@@ -84,6 +135,16 @@ def test_the_row_a_key_moves_to_is_in_sight_whatever_left_before(page: Any, gone
     assert page.evaluate(SHOWN).startswith(f"flow {active}")
 
 
+@pytest.mark.parametrize("comes", [0, 3, 60])
+@pytest.mark.parametrize("times", [1, 2])
+def test_the_reader_stays_with_a_row_when_all_is_told_again_before_it_is_drawn(
+    page: Any, comes: int, times: int
+) -> None:
+    before, held, after = page.evaluate(AGAIN, [comes, times])
+    assert (held, after) == (before, before - 1)
+    assert page.evaluate(SHOWN).startswith(f"flow {after}")
+
+
 def test_a_row_is_clicked_where_it_was_pressed_whatever_comes_meanwhile(page: Any) -> None:
     row = page.locator(".cl-viewport .cl-row:not([hidden])", has_text="flow 9995")
     place = row.bounding_box()
@@ -116,3 +177,7 @@ def test_messages_wait_for_a_pointer_that_never_comes_back_only_a_moment(page: A
     button.dispatch_event("pointerdown")
     page.evaluate("() => model['msg:custom']({ kind: 'news' })")
     page.wait_for_function("(button) => !button.isConnected", arg=button)
+
+
+def test_what_a_reader_left_is_said_until_it_is_changed_though_a_page_be_told_twice_what_was_before(page: Any) -> None:
+    assert page.evaluate(LEFT) == ["--type drop", "said", "said", "said", "said", ""]

@@ -103,6 +103,7 @@ function clGrid({ rows, marks, open, drawn, label, listen, pressed = () => false
   function reset(place = null) {
     active = opened = -1;
     following = true;
+    top = null;
     base = rows.base;
     if (place && rows.length) {
       following = place.following;
@@ -115,7 +116,8 @@ function clGrid({ rows, marks, open, drawn, label, listen, pressed = () => false
 
   function place() {
     if (!rows.length) return null;
-    const { scrollTop } = viewport;
+    stay();
+    const scrollTop = Math.max(0, top ?? viewport.scrollTop);
     const number = (row) => (row >= rows.base && row < rows.end ? rows.number(row) : null);
     const above = Math.min(rows.end - 1, rows.base + Math.floor(scrollTop / CL_ROW));
     return { following, active: number(active), opened: number(opened), top: rows.number(above), within: scrollTop % CL_ROW };
@@ -197,10 +199,9 @@ function clGrid({ rows, marks, open, drawn, label, listen, pressed = () => false
     empty.hidden = count > 0;
     table.hidden = count === 0;
     height = viewport.clientHeight;
+    stay();
     if (following) viewport.scrollTop = count * CL_ROW;
     else if (top !== null) viewport.scrollTop = top;
-    else stay();
-    base = first;
     top = null;
     const begin = first + Math.max(0, Math.floor(viewport.scrollTop / CL_ROW) - 2);
     element(0);
@@ -233,14 +234,17 @@ function clGrid({ rows, marks, open, drawn, label, listen, pressed = () => false
     if (focused && active >= begin && active < bottom) element(active).focus({ preventScroll: true });
   }
 
-  /** Rows went away at the top since the last drawing: the others stay where they are on the screen. */
+  /** Rows went away at the top since the last time: the others stay where they are, or are to be, on the screen. */
   function stay() {
-    if (rows.base > base) viewport.scrollTop -= (rows.base - base) * CL_ROW;
+    const gone = (rows.base - base) * CL_ROW;
     base = rows.base;
+    if (top !== null) top -= gone;
+    else if (gone > 0) viewport.scrollTop -= gone;
   }
 
   function show(row, { focus: wantsFocus = true } = {}) {
-    stay();
+    if (top === null) stay();
+    else render();
     const first = rows.base, last = end();
     active = Math.min(Math.max(row, first), last - 1);
     following = active === last - 1;

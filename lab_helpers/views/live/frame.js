@@ -131,7 +131,8 @@ function clFrame({ model, el, label }) {
       const all = CL_LEFT.get(root.closest(".jp-Cell-outputArea")) || {};
       const left = kept ? null : all[label];
       kept = { own, value };
-      again.hidden ||= again.clValue !== value;
+      if (value === again.clValue) again.clReached = true;
+      else if (again.clReached) again.hidden = true;  // not before: a page may be told twice what was in force
       if (!left) return;
       delete all[label];
       if (left.own !== own || left.value === null || left.value === value) return;

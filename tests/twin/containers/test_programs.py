@@ -89,7 +89,13 @@ async def test_dig(lab, client):
     lab.networks.blocked.add(("10.96.0.10", 53))
     result = await lab.sh(client, "dig +time=1 +tries=2 x")
     assert result.code == 9
-    assert result.out.count(";; communications error to 10.96.0.10#53: timed out\n") == 2
+    timed_out = ";; communications error to 10.96.0.10#53: timed out\n"
+    assert result.out.startswith(f"{timed_out}{timed_out}\n; <<>> DiG ")
+    assert result.out.endswith(" <<>> +time=1 +tries=2 x\n;; global options: +cmd\n;; no servers could be reached\n")
+    short = await lab.sh(client, "dig @10.96.0.10 +short +time=1 +tries=1 x")
+    assert short.out == f"{timed_out};; no servers could be reached\n"
+    whole = await lab.sh(client, "dig @10.96.0.10 +time=1 +tries=1 x")
+    assert " x\n; (1 server found)\n;; global options: +cmd\n" in whole.out
 
 
 async def test_nslookup(lab, client):

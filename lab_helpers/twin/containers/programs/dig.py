@@ -152,21 +152,29 @@ async def _run(process: SimulatedProcess, query: _Query) -> int:
             await process.out(f"dig: couldn't get address for '{query.server}': not found\n")
             return 10
     names = resolver.configuration.candidates(query.name) if query.flags["search"] else [query.name.rstrip(".") + "."]
-    if query.flags["cmd"] and not query.flags["short"]:
-        words = " ".join(process.argv[1:])
-        await process.out(f"\n; <<>> DiG {VERSION} <<>> {words}\n;; global options: +cmd\n")
+    greeting = _greeting(process, query)
     for name in names:
         began = process.clock.monotonic()
         answer = await _ask(process, resolver, query, server, name)
         if answer is None:
+            await process.out(f"{greeting};; no servers could be reached\n")
             return 9
         import dns.rcode
 
         if answer.rcode() == dns.rcode.NOERROR or name == names[-1]:
             milliseconds = int((process.clock.monotonic() - began) * 1000)
+            await process.out(greeting)
             await _show(process, query, answer, server, milliseconds)
             return 0
     return 0
+
+
+def _greeting(process: SimulatedProcess, query: _Query) -> str:
+    """The head of the output: it comes when there is an answer or none can come, after what went wrong until then."""
+    if query.flags["short"] or not query.flags["cmd"]:
+        return ""
+    servers = "; (1 server found)\n" if query.server else ""
+    return f"\n; <<>> DiG {VERSION} <<>> {' '.join(process.argv[1:])}\n{servers};; global options: +cmd\n"
 
 
 async def _ask(process: SimulatedProcess, resolver: Resolver, query: _Query, server: str, name: str) -> Message | None:
@@ -177,10 +185,6 @@ async def _ask(process: SimulatedProcess, resolver: Resolver, query: _Query, ser
             )
         except ConnectionFailed as error:
             await process.out(no_answer(server, query.port, error))
-    await process.out(
-        f"\n; <<>> DiG {VERSION} <<>> {' '.join(process.argv[1:])}\n"
-        ";; global options: +cmd\n;; no servers could be reached\n"
-    )
     return None
 
 

@@ -13,6 +13,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from lab_helpers.spdy import Connection, DataReceived
+from tests.twin.api.conftest import Live
 
 TOKEN = {"Authorization": "Bearer t0ken"}
 
@@ -124,18 +125,21 @@ def test_port_forward_channels_begin_with_their_port(live, pod):
 
 def upgraded(live, path, version):
     """A raw SPDY connection, as client-go's older executors and forwarders make it."""
-    trust = ssl.create_default_context(cafile=str(live.home / "ca.crt"))
-    plain = socket.create_connection(("127.0.0.1", live.port), timeout=120)
-    secure = trust.wrap_socket(plain, server_hostname="127.0.0.1")
-    lines = [
+    return raw(
+        live,
         f"POST {path} HTTP/1.1",
-        "Host: localhost",
-        "Authorization: Bearer t0ken",
-        "Connection: Upgrade",
         "Upgrade: SPDY/3.1",
         f"X-Stream-Protocol-Version: {version}",
         "Content-Length: 0",
-    ]
+    )
+
+
+def raw(live, request, *headers):
+    """A connection with an upgrade asked for by hand, and the answer."""
+    trust = ssl.create_default_context(cafile=str(live.home / "ca.crt"))
+    plain = socket.create_connection(("127.0.0.1", live.port), timeout=120)
+    secure = trust.wrap_socket(plain, server_hostname="127.0.0.1")
+    lines = [request, "Host: localhost", "Authorization: Bearer t0ken", "Connection: Upgrade", *headers]
     secure.sendall("\r\n".join([*lines, "", ""]).encode())
     answer = b""
     while b"\r\n\r\n" not in answer:
@@ -197,3 +201,18 @@ def test_a_refused_spdy_upgrade_is_an_ordinary_answer(live, pod):
     connection, answer = upgraded(live, f"{pod}-gone/exec?command=x", "v4.channel.k8s.io")
     with connection:
         assert answer.startswith("HTTP/1.1 404")
+
+
+def test_a_server_stops_while_a_client_is_leaving(tmp_path):
+    live = Live(tmp_path)
+    live.start()
+    live.run_pod("streams")
+    path = "/api/v1/namespaces/default/pods/streams/exec?command=sleep&stdout=true"
+    key = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="
+    connection, answer = raw(live, f"GET {path} HTTP/1.1", "Upgrade: websocket", "Sec-WebSocket-Version: 13", key)
+    with connection:
+        assert answer.startswith("HTTP/1.1 101")
+        connection.sendall(b"\x88\x82\0\0\0\0" + struct.pack(">H", 1000))
+        assert connection.recv(4) == b"\x88\x02" + struct.pack(">H", 1000), "and then it is not in a hurry to close"
+        live.stop()
+    assert not live._thread.is_alive()

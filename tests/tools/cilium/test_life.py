@@ -23,11 +23,12 @@ def cilium(start_twin: Callable[[], Path]) -> Run:
 
     def call(*words: str) -> subprocess.CompletedProcess[str]:
         program = [sys.executable, "-m", "lab_helpers.tools.cilium", *words]
-        return subprocess.run(program, capture_output=True, text=True, env=environ, check=False, timeout=120)
+        return subprocess.run(program, capture_output=True, text=True, env=environ, check=False, timeout=600)
 
     return call
 
 
+@pytest.mark.timeout(900)
 def test_its_life(cilium: Run, tmp_path: Path) -> None:
     before = cilium("status")
     assert before.returncode == 0

@@ -20,7 +20,7 @@ import pytest
 
 HERE = Path(__file__).parent
 TABLE = HERE.parents[2] / "build" / "reports" / "kubectl-verbs.md"
-PATIENCE = 90.0
+PATIENCE = 300.0
 INSTALL = ("install", "cilium", "cilium/cilium", "-n", "kube-system", "--set", "kubeProxyReplacement=true")
 SERVER = ("--set", "k8sServiceHost=cilium-labs-control-plane", "--set", "k8sServicePort=6443", "--wait")
 
@@ -106,7 +106,7 @@ def _row(case: Any, found: str) -> str:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="editors and diff are POSIX programs here")
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_verbs(start_twin: Callable[[], Path], tmp_path: Path, real_program: str) -> None:
     config = start_twin()
     environ = {**os.environ, "KUBECONFIG": str(config)}

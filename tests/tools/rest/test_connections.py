@@ -60,7 +60,9 @@ class Scripted:
 def dial() -> Iterator[Callable[..., tuple[Scripted, Connection]]]:
     with contextlib.ExitStack() as stack:
 
-        def start(*scripts: list[bytes], hold: bool = False, timeout: float | None = 10) -> tuple[Scripted, Connection]:
+        def start(
+            *scripts: list[bytes], hold: bool = False, timeout: float | None = 120
+        ) -> tuple[Scripted, Connection]:
             server = Scripted(*scripts, hold=hold)
             stack.callback(server.close)
             connection = Connection(address_of(server.url), Target(server.url), None, timeout)

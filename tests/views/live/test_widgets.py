@@ -56,6 +56,7 @@ class Shown(widgets.LiveWidget):
 @pytest.fixture
 def widget() -> Iterator[Shown]:
     made = Shown(Follower(nobody, diagnose=lambda _find, _failure: GONE))
+    assert made.follower.settle(PATIENCE) == GONE  # what it says then is in nobody's way
     yield made
     made.close()
 

@@ -263,6 +263,8 @@ def _hint(
     first = next((check for check in task.checks if check.key in failed and check.hint), None)
     if obstacle and obstacle.key == REFUSED and not _is_about_validity(first):
         return obstacle
+    if obstacle and obstacle.key == FAILED and isinstance(first, OutputCheck) and output.strip():
+        return obstacle  # what was printed is the error itself
     before = f"{obstacle.hint} " if obstacle and obstacle.key == FAILED else ""
     if first is None:
         return "", f"{before}Compare what was expected with what was found, line by line."

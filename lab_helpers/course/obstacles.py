@@ -31,6 +31,7 @@ _ADVICE: Final = (
         "Look at that line and the one before: indented with blanks, never with tabs? every bracket and quote closed?",
     ),
     (r"unknown field", "The field is misspelt, or stands at the wrong depth."),
+    (r'of type string: "array"', "One value belongs there, no list."),
     (r"of type string", "Write the value in quotes."),
     (r"of type integer", "Write the number without quotes."),
     (r"of type array", "A list belongs there, `[…]` or lines that begin with a dash."),
@@ -76,4 +77,7 @@ def _point(output: str) -> str:
     listed = next((line[2:] for line in lines if line.startswith("* ")), "")
     told = next((line for line in lines if re.search(r"error|invalid|not found|unknown", line, re.IGNORECASE)), "")
     chosen = listed or told or (lines[-1] if lines else "")
+    if chosen.endswith(":") and chosen in lines:  # what is wrong is in the lines after it
+        after = lines[lines.index(chosen) + 1 :]
+        chosen = " ".join([chosen, *after[:2]])
     return _BEFORE_THE_POINT.sub("", chosen)[:_LONGEST].replace("`", "'").rstrip(".")

@@ -14,7 +14,7 @@ from lab_helpers.course import tasks
 from lab_helpers.course.api import KINDS
 from lab_helpers.course.errors import CourseError, TaskFileError
 from lab_helpers.course.limitations import LIMITATIONS
-from lab_helpers.course.obstacles import NOT_APPLIED, REFUSED
+from lab_helpers.course.obstacles import FAILED, NOT_APPLIED, REFUSED
 from lab_helpers.course.probing import Probe
 from lab_helpers.course.workloads import Workload
 from lab_helpers.views.verdicts import Outcome
@@ -151,7 +151,8 @@ def read_task(file: Path) -> tasks.Task:
         raise node.error("task", f'the task is called "{task.name}", its file "{file.name}"')
     if not checks:
         raise node.error("checks", "a task needs at least one check")
-    keys = {check.key for check in checks} | {diagnosis.key for diagnosis in task.diagnoses} | {NOT_APPLIED, REFUSED}
+    keys = {check.key for check in checks} | {diagnosis.key for diagnosis in task.diagnoses}
+    keys |= {NOT_APPLIED, REFUSED, FAILED}
     for wrong in task.wrong:
         if wrong.hinted not in keys:
             raise node.error("wrong", f'wrong answer "{wrong.name}" names an unknown diagnosis "{wrong.hinted}"')
@@ -303,4 +304,6 @@ def _object(node: _Node, key: str, says: str, hint: str) -> tasks.ObjectCheck:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
     return tuple(_plain(item) for item in value) if isinstance(value, list) else value

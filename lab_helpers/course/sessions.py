@@ -24,6 +24,7 @@ from lab_helpers.course.counting_down import Countdown
 from lab_helpers.course.errors import StageError, UnknownTask
 from lab_helpers.course.hinting import hints_so_far, solution_of
 from lab_helpers.course.limitations import limitations
+from lab_helpers.course.noediting import refuse_editors
 from lab_helpers.course.observing import FlowSource, HubbleFlows
 from lab_helpers.course.obstacles import obstacle_of, other_lab
 from lab_helpers.course.predicting import Predictions, Question
@@ -299,6 +300,7 @@ class Lab(View):
         """Work on this cluster from now on, here and in shell cells."""
         environment = cluster.environment()
         os.environ.update(environment)
+        refuse_editors(os.environ)
         self.cluster = cluster
         client = cluster.api()
         self.api = Api(client)

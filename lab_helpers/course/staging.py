@@ -31,7 +31,11 @@ CHART_VALUES: Final = (
 )
 """What labs after the installation expect; the API server's address comes from the cluster."""
 
-_NAME_OPTIONS: Final = {"tofqdns-min-ttl": "0", "tofqdns-endpoint-max-ip-per-hostname": "1000"}
+_NAME_OPTIONS: Final = {
+    "tofqdns-min-ttl": "0",
+    "tofqdns-endpoint-max-ip-per-hostname": "1000",
+    "tofqdns-idle-connection-grace-period": "0s",
+}
 """Options that a lab changes in the ConfigMap itself, past the chart, and what stands there (or nothing) at a start."""
 
 _CLEANED: Final = (
@@ -185,7 +189,11 @@ class Stager:
             words += ["--set", f"{name}={value}"]
         self._helm(*words)
         agents = self._api.get("DaemonSet", "cilium", "kube-system")
-        if not first and agents is not None and not _unavailable("DaemonSet", agents):
+        if first or agents is None:
+            return
+        # Helm leaves options alone that it did not set; one that agents cannot read keeps them from ever starting
+        changed = not self._names_as_usual(self._api.get("ConfigMap", "cilium-config", "kube-system"))
+        if changed or not _unavailable("DaemonSet", agents):
             left = {"data": dict.fromkeys(_NAME_OPTIONS)}
             self._api.patch("ConfigMap", "cilium-config", "kube-system", left)
             self._helm_values_take_effect()
@@ -206,11 +214,16 @@ class Stager:
             data.get("kube-proxy-replacement") == "true"
             and data.get("policy-audit-mode", "false") == "false"
             and data.get("enable-policy", "default") == "default"
-            and all(data.get(name, usual) == usual for name, usual in _NAME_OPTIONS.items())
+            and self._names_as_usual(config)
             and agents is not None
             and _installed(agents) in ("", self._version)
             and not _unavailable("DaemonSet", agents)
         )
+
+    @staticmethod
+    def _names_as_usual(config: Resource | None) -> bool:
+        data = (config or {}).get("data", {})
+        return all(data.get(name, usual) == usual for name, usual in _NAME_OPTIONS.items())
 
     def _missing_network(self) -> str:
         nodes = self._api.list("Node")

@@ -9,7 +9,7 @@ import pytest
 from lab_helpers.course.answering import Answer
 from lab_helpers.course.checking import check_task
 from lab_helpers.course.obstacles import ELSEWHERE, FAILED, NOT_APPLIED, REFUSED, obstacle_of, other_lab
-from lab_helpers.course.tasks import Diagnosis, ObjectCheck, Task, TaskKind
+from lab_helpers.course.tasks import Diagnosis, ObjectCheck, OutputCheck, Task, TaskKind
 from lab_helpers.course.tooling import Ran
 from tests.course.fakes import FakeApi
 
@@ -57,6 +57,33 @@ def test_what_kubectl_did_not_take(output: str, quoted: str, advice: str) -> Non
 def test_a_command_that_failed() -> None:
     obstacle = obstacle_of(answer(1, "one\nError: unknown flag: --replica\nsee --help\n"), TaskKind.SHELL)
     assert obstacle == (FAILED, "A command of the cell ended with an error: `Error: unknown flag: --replica`.")
+
+
+def test_what_is_wrong_may_stand_in_the_lines_after_it() -> None:
+    said = "Error: INSTALLATION FAILED: values do not fit:\ncilium:\n- at '/hubble/relay': got boolean, want object\n"
+    obstacle = obstacle_of(answer(1, said), TaskKind.SHELL)
+    assert obstacle is not None
+    assert "do not fit: cilium: - at '/hubble/relay': got boolean, want object" in obstacle.hint
+
+
+def test_a_list_where_one_value_belongs() -> None:
+    said = 'The policy "x" is invalid: spec.a: Invalid value: "array": spec.a in body must be of type string: "array"'
+    obstacle = obstacle_of(answer(1, said), TaskKind.MANIFEST)
+    assert obstacle is not None
+    assert obstacle.hint.endswith("no list.")
+
+
+def test_a_command_that_failed_printed_its_error_and_not_what_was_asked_for() -> None:
+    wanted = OutputCheck("drops", "every line is a drop", "filter by verdict", every="DROPPED")
+    task = dataclasses.replace(TASK, kind=TaskKind.SHELL, checks=(wanted,), diagnoses=())
+    said = "unknown flag: --verdicts\n"
+    obstacle = obstacle_of(answer(1, said), TaskKind.SHELL)
+    result = check_task(FakeApi(), None, task, output=said, obstacle=obstacle)
+    assert result.hinted == FAILED
+    assert "verdict" in result.hint
+    assert "filter by" not in result.hint
+    nothing = check_task(FakeApi(), None, task, output="", obstacle=obstacle_of(answer(1, ""), TaskKind.SHELL))
+    assert nothing.hint == "A command of the cell ended with an error. filter by verdict"
 
 
 def test_an_answer_that_was_taken_stands_in_nobodys_way() -> None:

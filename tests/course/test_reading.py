@@ -76,6 +76,15 @@ def test_a_task_is_read(tmp_path: Path) -> None:
     assert task.wrong[0].hinted == task.diagnoses[0].key == "port"
 
 
+def test_a_field_may_be_wanted_as_a_whole(tmp_path: Path) -> None:
+    whole = '      fields: {"spec.from[*].matchLabels": [{app: a}, {app: b}]}'
+    text = TASK.replace('      fields: {"status.conditions[?type=Valid].status": "True"}', whole)
+    (path, wanted) = read_task(write(tmp_path, text)).checks[-1].fields[0]  # type: ignore[union-attr]
+    one, other = {"spec": {"from": [{"matchLabels": {"app": "b"}}]}}, {"spec": {"from": [{"matchLabels": {"c": "b"}}]}}
+    assert matches(select(one, path), wanted)
+    assert not matches(select(other, path), wanted)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

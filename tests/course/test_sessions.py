@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -77,6 +79,7 @@ class World:
         monkeypatch.setattr(observing, "_PATIENCE", 0.0)
         for name in self.cluster.environment():
             monkeypatch.setenv(name, "before")
+        monkeypatch.setenv("KUBE_EDITOR", "an editor with windows")
 
     def decide(self, pod: str, _command: str) -> Executed:
         return SILENT if self.closed and pod.startswith("dev/intruder") else ANSWERED
@@ -103,6 +106,23 @@ def test_bootstrap_sets_the_environment_and_shows_a_card(world: World) -> None:
     assert "Lab 77 · Tiny · about 5 minutes" in text
     assert "network: Cilium 1.20.2" in text
     assert "● Only the frontend (open)" in text
+
+
+def test_a_cell_has_no_editor_unless_one_with_windows_is_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    world.lab()
+    assert os.environ["KUBE_EDITOR"] == "an editor with windows"
+    monkeypatch.delenv("KUBE_EDITOR")
+    world.lab()
+    done = subprocess.run(
+        [*shlex.split(os.environ["KUBE_EDITOR"], posix=os.name != "nt"), "object.yaml"],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "run kubectl edit in a terminal" in done.stderr
 
 
 def test_checks_are_values_and_are_remembered(world: World) -> None:

@@ -78,7 +78,12 @@ def test_changed_values_are_given_back_and_agents_restart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("tofqdns-min-ttl", "3600"), ("tofqdns-endpoint-max-ip-per-hostname", "10")]
+    ("option", "value"),
+    [
+        ("tofqdns-min-ttl", "3600"),
+        ("tofqdns-endpoint-max-ip-per-hostname", "10"),
+        ("tofqdns-idle-connection-grace-period", "1h"),
+    ],
 )
 def test_options_that_a_lab_set_past_the_chart_are_taken_back(option: str, value: str) -> None:
     api = full()
@@ -91,6 +96,22 @@ def test_options_that_a_lab_set_past_the_chart_are_taken_back(option: str, value
     again = FakeTools()
     stager(api, again).reach(Stage.CILIUM)
     assert not any("upgrade" in line for line in again.ran)
+
+
+def test_an_option_that_keeps_agents_from_starting_is_taken_back_too() -> None:
+    api = full()
+    agents = api.objects["DaemonSet", "kube-system", "cilium"]
+    data = api.objects["ConfigMap", "kube-system", "cilium-config"]["data"]
+    data["tofqdns-min-ttl"] = "1h"
+    agents["status"]["numberReady"] = 0
+
+    def restarts(line: str, _stdin: str) -> None:
+        if line.endswith("rollout restart daemonset/cilium"):
+            agents["status"]["numberReady"] = 1 if "tofqdns-min-ttl" not in data else 0
+
+    tools = FakeTools(on_run=restarts)
+    Stager(api, tools, own=True, say=lambda _text: None).reach(Stage.CILIUM)  # type: ignore[arg-type]
+    assert agents["status"]["numberReady"] == 1
 
 
 def test_another_version_is_replaced() -> None:

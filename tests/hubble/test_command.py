@@ -14,6 +14,8 @@ import pytest
 
 from lab_helpers.hubble.serving import NodeLog, Peer, add_agent
 from lab_helpers.spdy import Connection, DataReceived, StreamOpened
+from lab_helpers.tools.goflags import Command, FlagSet
+from lab_helpers.tools.hubble import helping
 
 from .conftest import NOON, CommandLine, make_flow, serving
 
@@ -189,6 +191,14 @@ def test_help_pages(hubble: CommandLine) -> None:
         assert f"\n  {name} " in root
     for hidden in ("watch", "reflect", "__complete"):
         assert f"\n  {hidden} " not in root
+
+
+def test_a_page_owes_nothing_to_commands_that_are_gone() -> None:
+    for _ in range(100):  # the next one is where the last one was
+        command = Command("one")
+        assert "Flags:" not in helping.page(command)
+        helping.register(command, FlagSet("Server"))
+        del command
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,9 @@ class Command:
     """A command. `use` is its name and what follows it on the usage line; flags belong to it or to all below it.
 
     `run` returns an exit status (None: 0) or raises FlagError; `args` checks the words that are no flags; `before` runs
-    ahead of `run` for this command and all below it (the innermost one defined wins). A plain class: importing
-    dataclasses costs a small tool a quarter of its start.
+    ahead of `run` for this command and all below it (the innermost one defined wins). `groups` are named sets of its
+    flags, for a `page` that shows flags in groups. A plain class: importing dataclasses costs a small tool a quarter of
+    its start.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Command:
         self.page = page
         self.flags = flags if flags is not None else FlagSet()
         self.persistent = persistent if persistent is not None else FlagSet()
+        self.groups: tuple[FlagSet, ...] = ()
         self.commands: list[Command] = []
         self.parent: Command | None = None
 

@@ -3,13 +3,10 @@
 from lab_helpers.tools.goflags import Command, FlagSet
 from lab_helpers.tools.goflags.helping import flag_table, usage_foot, usage_head
 
-GROUPS: dict[int, list[FlagSet]] = {}
-"""Groups of flags by command (its id): those of the command itself; the global group is on every page."""
-
 
 def register(command: Command, *groups: FlagSet) -> None:
-    """Show these groups on the command's page."""
-    GROUPS[id(command)] = list(groups)
+    """Show these groups on the command's page; the root's are on every page."""
+    command.groups = groups
 
 
 def page(command: Command) -> str:
@@ -18,8 +15,8 @@ def page(command: Command) -> str:
     while root.parent:
         root = root.parent
     text = usage_head(command) + "\n"
-    groups = [] if command is root else GROUPS.get(id(command), [])
-    for group in [*groups, *GROUPS.get(id(root), [])]:
+    groups = () if command is root else command.groups
+    for group in (*groups, *root.groups):
         text += f"{group.name} Flags:\n{flag_table(group)}\n"
     text += "Get help:\n  -h, --help\tHelp for any command or subcommand\n"
     return text + usage_foot(command)

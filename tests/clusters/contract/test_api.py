@@ -196,9 +196,10 @@ def test_a_missing_program_is_told_from_a_failing_one(api: Api, shop: Shop) -> N
 def test_logs_by_tail(core: client.CoreV1Api, api: Api, shop: Shop) -> None:
     server, caller = running_pod(api, shop.workload("backend")), running_pod(api, shop.workload("frontend"))
     mark = "/api/v1/products?mark=contract"
-    api.execute(caller.namespace, caller.name, ["curl", "-s", "--max-time", "5", f"http://{server.ip}:8080{mark}"])
 
     def log() -> str:
+        # asked for each time: the lines of the probes push it out of the last twenty when it is not looked for at once
+        api.execute(caller.namespace, caller.name, ["curl", "-s", "--max-time", "5", f"http://{server.ip}:8080{mark}"])
         return str(core.read_namespaced_pod_log(server.name, server.namespace, tail_lines=20))
 
     assert mark in eventually(log, lambda text: mark in text)

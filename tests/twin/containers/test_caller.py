@@ -18,7 +18,8 @@ from lab_helpers.twin.containers.programs.python.running import PLAYERS, digest
 
 SHOP = Path(__file__).resolve().parents[3] / "lab_helpers" / "course" / "shop"
 SCRIPT = SHOP / "caller.py"
-SILENT = 1.0
+SILENT, PATIENT = 1.0, 120.0
+"""Seconds the real script waits where nobody answers, and where an answer comes however busy the machine is."""
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -26,11 +27,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     asked = 0
+    over = threading.Event()
 
     def do_GET(self) -> None:
         self.asked += 1
         if self.path == "/silent":
-            threading.Event().wait(SILENT * 3)
+            self.over.wait(PATIENT)
             self.close_connection = True
             return
         self.send_response(200 if self.path in ("/", "/twice") else 404)
@@ -52,9 +54,11 @@ class Server(http.server.ThreadingHTTPServer):
 def port() -> Iterator[int]:
     server = Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    Handler.over.clear()
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     yield server.server_address[1]
+    Handler.over.set()
     server.shutdown()
     server.server_close()
     thread.join()
@@ -62,7 +66,8 @@ def port() -> Iterator[int]:
 
 def really(tmp_path: Path, count: int, *words: str) -> list[str]:
     """The first lines that the real script writes, without its pauses."""
-    text = SCRIPT.read_text(encoding="utf-8").replace("PATIENCE = 5.0", f"PATIENCE = {SILENT}")
+    patience = SILENT if any(word.endswith("/silent") for word in words) else PATIENT
+    text = SCRIPT.read_text(encoding="utf-8").replace("PATIENCE = 5.0", f"PATIENCE = {patience}")
     hurried = tmp_path / "caller.py"
     hurried.write_text(text.replace("time.sleep(int(seconds))", "time.sleep(0)"), encoding="utf-8")
     process = subprocess.Popen([sys.executable, "-u", str(hurried), *words], stdout=subprocess.PIPE, text=True)

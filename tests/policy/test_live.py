@@ -90,13 +90,13 @@ class Shop:
         until(lambda: all(self.running(app) for app in (*CLIENTS, *TARGETS)))
         until(lambda: self.api.get("CiliumNode", "cilium-labs-worker") is not None)
 
-    def connects(self, client: str, target: str) -> bool:
-        """Is a TCP connection opened?"""
+    def connects(self, client: str, target: str, *, patience: int = 60) -> bool:
+        """Is a TCP connection opened? What is dropped is told from what is slow by ``patience``, in seconds."""
         namespace, _ = client.split("/")
         address = self.running(target)[0]["status"]["podIP"]
         pod = self.running(client)[0]["metadata"]["name"]
-        words = ["nc", "-z", "-w", "2", address, str(TARGETS[target])]
-        return self.api.execute(namespace, pod, words).exit_code == 0
+        words = ["nc", "-z", "-w", str(patience), address, str(TARGETS[target])]
+        return self.api.execute(namespace, pod, words, timeout=120).exit_code == 0
 
 
 @pytest.fixture(scope="module")
@@ -123,12 +123,13 @@ def closed(shop: Shop) -> Iterator[None]:
     items = [{**item, "metadata": dict(item["metadata"])} for item in yaml.safe_load_all(POLICIES)]
     for item in items:
         shop.api.apply(item)
-    until(lambda: not shop.connects("dev/intruder", "shop/redis"))
-    until(lambda: not shop.connects("dev/intruder", "shop/backend"))
+    until(lambda: not shop.connects("dev/intruder", "shop/redis", patience=2))
+    until(lambda: not shop.connects("dev/intruder", "shop/backend", patience=2))
     yield
     for item in items:
         shop.api.delete(item["kind"], item["metadata"]["name"], item["metadata"].get("namespace", ""))
-    until(lambda: shop.connects("dev/intruder", "shop/redis") and shop.connects("dev/intruder", "shop/backend"))
+    opened = (("dev/intruder", "shop/redis"), ("dev/intruder", "shop/backend"))
+    until(lambda: all(shop.connects(*pair, patience=2) for pair in opened))
 
 
 @pytest.fixture
@@ -184,7 +185,7 @@ def test_the_matrix_is_what_happens(shop: Shop, ask: Ask) -> None:
         row = found["verdicts"][found["sources"].index(client)]
         for target, port in TARGETS.items():
             told = row[columns[target, port]] != "denied"
-            assert told == shop.connects(client, target), f"{client} → {target}"
+            assert told == shop.connects(client, target, patience=60 if told else 2), f"{client} → {target}"
             assert (ask("why", "--from", client, "--to", f"{target}:{port}").exit_code == 0) == told
 
 

@@ -377,7 +377,7 @@ def check(description, options):
     query = struct.pack("!6H", 1, 0x0100, 1, 0, 0, 0) + write_name(name) + struct.pack("!2H", 1, 1)
     host = options.resolver[0] if options.resolver[0] != "0.0.0.0" else "127.0.0.1"
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
-        asker.settimeout(2)
+        asker.settimeout(10)
         asker.connect((host, options.dns_port))
         asker.send(query)
         reply = asker.recv(4096)

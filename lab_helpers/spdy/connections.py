@@ -75,7 +75,6 @@ class Connection:
         self._out = bytearray()
         self._next = 1 if client else 2
         self._next_ping = self._next
-        self._last_peer = 0
 
     def take(self) -> bytes:
         """Bytes to send now."""
@@ -111,10 +110,6 @@ class Connection:
         self._control(_PING, 0, struct.pack(">I", self._next_ping))
         self._next_ping += 2
 
-    def go_away(self, status: int = 0) -> None:
-        """Announce that no more streams are taken."""
-        self._control(_GOAWAY, 0, struct.pack(">II", self._last_peer, status))
-
     def feed(self, data: bytes) -> list[Event]:
         """Take bytes from the peer and return what they mean; pings are answered by themselves. Raises SpdyError."""
         self._buffer += data
@@ -145,9 +140,7 @@ class Connection:
         ended = bool(flags & _FIN)
         try:
             if kind == _SYN_STREAM:
-                stream = self._number(payload)
-                self._last_peer = max(self._last_peer, stream)
-                return StreamOpened(stream, self._unpacker.unpack(payload[10:]), ended)
+                return StreamOpened(self._number(payload), self._unpacker.unpack(payload[10:]), ended)
             if kind == _SYN_REPLY:
                 return Replied(self._number(payload), self._unpacker.unpack(payload[4:]), ended)
             if kind == _HEADERS:

@@ -28,7 +28,8 @@ def uuids(responses: Any) -> list[str]:
 
 def test_an_agent_answers() -> None:
     made = log()
-    made.add_lost(5, cpu=1)
+    lost = flow_pb2.LostEvent(source=flow_pb2.PERF_EVENT_RING_BUFFER, num_events_lost=5, cpu={"value": 1})
+    made.flows.append(made.clock(), lost)
     peers = [Peer("kind-worker", "172.18.0.3:4244", "kind-worker.hubble")]
     with (
         serving(lambda server: add_agent(server, made, peers=lambda: peers)) as (address, _),
@@ -98,7 +99,7 @@ def test_a_relay_has_no_peers_of_its_own() -> None:
 def test_agent_events() -> None:
     made = log()
     made.add_agent_event(flow_pb2.AgentEvent(type=flow_pb2.AGENT_STARTED))
-    made.add_debug_event(flow_pb2.DebugEvent(message="x"))
+    made.debug_events.append(made.clock(), flow_pb2.DebugEvent(message="x"))
     with (
         serving(lambda server: add_agent(server, made, peers=list)) as (address, _),
         HubbleClient(address) as client,

@@ -59,8 +59,7 @@ def test_endings() -> None:
     stream = client.open({})
     client.reset(stream, 5)
     server.feed(client.take()[:0])
-    server.go_away()
-    assert client.feed(server.take()) == [GoneAway(0, 0)]
+    assert client.feed(b"\x80\x03\x00\x07\x00\x00\x00\x08" + bytes(8)) == [GoneAway(0, 0)]
     other = Connection(client=True)
     number = other.open({})
     other.reset(number)

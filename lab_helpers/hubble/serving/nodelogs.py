@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab_helpers.hubble import times
-from lab_helpers.hubble.protos import flow_pb2, observer_pb2, relay_pb2
+from lab_helpers.hubble.protos import observer_pb2, relay_pb2
 from lab_helpers.hubble.records import Record
 from lab_helpers.hubble.rings import DEFAULT_CAPACITY, Ring
 
@@ -59,20 +59,9 @@ class NodeLog:
         if record.destination_namespace:
             self._namespaces[flow.destination.cluster_name, record.destination_namespace] = now
 
-    def add_lost(self, count: int, source: int = flow_pb2.PERF_EVENT_RING_BUFFER, cpu: int | None = None) -> None:
-        """Append a notice that `count` events were lost."""
-        lost = flow_pb2.LostEvent(source=source, num_events_lost=count)  # type: ignore[arg-type]
-        if cpu is not None:
-            lost.cpu.value = cpu
-        self.flows.append(self.clock(), lost)
-
     def add_agent_event(self, event: Any) -> None:
         """Append a flow_pb2.AgentEvent."""
         self.agent_events.append(self.clock(), event)
-
-    def add_debug_event(self, event: Any) -> None:
-        """Append a flow_pb2.DebugEvent."""
-        self.debug_events.append(self.clock(), event)
 
     def rate(self) -> float:
         """Flows per second over the last minute."""

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from lab_helpers.twin.agent.dbg.builds import build_of
+from lab_helpers.twin.agent.dbg.durations import go_duration
 from lab_helpers.twin.agent.dbg.main import dbg_program
-from lab_helpers.twin.agent.dbg.statusmodels import go_duration
 from tests.twin.agent.clusters import N1, N2, Cluster, echo, request
 from tests.twin.agent.processes import FakeProcess
 

@@ -9,6 +9,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
+from lab_helpers.twin.agent.dbg.durations import go_duration
 from lab_helpers.twin.agent.endpoints import ManagedEndpoint
 from lab_helpers.twin.agent.names import GC_INTERVAL
 from lab_helpers.twin.agent.nodeagents import NodeAgent
@@ -58,7 +59,7 @@ class Controller(NamedTuple):
         never = "0001-01-01T00:00:00.000Z"
         last = (now - timedelta(seconds=self.since)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         return {
-            "configuration": {"error-retry": True, "interval": f"{self.interval:g}s" if self.interval else "0s"},
+            "configuration": {"error-retry": True, "interval": go_duration(self.interval)},
             "name": self.name,
             "status": {
                 "last-failure-timestamp": never,

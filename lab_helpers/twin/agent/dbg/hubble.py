@@ -37,6 +37,7 @@ _SHORT: Final = {
     "-o": "--output",
     "-f": "--follow",
     "-A": "--all-namespaces",
+    "-D": "--debug",
 }
 _SWITCHES: Final = {
     "--follow",
@@ -48,6 +49,7 @@ _SWITCHES: Final = {
     "--numeric",
     "--all-namespaces",
     "--use-default-field-masks",
+    "--debug",
 }
 
 
@@ -148,7 +150,7 @@ class _Request:
                 self.output = value
             elif name in ("print-node-name", "print-policy-names", "numeric"):
                 self.options.add(name)
-            elif name in ("use-default-field-masks", "all-namespaces", "server", "timeout"):
+            elif name in ("use-default-field-masks", "all-namespaces", "debug", "server", "timeout"):
                 pass
             else:
                 self._sets["deny" if negate else "allow"].setdefault(name, []).append(value)

@@ -3,41 +3,26 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from lab_helpers.policy.configs import Version
 from lab_helpers.policy.decisions import SelectorUse
 from lab_helpers.policy.labels import Label
-from lab_helpers.policy.rules import Rule
 from lab_helpers.twin.agent.dbg.endpoints import find_endpoint
+from lab_helpers.twin.agent.dbg.policymodels import entry_model
 from lab_helpers.twin.agent.dbg.sessions import OUTPUT, Arguments, Command, CommandError, Session, table
 from lab_helpers.twin.agent.endpoints import EndpointState
 
 __all__ = ["COMMANDS"]
 
 
-def _rule(rule: Rule) -> dict[str, Any]:
-    """One entry in words: subject, section, peers and ports as the agent understood them."""
-    ports = None if rule.ports is None else [str(port.match) for port in rule.ports]
-    model: dict[str, Any] = {
-        "subject": rule.subject.text,
-        "direction": rule.direction.value,
-        "verdict": rule.action.value,
-        "default-deny": rule.default_deny,
-        "peers": [selector.text for selector in rule.peers],
-        "labels": [{"key": label.key, "source": label.source, "value": label.value} for label in rule.ref.labels],
-    }
-    if ports is not None:
-        model["ports"] = ports
-    return model
-
-
 async def _get(session: Session, arguments: Arguments) -> int:
     session.need_agent()
     repository = session.agent.repository
-    rules = [_rule(rule) for policy in repository.policies() for rule in policy.rules]
+    rules = [entry_model(rule) for policy in repository.policies() for rule in policy.rules]
     if arguments.value("output"):
-        await session.data({"policy": json.dumps(rules), "revision": repository.revision}, arguments.value("output"))
+        await session.data(
+            {"policy": json.dumps(rules, indent=2), "revision": repository.revision}, arguments.value("output")
+        )
         return 0
     await session.out(f"{json.dumps(rules, indent=2)}\nRevision: {repository.revision}")
     return 0

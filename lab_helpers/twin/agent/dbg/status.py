@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from lab_helpers.hubble.printing.tabwriter import TabWriter
 from lab_helpers.twin.agent.dbg.controllers import controller_rows, controllers
+from lab_helpers.twin.agent.dbg.durations import go_duration
 from lab_helpers.twin.agent.dbg.hosts import host
 from lab_helpers.twin.agent.dbg.sessions import OUTPUT, Arguments, Command, CommandError, Session
-from lab_helpers.twin.agent.dbg.statusmodels import go_duration, known_nodes, probe_interval, probed_at, status_model
+from lab_helpers.twin.agent.dbg.statusmodels import known_nodes, probe_interval, probed_at, status_model
 
 __all__ = ["COMMANDS"]
 

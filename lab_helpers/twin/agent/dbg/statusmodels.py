@@ -10,6 +10,7 @@ from lab_helpers.policy.identities import CLUSTER_ID_SHIFT, MAXIMUM_CLUSTER_IDEN
 from lab_helpers.policy.rules import Direction
 from lab_helpers.twin.agent.dbg.builds import build_of
 from lab_helpers.twin.agent.dbg.controllers import controllers
+from lab_helpers.twin.agent.dbg.durations import go_duration
 from lab_helpers.twin.agent.dbg.endpointmodels import redirects
 from lab_helpers.twin.agent.dbg.hosts import host, map_sizes, watched_apis
 from lab_helpers.twin.agent.dbg.nodes import node_models
@@ -17,23 +18,12 @@ from lab_helpers.twin.agent.dbg.sessions import Session
 from lab_helpers.twin.agent.nodeagents import NodeAgent
 from lab_helpers.twin.datapath.settings import Routing
 
-__all__ = ["go_duration", "known_nodes", "probe_interval", "probed_at", "status_model"]
+__all__ = ["known_nodes", "probe_interval", "probed_at", "status_model"]
 
 _DEVICE: Final = "eth0"
 _NODE_PORTS: Final = (30000, 32767)
 _PROBE_BASE: Final = 10.0
 _PROBE_SPAN: Final = 100.0
-
-
-def go_duration(seconds: float) -> str:
-    """``1m23.177s``, as Go prints a duration; fractions of a millisecond are kept to the nanosecond."""
-    nanos = round(seconds * 1e9)
-    if not nanos:
-        return "0s"
-    minutes, rest = divmod(nanos, 60 * 10**9)
-    hours, minutes = divmod(minutes, 60)
-    text = f"{rest // 10**9}.{rest % 10**9:09d}".rstrip("0").rstrip(".")
-    return (f"{hours}h" if hours else "") + (f"{minutes}m" if hours or minutes else "") + f"{text}s"
 
 
 def known_nodes(session: Session) -> list[tuple[str, str, bool]]:

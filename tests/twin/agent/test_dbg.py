@@ -188,6 +188,9 @@ async def test_hubble_in_the_pod_shows_its_own_node() -> None:
     assert await process.start(hubble_program(cluster.agents)) == 0
     line = process.output.strip()
     assert "policy-verdict:L3-L4 INGRESS ALLOWED (TCP Flags: SYN)" in line
+    dumped = FakeProcess(cluster, N1, ["hubble", "observe", "--last", "2", "--debug", "-o", "jsonpb"])
+    assert await dumped.start(hubble_program(cluster.agents)) == 0  # as cilium sysdump asks
+    assert [list(json.loads(line)) for line in dumped.output.splitlines()] == [["flow", "node_name", "time"]] * 2
     status = FakeProcess(cluster, N1, ["hubble", "status"])
     assert await status.start(hubble_program(cluster.agents)) == 0
     assert "Healthcheck (via unix:///var/run/cilium/hubble.sock): Ok" in status.output

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab_helpers.twin.containers.formatting import printf
@@ -118,7 +118,7 @@ def test_an_escaped_pattern_matches_only_itself(text):
         max_size=4,
     )
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None)
 def test_quoting_is_undone(arguments):
     from twin_containers_lab import Lab
 

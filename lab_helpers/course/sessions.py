@@ -249,9 +249,10 @@ class Lab(View):
             facts.append(("not decided on this cluster", str(limit)))
         if outline.start is Stage.BARE and self._chart:
             facts.append(("without internet", offline.advice(self._chart)))
-        kept = self.records.applied(self._incarnation, outline.name)
+        applied = self.records.applied(self._incarnation, outline.name)
+        kept = [item.name for item in applied if self.api.get(item.kind, item.name, item.namespace)]
         if kept:
-            facts.append(("kept from last time", ", ".join(item.name for item in kept) + " (lab.reset() starts over)"))
+            facts.append(("kept from last time", f"{', '.join(dict.fromkeys(kept))} (lab.reset() starts over)"))
         tasks = tuple(
             (task.title, self.records.task(outline.name, task.name).passed) for task in outline.tasks.values()
         )

@@ -29,6 +29,13 @@ REPORTS = Path(__file__).resolve().parents[2] / "reports" / "browser"
 _HARMLESS = re.compile(r"favicon|ResizeObserver loop|/lab/api/(workspaces|settings)|Canceled")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whoever is first here also starts a twin, the shop, JupyterLab and Chromium, on whatever machine."""
+    for item in items:
+        if item.get_closest_marker("browser") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(900))
+
+
 @dataclass
 class Desk:
     """A running JupyterLab. ``folder`` is its root."""
@@ -51,8 +58,10 @@ class Sheet:
         """Run a code cell and wait until it has ended; its output area."""
         cell = self.page.locator(".jp-Notebook .jp-CodeCell").nth(index)
         cell.locator(".jp-Editor").click()
-        self.page.keyboard.press("Control+Enter")
-        cell.locator(".jp-InputPrompt", has_text=re.compile(r"\[\d+\]")).wait_for(timeout=patience * 1000)
+        prompt = cell.locator(".jp-InputPrompt")
+        prompt.evaluate("prompt => { prompt.textContent = ''; }")  # the number of an earlier run does not count
+        cell.locator(".jp-Editor .cm-content").press("Control+Enter")
+        prompt.filter(has_text=re.compile(r"\[\d+\]")).wait_for(timeout=patience * 1000)
         return cell.locator(".jp-Cell-outputArea")
 
     def screenshot(self, name: str, of: Any = None) -> Path:

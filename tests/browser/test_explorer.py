@@ -149,6 +149,7 @@ def test_by_keyboard(opened: Any, output: Any) -> None:
     keys.press("Enter")
     output.locator(".cl-chip").wait_for()
     grid = output.get_by_role("grid")
+    until(lambda: f"{int(grid.get_attribute('aria-rowcount')) - 1} flows" == output.locator(".cl-count").inner_text())
     for _ in range(20):
         keys.press("Tab")
         if focused.get_attribute("role") == "row":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import lab_helpers.views
 VIEWS = Path(lab_helpers.views.__file__).parent
 SHOWN = "() => document.querySelector(\".cl-row[tabindex='0']\")?.textContent ?? null"
 
-SCRIPTS = (VIEWS / "live" / "frame.js", VIEWS / "explorer" / "grid.js")
+SCRIPTS = (VIEWS / "live" / "frame.js", VIEWS / "explorer" / "grid.js", VIEWS / "explorer" / "widget.js")
 
 pytestmark = pytest.mark.browser
 
@@ -97,6 +96,22 @@ LEFT = """() => {
   }
   return said;
 }"""
+TYPED = """() => {
+  const model = { on(name, then) { model[name] = then; }, off() {}, send() {} };
+  const el = document.body.appendChild(clNode("div", {}));
+  widget.render({ model, el });
+  const input = el.querySelector(".cl-line"), shown = [];
+  const tell = (line) => {
+    const rest = { shell: "", own: "", conditions: [], fault: null, notes: [] };
+    model["msg:custom"]({ kind: "command", line, valid: line, ...rest });
+    shown.push(input.value);
+  };
+  tell("--type drop");
+  input.value = "--port 80";
+  tell("--type drop");
+  tell("--port 443");
+  return shown;
+}"""
 COME = """() => {
   rows.end += 10;
   rows.base += 10;
@@ -122,7 +137,7 @@ def page(browser: Any) -> Iterator[Any]:
     style += " .cl-row { position: absolute; height: 24px; display: flex }"
     opened.set_content(f"<style>{style}</style>")
     code = "\n".join(script.read_text(encoding="utf-8") for script in SCRIPTS)
-    opened.add_script_tag(content=re.sub(r"^export (default )?", "", code, flags=re.MULTILINE))
+    opened.add_script_tag(content=code.replace("export default ", "window.widget = "))
     opened.evaluate(LIST)
     opened.wait_for_function(SHOWN)
     yield opened
@@ -181,3 +196,7 @@ def test_messages_wait_for_a_pointer_that_never_comes_back_only_a_moment(page: A
 
 def test_what_a_reader_left_is_said_until_it_is_changed_though_a_page_be_told_twice_what_was_before(page: Any) -> None:
     assert page.evaluate(LEFT) == ["--type drop", "said", "said", "said", "said", ""]
+
+
+def test_what_is_being_typed_stays_when_a_page_is_told_the_same_command_again(page: Any) -> None:
+    assert page.evaluate(TYPED) == ["--type drop", "--port 80", "--port 443"]

@@ -64,6 +64,7 @@ def _url(log: Path, process: subprocess.Popen[bytes]) -> str:
 def test_lab_00_by_keyboard(address: str, browser: Any) -> None:
     base, _, token = address.partition("/lab")
     page = browser.new_page(viewport={"width": 1280, "height": 1400})
+    page.set_default_timeout(120_000)
     errors: list[str] = []
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.goto(f"{base}/lab/tree/00-start-here/00-start-here.ipynb?{token.partition('?')[2]}")

@@ -72,7 +72,7 @@ def test_views_are_live_and_answer_while_cells_run(sheet: Any, shop: Cluster, de
             # a new flow appears
             run(shop, "kubectl -n shop exec deploy/payments -- nc -z -w 1 redis.shop 6379")
             view(opened, "map").get_by_role("button", name="shop/payments to shop/redis, 6379/TCP").wait_for()
-            view(opened, "explorer").get_by_text("shop/payments").first.wait_for()
+            view(opened, "explorer").locator(".cl-row:not([hidden])", has_text="shop/payments").first.wait_for()
 
             # each is asked by keyboard or mouse, and answers
             view(opened, "map").get_by_role("button", name="shop/payments to shop/redis, 6379/TCP").focus()

@@ -17,6 +17,7 @@ from lab_helpers.course.sessions import Lab
 from lab_helpers.views.identities.following import EndpointFollower
 from lab_helpers.views.identities.widget import IdentityWidget
 from lab_helpers.views.live.following import Follower
+from lab_helpers.views.map.maps import Edge
 from lab_helpers.views.map.widget import MapWidget
 
 T = TypeVar("T")
@@ -96,11 +97,17 @@ def test_without_cilium_both_say_so_and_recover(tmp_path: Path, lab: Lab) -> Non
 def test_the_map_shows_what_happened_and_why(lab: Lab) -> None:
     shop = lab.map()
     try:
-        found = until(lambda: shop.now, lambda m: any("403" in str(e.uses) for e in m.edges))
-        lines = {(str(e.line.source), str(e.line.target), e.line.verdict): e for e in found.edges}
-        allowed = lines["shop/frontend", "shop/backend", "FORWARDED"]
-        refused = lines["shop/frontend", "shop/backend", "DROPPED"]
-        dropped = lines["dev/intruder", "shop/backend", "DROPPED"]
+        wanted = [
+            ("shop/frontend", "shop/backend", "FORWARDED"),
+            ("shop/frontend", "shop/backend", "DROPPED"),
+            ("dev/intruder", "shop/backend", "DROPPED"),
+        ]
+
+        def lines() -> dict[tuple[str, str, str], Edge]:
+            return {(str(e.line.source), str(e.line.target), e.line.verdict): e for e in shop.now.edges}
+
+        found = until(lines, lambda edges: set(wanted) <= set(edges) and "403" in str(edges[wanted[1]].uses))
+        allowed, refused, dropped = (found[line] for line in wanted)
         assert "CiliumNetworkPolicy shop/views-http" in allowed.policies
         assert list(map(str, refused.uses)) == ["GET /admin → 403 ×1"]
         assert dropped.connections == 1

@@ -35,7 +35,7 @@ function clFilters(frame, rows) {
     "div", { class: "cl-bar" }, clNode("span", {}, "In a terminal:"), shell, copy);
   known.id = `cl-known-${Math.random().toString(36).slice(2)}`;
   value.setAttribute("list", known.id);
-  let flags = [], conditions = [], applied = "";
+  let flags = [], conditions = [], applied = "", told = null;
 
   const bare = (line) => line.replace(/^\s*hubble\s+observe(\s+flows)?\s*/, "");
   const send = (line) => frame.send("command", { line });
@@ -122,7 +122,9 @@ function clFilters(frame, rows) {
     applied = bare(content.valid);
     const shift = content.valid.length - applied.length;
     conditions = conditions.map(([text, from, to]) => [text, from - shift, to - shift]);
-    if (document.activeElement !== input || !content.fault) input.value = bare(content.line);
+    const known = content.line === told;  // told again, for another view: what is being typed stays
+    told = content.line;
+    if (!known && (document.activeElement !== input || !content.fault)) input.value = bare(content.line);
     frame.keep(bare(content.own), applied === bare(content.own) ? null : applied, send);
     notes.hidden = !content.notes.length;
     notes.textContent = content.notes.join(" ");

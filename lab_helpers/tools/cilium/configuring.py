@@ -1,6 +1,5 @@
 """``cilium config``: the ConfigMap ``cilium-config`` and the restart that makes agents read it."""
 
-import datetime as dt
 import json
 from typing import Any
 
@@ -18,10 +17,10 @@ def build() -> list[Command]:
     )
     view = Command("view", short="View current configuration", example="cilium config view", run=_view)
     change = Command(
-        "set <key> <value>", short="Set new configuration entry",
+        "set <key> <value>", short="Set a key/value pair in the configuration",
         example="cilium config set policy-audit-mode true",
                      args=exact_args(2), run=_set)  # fmt: skip
-    delete = Command("delete <key>", short="Delete a configuration entry", example="cilium config delete debug",
+    delete = Command("delete <key>", short="Delete a key in the configuration", example="cilium config delete debug",
                      args=exact_args(1), run=_delete)  # fmt: skip
     for child in (change, delete):
         child.flags.bool("restart", True, "Restart Cilium pods", "r")
@@ -63,14 +62,13 @@ def _change(session: Session, patch: Any, kind: str, note: str, what: str) -> in
 
 
 def _restart(session: Session) -> None:
-    """Restart the agents, as a rollout does."""
-    now = dt.datetime.now(dt.UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
-    annotation = {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": now}}}
-    path = f"/apis/apps/v1/namespaces/{session.namespace}/daemonsets/cilium"
-    try:
-        session.client.patch(path, {"spec": {"template": annotation}}, STRATEGIC_PATCH)
-    except ApiError as error:
-        raise CiliumError(f"⚠️  unable to restart Cilium pods: {error}") from error
+    """Restart agents and operators by deleting their pods (cilium-cli config/config.go)."""
+    path = f"/api/v1/namespaces/{session.namespace}/pods"
+    for what, selector in (("Cilium", "k8s-app=cilium"), ("Cilium Operator", "io.cilium/app=operator")):
+        try:
+            session.client.delete(path, {}, labelSelector=selector)
+        except ApiError as error:
+            raise CiliumError(f"⚠️  unable to restart {what} pods: {error}") from error
     session.say("♻️  Restarted Cilium pods")
 
 

@@ -162,7 +162,8 @@ def _install(call: Invocation) -> int:
     try:
         release = session.helm.install(session.release, chart, values, dry_run=flags["dry-run"], wait=wait)
     except Exception as error:
-        raise _failed("Unable to install Cilium", error) from error
+        taken = "cannot reuse a name" in str(error)
+        raise _failed(f"Unable to install Cilium{': release name check failed' * taken}", error) from error
     if flags["dry-run"]:
         session.out.write(release.manifest)
     return 0

@@ -122,19 +122,17 @@ def _problems(head: str, problems: list[Problem]) -> list[list[str]]:
 
 
 def as_json(status: Status) -> dict[str, Any]:
-    """The same for ``-o json``."""
-    errors: dict[str, Any] = {}
+    """The same for ``-o json``: names and order of cilium-cli status/status.go; what is empty is left out."""
+    errors: dict[str, Any] = {name: {name: _counted(name in status.disabled)} for name in DEPLOYMENTS}
+    for name in sorted(status.disabled.difference(DEPLOYMENTS)):
+        errors[name] = {name: _counted(True)}
     for key, problems in (("Errors", status.errors), ("Warnings", status.warnings)):
         for problem in problems:
-            place = errors.setdefault(problem.workload, {}).setdefault(
-                problem.pod, {"Errors": None, "Warnings": None, "Disabled": False}
-            )
-            place[key] = [*(place[key] or []), problem.text]
-    for name in status.disabled:
-        errors.setdefault(name, {})[name] = {"Errors": None, "Warnings": None, "Disabled": True}
-    return {
-        "images": status.images,
-        "phase_count": status.phases,
+            errors.setdefault(problem.workload, {}).setdefault(problem.pod, _counted(False))[key].append(problem.text)
+    counted = sorted(name for name in status.phases if name in status.states or name not in _ONLY_DEPLOYED)
+    model = {
+        "image_count": {name: status.images.get(name, {}) for name in counted},
+        "phase_count": {name: status.phases[name] for name in counted},
         "pod_state": {
             name: {
                 "Type": state.kind,
@@ -143,10 +141,17 @@ def as_json(status: Status) -> dict[str, Any]:
                 "Available": state.available,
                 "Unavailable": state.unavailable,
             }
-            for name, state in status.states.items()
+            for name, state in sorted(status.states.items())
         },
-        "pods_count": {"All": status.cluster_pods, "ByCilium": status.managed},
-        "cilium_status": status.agents,
-        "errors": errors,
+        "pods_count": {"all": status.cluster_pods, "by_cilium": status.managed},
+        "cilium_status": dict(sorted(status.agents.items())),
+        "cilium_endpoints": dict(sorted(status.endpoints.items())),
+        "errors": {name: dict(sorted(errors[name].items())) for name in sorted(errors)},
+        "collection_errors": [{"ErrStatus": one.answer} if one.answer else {} for one in status.missing],
         "helm_chart_version": status.chart,
     }
+    return {key: value for key, value in model.items() if value}
+
+
+def _counted(disabled: bool) -> dict[str, Any]:
+    return {"Errors": [], "Warnings": [], "Disabled": disabled}

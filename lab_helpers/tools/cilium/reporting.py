@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from lab_helpers.tools.cilium.errors import CiliumError
-from lab_helpers.tools.cilium.pages import as_json, page, summary_text
+from lab_helpers.tools.cilium.pages import as_json, page
 from lab_helpers.tools.cilium.sessions import Session, pause
 from lab_helpers.tools.cilium.statuses import Status, collect
 from lab_helpers.tools.goflags import Command, Invocation
@@ -16,9 +16,9 @@ def build() -> list[Command]:
         "status",
         short="Display status",
         long="Display the status of Cilium: agents, operator, Envoy, Hubble Relay, and what they manage.",
-        example="""# What it looks like now, and in one line for each part
+        example="""# What it looks like now, for people and for programs
 cilium status
-cilium status -o summary
+cilium status -o json
 
 # Wait up to two minutes until everything is well
 cilium status --wait --wait-duration 2m""",
@@ -32,7 +32,7 @@ cilium status --wait --wait-duration 2m""",
     flags.bool("verbose", False, "Print more verbose error / log messages")
     flags.number("worker-count", 5, "The number of workers to use")
     flags.bool("no-color", False, "Accepted; colours are for terminals", hidden=True)
-    flags.string("output", "", "Output format. One of: json, summary", "o")
+    flags.string("output", "summary", "Output format. One of: json, summary", "o")
     return [command]
 
 
@@ -76,11 +76,9 @@ class Screen:
 def _status(call: Invocation) -> int:
     session = Session(call)
     flags = session.flags
-    if flags["output"] not in ("", "json", "summary"):
-        raise CiliumError(f'Invalid output format "{flags["output"]}": use json or summary')
     good = True
     if flags["wait"]:
-        live = flags["interactive"] and session.coloured and not flags["output"]
+        live = flags["interactive"] and session.coloured and flags["output"] == "summary"
         screen = Screen(session) if live else None
         status, good = wait_for_status(
             session, flags["wait-duration"] / 1e9, ignore_warnings=flags["ignore-warnings"], show=screen
@@ -90,13 +88,9 @@ def _status(call: Invocation) -> int:
     else:
         status = collect(session)
     if flags["output"] == "json":
-        from lab_helpers.tools.kubectl.output.jsontexts import json_text
+        import json
 
-        text = json_text(as_json(status), 2) + "\n"
-    elif flags["output"] == "summary":
-        names = (("Cilium", "cilium"), ("Operator", "cilium-operator"), ("Envoy DaemonSet", "cilium-envoy"),
-                 ("Hubble Relay", "hubble-relay"), ("ClusterMesh", "clustermesh-apiserver"))  # fmt: skip
-        text = "".join(f"{title + ':':<20}{summary_text(status, name, session.coloured)}\n" for title, name in names)
+        text = json.dumps(as_json(status), indent=1, ensure_ascii=False) + "\n"
     else:
         text = page(status, colour=session.coloured)
     if not good:
@@ -105,5 +99,7 @@ def _status(call: Invocation) -> int:
             "Unable to determine status:  timeout while waiting for status to become successful: context deadline "
             "exceeded"
         )
-    session.out.write(text + ("\n" if not flags["output"] else ""))
+    session.out.write(text)
+    if status.missing:
+        raise CiliumError(f"status check failed: [{', '.join(one.text for one in status.missing)}]")
     return 0

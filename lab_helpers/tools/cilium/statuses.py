@@ -12,7 +12,8 @@ from lab_helpers.tools.rest.executing import execute
 
 DEPLOYMENTS = ("cilium-operator", "clustermesh-apiserver", "hubble-relay", "hubble-ui")
 DAEMONSETS = ("cilium", "cilium-envoy")
-OPTIONAL = frozenset({"cilium-envoy", "clustermesh-apiserver", "hubble-relay", "hubble-ui"})
+OPTIONAL = frozenset({"cilium-envoy", *DEPLOYMENTS})
+"""What counts as disabled where it is not there, the operator too."""
 _SELECTORS = {
     "cilium": "k8s-app=cilium",
     "cilium-envoy": "k8s-app=cilium-envoy",
@@ -41,6 +42,13 @@ class Problem(NamedTuple):
     text: str
 
 
+class Missing(NamedTuple):
+    """Something that is not there: in words, and the API server's answer where it is handed on."""
+
+    text: str
+    answer: dict[str, Any] | None = None
+
+
 class Status:
     """Everything on the page."""
 
@@ -54,8 +62,12 @@ class Status:
         self.chart = ""
         self.agents: dict[str, dict[str, Any]] = {}
         """What each agent says of itself, by pod."""
+        self.endpoints: dict[str, list[dict[str, Any]]] = {}
+        """And of its endpoints."""
         self.errors: list[Problem] = []
         self.warnings: list[Problem] = []
+        self.missing: list[Missing] = []
+        """What could not be looked at, because it is not there."""
 
     @property
     def complete(self) -> bool:
@@ -76,6 +88,9 @@ def collect(session: Session) -> Status:
     for kind, plural, names in (("DaemonSet", "daemonsets", DAEMONSETS), ("Deployment", "deployments", DEPLOYMENTS)):
         for name in names:
             _workload(session, status, kind, plural, name)
+    if session.find(f"/api/v1/namespaces/{session.namespace}/configmaps/cilium-config") is None:
+        text = 'unable to retrieve ConfigMap "cilium-config": configmaps "cilium-config" not found'
+        status.missing.append(Missing(text))
     for name, selector in _SELECTORS.items():
         _pods(session, status, name, selector)
     _ask_agents(session, status)
@@ -97,7 +112,17 @@ def _workload(session: Session, status: Status, kind: str, plural: str, name: st
         if name in OPTIONAL:
             status.disabled.add(name)
         else:
-            status.errors.append(Problem(name, name, f'{plural}.apps "{name}" not found'))
+            text = f'{plural}.apps "{name}" not found'
+            status.errors.append(Problem(name, name, text))
+            answer = {
+                "metadata": {},
+                "status": "Failure",
+                "message": text,
+                "reason": "NotFound",
+                "details": {"name": name, "group": "apps", "kind": plural},
+                "code": 404,
+            }
+            status.missing.append(Missing(text, answer))
         return
     state = found.get("status") or {}
     if kind == "DaemonSet":
@@ -165,6 +190,7 @@ def _ask_agents(session: Session, status: Status) -> None:
                 status.errors.append(Problem("cilium", pod, f"unable to retrieve cilium status: {asked.problem}"))
                 continue
             status.agents[pod] = asked.status
+            status.endpoints[pod] = asked.endpoints
             errors, warnings = complaints(asked.status, asked.endpoints, now)
             status.errors += [Problem("cilium", pod, text) for text in errors]
             status.warnings += [Problem("cilium", pod, text) for text in warnings]

@@ -21,8 +21,8 @@ def cilium(start_twin: Callable[[], Path]) -> Run:
     environ = {**os.environ, "KUBECONFIG": str(config), "KUBECACHEDIR": str(config.parent / "cache")}
     environ.pop("HUBBLE_SERVER", None)  # that of another cluster
 
-    def call(*words: str) -> subprocess.CompletedProcess[str]:
-        program = [sys.executable, "-m", "lab_helpers.tools.cilium", *words]
+    def call(*words: str, tool: str = "cilium") -> subprocess.CompletedProcess[str]:
+        program = [sys.executable, "-m", f"lab_helpers.tools.{tool}", *words]
         return subprocess.run(program, capture_output=True, text=True, env=environ, check=False, timeout=600)
 
     return call
@@ -31,8 +31,13 @@ def cilium(start_twin: Callable[[], Path]) -> Run:
 @pytest.mark.timeout(900)
 def test_its_life(cilium: Run, tmp_path: Path) -> None:
     before = cilium("status")
-    assert before.returncode == 0
+    assert before.returncode == 1
     assert 'daemonsets.apps "cilium" not found' in before.stdout
+    assert "Operator:           disabled\n" in before.stdout
+    assert before.stderr == (
+        'status check failed: [daemonsets.apps "cilium" not found, unable to retrieve ConfigMap "cilium-config": '
+        'configmaps "cilium-config" not found]\n'
+    )
     assert "cilium image (running): unknown" in cilium("version").stdout
     assert cilium("connectivity", "test").stderr == (
         'Connectivity test failed: unable to find Cilium: daemonsets.apps "cilium" not found\n'
@@ -46,7 +51,9 @@ def test_its_life(cilium: Run, tmp_path: Path) -> None:
     installed = cilium("install", "--wait")
     assert installed.returncode == 0, installed.stderr
     assert "Auto-detected kube-proxy has not been installed" in installed.stdout
-    assert cilium("install").stderr == "\nError: Unable to install Cilium: cannot reuse a name that is still in use\n"
+    assert cilium("install").stderr == (
+        "\nError: Unable to install Cilium: release name check failed: cannot reuse a name that is still in use\n"
+    )
 
     status = cilium("status", "--wait")
     assert status.returncode == 0, status.stderr
@@ -66,8 +73,16 @@ def test_its_life(cilium: Run, tmp_path: Path) -> None:
 
     assert cilium("hubble", "enable", "--relay").returncode == 0
     assert "enable-hubble" in cilium("config", "view").stdout
+    kept = agents_and_operators(cilium)
     assert "♻️  Restarted Cilium pods" in cilium("config", "set", "debug", "true").stdout
     assert cilium("status", "--wait", "--interactive=false").returncode == 0
+    assert not kept & agents_and_operators(cilium)
+    assert cilium("status", "-o", "bogus").stdout == cilium("status").stdout
+    report_of = json.loads(cilium("status", "-o", "json").stdout)
+    assert list(report_of) == [
+        *("image_count", "phase_count", "pod_state", "pods_count", "cilium_status", "cilium_endpoints", "errors"),
+        "helm_chart_version",
+    ]
     both = ("--test", "dns-only/pod-to-pod,client-ingress-icmp/", "--test-concurrency", "2")
     tested = cilium("connectivity", "test", *both, *strict, "--print-flows")
     assert tested.returncode == 0, tested.stdout + tested.stderr
@@ -94,6 +109,14 @@ def test_its_life(cilium: Run, tmp_path: Path) -> None:
     gone = cilium("uninstall", "--wait")
     assert gone.returncode == 0, gone.stderr
     assert "🔥 Deleting cilium-test-1 namespace..." in gone.stdout
+
+
+def agents_and_operators(cilium: Run) -> set[str]:
+    """The pods that ``config set`` restarts."""
+    both = ("k8s-app=cilium", "io.cilium/app=operator")
+    listed = [cilium("get", "pods", "-n", "kube-system", "-l", one, "-o", "name", tool="kubectl") for one in both]
+    assert all(done.stdout for done in listed), listed
+    return {name for done in listed for name in done.stdout.split()}
 
 
 def check_sysdump(path: Path) -> None:

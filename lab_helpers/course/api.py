@@ -148,9 +148,11 @@ class Api:
         try:
             answer = self._pool.request(method, url, headers=headers, body=payload, timeout=30.0, retries=2)
         except Exception as error:
-            where = f"{method} {url}"
+            reason = str(getattr(error, "reason", error)).rpartition(": ")[2]
             raise ApiError(
-                f"the API server does not answer: {error}", where=where, try_="cilium-labs status"
+                f"the API server does not answer: {reason}",
+                where=f"{method} {url}",
+                try_="cilium-labs up, if the cluster was stopped (in a cell: !cilium-labs up); then run the cell again",
             ) from error
         if answer.status >= 400:
             raise ApiError(_message(answer.data), status=answer.status, where=f"{method} {path}")

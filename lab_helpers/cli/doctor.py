@@ -25,7 +25,6 @@ _NEEDED = (
     "matplotlib",
     "papermill",
     "uvicorn",
-    "uvicorn",
     "websockets",
     "grpc",
     "cryptography",
@@ -68,7 +67,7 @@ def examine(home: Home) -> Iterator[Finding]:
     yield from _guard("state folder", lambda: _state(home))
     yield from _loopback()
     yield from _twin(home)
-    yield from _tools()
+    yield from _tools(home)
 
 
 def _python() -> Iterator[Finding]:
@@ -126,9 +125,11 @@ def _twin(home: Home) -> Iterator[Finding]:
         yield Finding("note", "the twin is not running; its state is kept", "cilium-labs up")
 
 
-def _tools() -> Iterator[Finding]:
-    for tool in ("kubectl", "helm", "cilium", "hubble"):
-        found = shutil.which(tool)
+def _tools(home: Home) -> Iterator[Finding]:
+    from lab_helpers.tools.shims import TOOLS, real_program
+
+    for tool in TOOLS:
+        found = real_program(tool, home.bin)
         if found:
             yield Finding("ok", f"{tool}: {found}" + (" (used when CILIUM_LABS_TOOLS=system)" if not _system() else ""))
         elif _system():

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-__all__ = ["TOOLS", "ShimError", "write_shims"]
+__all__ = ["TOOLS", "ShimError", "real_program", "write_shims"]
 
 TOOLS = ("kubectl", "helm", "cilium", "hubble")
 _OWN = "cilium-labs"
@@ -36,7 +36,7 @@ def write_shims(
     """Write the launchers into `folder`, remove those not wanted, and return the tools' wanted ones. Raises
     ShimError.
     """
-    wanted = [tool for tool in TOOLS if not (_system(environ) and _real(tool, folder, environ))]
+    wanted = [tool for tool in TOOLS if not (_system(environ) and real_program(tool, folder, environ))]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         folders = import_folders()
@@ -59,8 +59,8 @@ def _system(environ: Mapping[str, str]) -> bool:
     return environ.get("CILIUM_LABS_TOOLS", "") == "system"
 
 
-def _real(tool: str, folder: Path, environ: Mapping[str, str]) -> str | None:
-    """The real program on PATH, our own folder left out."""
+def real_program(tool: str, folder: Path, environ: Mapping[str, str] = os.environ) -> str | None:
+    """The real program on PATH; what stands in `folder`, where our launchers are, does not count."""
     own = folder.resolve()
     places = [place for place in environ.get("PATH", "").split(os.pathsep) if place and Path(place).resolve() != own]
     return shutil.which(tool, path=os.pathsep.join(places))

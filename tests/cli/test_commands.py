@@ -11,6 +11,7 @@ import pytest
 from traitlets.config.loader import PyFileConfigLoader
 
 import lab_helpers.cli
+from lab_helpers.tools.shims import write_shims
 
 COMMANDS = ("up", "down", "status", "reset", "lab", "run", "env", "doctor", "clock", "tools", "bundle", "policy")
 
@@ -98,6 +99,20 @@ def test_doctor_is_content_here(tmp_path: Path) -> None:
     done = run("doctor", home=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Python" in done.stdout
+
+
+def test_doctor_does_not_take_the_bundled_tools_for_real_ones(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    write_shims(home / "bin")
+    done = subprocess.run(
+        [sys.executable, "-m", "lab_helpers.cli", "doctor"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "CILIUM_LABS_HOME": str(home), "PATH": str(home / "bin")},
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "kubectl" not in done.stdout
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows knows no login shells")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
+from http import HTTPStatus
 from typing import Any, Final
 
 from lab_helpers.hubble.protos import flow_pb2
@@ -25,6 +26,8 @@ from lab_helpers.twin.interfaces import ByteStream, ConnectionFailed
 
 __all__ = ["HttpProxy"]
 
+_MAX_HEAD: Final = 60 * 1024
+"""What Envoy takes of a request's or a response's head; a longer one gets 431."""
 _HOP_BY_HOP: Final = (b"connection", b"keep-alive", b"proxy-connection", b"upgrade")
 _DENIED: Final = b"Access denied\r\n"
 _NO_UPSTREAM: Final = {
@@ -70,7 +73,7 @@ class _Connection:
         self._redirection = redirection
         self._client = client
         self._open = upstream
-        self._down = h11.Connection(h11.SERVER)
+        self._down = h11.Connection(h11.SERVER, max_incomplete_event_size=_MAX_HEAD)
         self._server: ByteStream | None = None
         self._up: Any = None
 
@@ -173,7 +176,7 @@ class _Connection:
         h11 = self._h11
         if self._server is None:
             self._server = await self._open()
-            self._up = h11.Connection(h11.CLIENT)
+            self._up = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD)
         up = self._up
         await self._server.write(up.send(request) + (b"" if bodied else up.send(h11.EndOfMessage())))
         upload = asyncio.ensure_future(self._upload()) if bodied else None
@@ -251,15 +254,16 @@ class _Connection:
         await self._reply(h11.EndOfMessage())
 
     async def _complain(self, error: Any) -> None:
-        """What is no HTTP gets Envoy's 400 and the end of the connection."""
+        """What is no HTTP gets Envoy's 400, a head that is too long its 431; the connection ends."""
         if self._down.our_state in (self._h11.IDLE, self._h11.SEND_RESPONSE):
-            text = b"Bad Request"
+            status = getattr(error, "error_status_hint", 400)
+            text = _reason(status)
             head: Headers = [
                 (b"content-length", str(len(text)).encode()),
                 (b"content-type", b"text/plain"),
                 (b"connection", b"close"),
             ]
-            await self._local(getattr(error, "error_status_hint", 400), head, text)
+            await self._local(status, head, text)
 
     async def _reply(self, event: Any) -> None:
         data = self._down.send(event)
@@ -335,4 +339,4 @@ def _has_body(request: Any) -> bool:
 
 
 def _reason(status: int) -> bytes:
-    return {403: b"Forbidden", 503: b"Service Unavailable", 400: b"Bad Request"}.get(status, b"")
+    return HTTPStatus(status).phrase.encode()

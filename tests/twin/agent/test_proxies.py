@@ -159,6 +159,23 @@ async def test_what_is_no_http_gets_400_and_an_absent_server_503() -> None:
     assert await other.read() == b""
 
 
+async def test_a_head_may_have_sixty_kibibytes() -> None:
+    cluster = await Cluster().start()
+    client, server = cluster.pod("client", N1), cluster.pod("server", N1)
+    server.listen(80, shop)
+    cluster.cnp("http", HTTP)
+    await cluster.settle()
+    long = await client.connect(server.ip, 80)
+    assert (await ask(long, "GET", "/api/" + 40_000 * "x"))[0] == 200
+    longer = await client.connect(server.ip, 80)
+    await longer.write(b"GET /api/" + 62_000 * b"x")
+    answer = b""
+    while data := await longer.read():
+        answer += data
+    assert answer.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+    assert answer.endswith(b"\r\n\r\nRequest Header Fields Too Large")
+
+
 async def names(cluster: Cluster) -> None:
     """A resolver pod and a host outside that has a name."""
 

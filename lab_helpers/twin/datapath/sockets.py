@@ -89,6 +89,7 @@ class Sockets:
         """TCP connect; see ``interfaces.PodNetwork``."""
         if host == self.ip or host.startswith("127."):
             return self._connector.connect_locally(self.namespace, host, port)
+        _only_version_4(host)
         clock = self._plane.clock
         started = clock.monotonic()
         deadline = None if timeout is None else started + timeout
@@ -128,6 +129,7 @@ class Sockets:
             if handler is None:
                 raise ConnectionFailed("ECONNREFUSED", "Connection refused")
             return await self._answer(handler(payload, (host, self.namespace.ephemeral())), deadline)
+        _only_version_4(host)
         to = translate(self._plane, self.namespace, host, port, Protocol.UDP)
         source = self._sender(to)
         packet = Packet(
@@ -170,6 +172,7 @@ class Sockets:
         """One ICMP echo; ``sequence`` > 1 continues the ping that began with 1."""
         if host == self.ip or host.startswith("127."):
             return random.uniform(0.00002, 0.00006)
+        _only_version_4(host)
         deadline = self._plane.clock.monotonic() + timeout
         if sequence <= 1 or host not in self._pings:
             self._pings[host] = random.getrandbits(16)
@@ -273,3 +276,11 @@ class Sockets:
             timer.cancel()
             task.cancel()
             expired.cancel()
+
+
+def _only_version_4(host: str) -> None:
+    """The cluster is of one family, as kind's are: nothing of IPv6 has a route. Raises ConnectionFailed."""
+    if host == "::1":
+        raise ConnectionFailed("ECONNREFUSED", "Connection refused")
+    if ":" in host:
+        raise ConnectionFailed("ENETUNREACH", "Network is unreachable")

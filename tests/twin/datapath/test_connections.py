@@ -115,6 +115,20 @@ async def test_syn_retransmission_gives_up_after_two_minutes() -> None:
     assert moments == [0, 1, 3, 7, 15, 31, 63]
 
 
+@pytest.mark.parametrize(("host", "errno"), [("2001:db8::7", "ENETUNREACH"), ("::1", "ECONNREFUSED")])
+async def test_addresses_of_version_6_have_no_route(host: str, errno: str) -> None:
+    cluster = await Cluster().start()
+    client = cluster.pod("client", N1)
+    for attempt in (
+        client.connect(host, 80),
+        client.exchange(host, 53, b"?", timeout=1),
+        client.ping(host, sequence=1, timeout=1),
+    ):
+        with pytest.raises(ConnectionFailed) as caught:
+            await attempt
+        assert caught.value.errno == errno
+
+
 async def test_within_a_pod_nothing_is_seen() -> None:
     cluster = await Cluster().start()
     client = cluster.pod("client", N1)

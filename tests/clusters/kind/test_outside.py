@@ -103,14 +103,20 @@ def free_ports(count: int) -> list[int]:
 def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("kind") / "outside"
     authority = prepare(folder, loopback())
-    ports = dict(zip(("dns", "http", "https"), free_ports(3), strict=True))
     program = environment_file("kind", "outside", "outside.py")
-    command = [sys.executable, "-I", str(program), str(folder), "--resolver", RESOLVER]
-    command += [word for name, port in ports.items() for word in (f"--{name}-port", str(port))]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
+    for _ in range(20):
+        ports = dict(zip(("dns", "http", "https"), free_ports(3), strict=True))
+        command = [sys.executable, "-I", str(program), str(folder), "--resolver", RESOLVER]
+        command += [word for name, port in ports.items() for word in (f"--{name}-port", str(port))]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        if process.stdout.readline().startswith("ready: "):
+            break
+        process.stdout.close()  # somebody else took one of the ports in between
+        process.wait(120)
+    else:
+        raise AssertionError("no ports can be listened on")
     try:
-        assert process.stdout.readline().startswith("ready: ")
         yield Running(**ports, folder=folder, authority=authority)
     finally:
         process.terminate()

@@ -7,7 +7,7 @@ import json
 from typing import Any, NamedTuple
 
 from lab_helpers.twin.api.requests import Query, Target
-from lab_helpers.twin.objects.errors import StatusError, bad_request, expired
+from lab_helpers.twin.objects.errors import StatusError, bad_request, expired, invalid
 from lab_helpers.twin.objects.field_selectors import FieldPredicate, parse_field_selector
 from lab_helpers.twin.objects.registry import Registry
 from lab_helpers.twin.objects.selectors import LabelPredicate, parse_label_selector
@@ -48,7 +48,12 @@ class Page(NamedTuple):
 
 
 def list_page(registry: Registry, target: Target, query: Query, selection: Selection) -> Page:
-    """The requested page. Raises 400 for a bad token or version, 410 when the history no longer reaches back."""
+    """The requested page.
+
+    Raises 400 for a bad token or version, 410 when the history no longer reaches back, 422 for options that do not go
+    together.
+    """
+    _check_options(query)
     resource = target.kind.stored_as or target.kind.resource
     limit, token = max(query.number("limit") or 0, 0), query.text("continue")
     revision, start = registry.storage.revision, ("", "")
@@ -88,6 +93,24 @@ def too_new(wanted: int, current: int) -> StatusError:
     message = f"Too large resource version: {wanted}, current: {current}"
     causes = [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]
     return StatusError(504, "Timeout", message, {"causes": causes, "retryAfterSeconds": 1})
+
+
+def _check_options(query: Query) -> None:
+    """What a list may be asked for (apimachinery internalversion/validation)."""
+    field, match, version = "resourceVersionMatch", query.text("resourceVersionMatch"), query.text("resourceVersion")
+    forbidden: list[str] = []
+    if match and not version:
+        forbidden.append(f"{field} is forbidden unless resourceVersion is provided")
+    if match and query.text("continue"):
+        forbidden.append(f"{field} is forbidden when continue is provided")
+    if match == "Exact" and version == "0":
+        forbidden.append(f'{field} "exact" is forbidden for resourceVersion "0"')
+    causes = [("FieldValueForbidden", f"Forbidden: {why}", field) for why in forbidden]
+    if match not in ("", "Exact", "NotOlderThan"):
+        why = f'Unsupported value: "{match}": supported values: "Exact", "NotOlderThan", ""'
+        causes.append(("FieldValueNotSupported", why, field))
+    if causes:
+        raise invalid("ListOptions", "meta.k8s.io", "", causes)
 
 
 def _place(item: Object) -> tuple[str, str]:

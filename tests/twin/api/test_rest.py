@@ -116,6 +116,21 @@ def test_what_is_empty_in_the_metadata_is_not_kept(ask):
     assert metadata["labels"] == {"a": ""}
 
 
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ("resourceVersionMatch=Exact", "resourceVersionMatch is forbidden unless resourceVersion is provided"),
+        ("resourceVersionMatch=Exact&resourceVersion=0", 'is forbidden for resourceVersion "0"'),
+        ("resourceVersionMatch=Exact&resourceVersion=1&continue=x", "is forbidden when continue is provided"),
+        ("resourceVersionMatch=foo&resourceVersion=1", 'Unsupported value: "foo": supported values: "Exact"'),
+    ],
+)
+def test_options_of_a_list_that_do_not_go_together(ask, options, why):
+    answer = ask("GET", f"{CONFIG_MAPS}?{options}")
+    assert answer.status == 422
+    assert why in answer.body["message"]
+
+
 def test_exact_version_shows_the_past(ask):
     ask("POST", CONFIG_MAPS, config_map("a"))
     version = ask("GET", CONFIG_MAPS).body["metadata"]["resourceVersion"]

@@ -60,6 +60,7 @@ def output(opened: Any) -> Any:
     if area.locator(".cl-chip").count():
         area.get_by_label("Filter, as flags of hubble observe").fill("")
         area.get_by_role("button", name="Apply").click()
+        until(lambda: not area.locator(".cl-chip").count())
     try:
         rows_of(area).nth(5).wait_for(timeout=120_000)
     except BaseException:

@@ -110,6 +110,8 @@ TYPED = """() => {
   input.value = "--port 80";
   tell("--type drop");
   tell("--port 443");
+  el.querySelector("button[type=submit]").click();
+  tell("--port 8080");
   return shown;
 }"""
 COME = """() => {
@@ -198,5 +200,5 @@ def test_what_a_reader_left_is_said_until_it_is_changed_though_a_page_be_told_tw
     assert page.evaluate(LEFT) == ["--type drop", "said", "said", "said", "said", ""]
 
 
-def test_what_is_being_typed_stays_when_a_page_is_told_the_same_command_again(page: Any) -> None:
-    assert page.evaluate(TYPED) == ["--type drop", "--port 80", "--port 443"]
+def test_what_is_being_typed_stays_until_it_is_sent_whatever_a_page_is_told(page: Any) -> None:
+    assert page.evaluate(TYPED) == ["--type drop", "--port 80", "--port 80", "--port 8080"]

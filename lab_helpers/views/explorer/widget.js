@@ -35,10 +35,13 @@ function clFilters(frame, rows) {
     "div", { class: "cl-bar" }, clNode("span", {}, "In a terminal:"), shell, copy);
   known.id = `cl-known-${Math.random().toString(36).slice(2)}`;
   value.setAttribute("list", known.id);
-  let flags = [], conditions = [], applied = "", told = null;
+  let flags = [], conditions = [], applied = "", settled = "";
 
   const bare = (line) => line.replace(/^\s*hubble\s+observe(\s+flows)?\s*/, "");
-  const send = (line) => frame.send("command", { line });
+  const send = (line) => {
+    settled = input.value;
+    frame.send("command", { line });
+  };
   const has = (words) => conditions.some(([text]) => text === words);
 
   function append(words) {
@@ -122,9 +125,8 @@ function clFilters(frame, rows) {
     applied = bare(content.valid);
     const shift = content.valid.length - applied.length;
     conditions = conditions.map(([text, from, to]) => [text, from - shift, to - shift]);
-    const known = content.line === told;  // told again, for another view: what is being typed stays
-    told = content.line;
-    if (!known && (document.activeElement !== input || !content.fault)) input.value = bare(content.line);
+    const typing = input.value !== settled;  // since the last command was sent or told: that stays
+    if (!typing && (document.activeElement !== input || !content.fault)) input.value = settled = bare(content.line);
     frame.keep(bare(content.own), applied === bare(content.own) ? null : applied, send);
     notes.hidden = !content.notes.length;
     notes.textContent = content.notes.join(" ");

@@ -116,6 +116,21 @@ def test_what_is_empty_in_the_metadata_is_not_kept(ask):
     assert metadata["labels"] == {"a": ""}
 
 
+def test_what_is_being_deleted_takes_no_new_finalizers(ask):
+    body = config_map("held")
+    body["metadata"]["finalizers"] = ["example.com/one"]
+    ask("POST", CONFIG_MAPS, body)
+    more = ask("DELETE", f"{CONFIG_MAPS}/held").body
+    assert more["metadata"]["deletionTimestamp"]
+    more["metadata"]["finalizers"] = ["example.com/one", "example.com/two"]
+    answer = ask("PUT", f"{CONFIG_MAPS}/held", more)
+    assert answer.status == 422
+    assert 'found new finalizers []string{"example.com/two"}' in answer.body["message"]
+    more["metadata"]["finalizers"] = []
+    assert ask("PUT", f"{CONFIG_MAPS}/held", more).status == 200
+    assert ask("GET", f"{CONFIG_MAPS}/held").status == 404
+
+
 @pytest.mark.parametrize(
     ("options", "why"),
     [

@@ -160,5 +160,11 @@ def _metadata(operation: Operation, problems: Problems) -> None:
             rule = path_segment
         for why in rule(name):
             problems.invalid("metadata.name", name, why)
+    before = (operation.previous or {}).get("metadata") or {}
+    added = sorted(set(metadata.get("finalizers") or ()) - set(before.get("finalizers") or ()))
+    if before.get("deletionTimestamp") and added:
+        found = "[]string{" + ", ".join(f'"{name}"' for name in added) + "}"
+        why = f"no new finalizers can be added if the object is being deleted, found new finalizers {found}"
+        problems.forbidden("metadata.finalizers", why)
     check_labels(metadata.get("labels") or {}, "metadata.labels", problems)
     check_annotations(metadata.get("annotations") or {}, "metadata.annotations", problems)

@@ -56,6 +56,14 @@ def test_what_is_chosen_or_pressed_is_seen_without_colours_of_our_own(page: Any)
     assert found == ["solid", "solid", "none"]
 
 
+def test_pictures_keep_the_paper_their_colours_are_made_for(page: Any) -> None:
+    show(page, "plots", "<svg width='10' height='10'></svg>")
+    page.evaluate("() => { document.body.dataset.jpThemeLight = 'false'; }")
+    page.emulate_media(forced_colors="active")
+    paper = page.locator("svg").evaluate("(element) => getComputedStyle(element).backgroundColor")
+    assert paper == "rgb(17, 17, 17)"
+
+
 @pytest.mark.parametrize(
     ("name", "body", "cell", "lines"),
     [("identities", RULES, "td:first-child", 3), ("map", VERDICT, "td:nth-child(6)", 1)],

@@ -127,8 +127,8 @@ def _change(session: Session, item: Found, key: str, new: dict[str, str], gone: 
         done = session.client.patch(item.path, {"metadata": meta}, MERGE_PATCH, **query)
     if key == "annotations":
         word = "annotated"
-    elif not change:
-        word = "not labeled"
+    elif not change:  # kubectl compares with what it is about to send, where labels are {} though there were none
+        word = "not labeled" if now else "labeled"
     elif patch:
         word = "labeled"
     else:

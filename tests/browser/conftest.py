@@ -26,7 +26,10 @@ CHROMIUM = next(
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--js-flags=--expose-gc"]
 REPORTS = Path(__file__).resolve().parents[2] / "reports" / "browser"
 """Screenshots go here; git ignores the folder."""
-_HARMLESS = re.compile(r"favicon|ResizeObserver loop|/lab/api/(workspaces|settings)|Canceled")
+_HARMLESS = re.compile(
+    r"favicon|ResizeObserver loop|/lab/api/(workspaces|settings)|Canceled"
+    r"|Failed to initialize model"  # anywidget's patience with a slow page, which views do not depend on (frame.js)
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -112,11 +115,13 @@ def write_notebook(desk: Desk, name: str, cells: list[str]) -> str:
 
 
 @contextmanager
-def _sheet(browser: Any, desk: Desk, name: str, cells: list[str]) -> Iterator[Sheet]:
-    """Open a notebook made of ``cells`` in a page of its own, and wait for its kernel."""
+def _sheet(browser: Any, desk: Desk, name: str, cells: list[str], script: str = "") -> Iterator[Sheet]:
+    """Open a notebook made of ``cells`` in a page of its own, and wait for its kernel. ``script`` runs first there."""
     write_notebook(desk, name, cells)
     context = browser.new_context(viewport={"width": 1400, "height": 1300}, accept_downloads=True)
     page = context.new_page()
+    if script:
+        page.add_init_script(script)
     page.set_default_timeout(120_000)
     opened = Sheet(page)
     page.on(
@@ -127,7 +132,7 @@ def _sheet(browser: Any, desk: Desk, name: str, cells: list[str]) -> Iterator[Sh
             else None
         ),
     )
-    page.on("pageerror", lambda error: opened.errors.append(str(error)))
+    page.on("pageerror", lambda error: None if _HARMLESS.search(str(error)) else opened.errors.append(str(error)))
     page.on("request", lambda request: opened.requests.append(request.url))
     page.goto(f"{desk.url}/lab/workspaces/{Path(name).stem}/tree/{name}?token={desk.token}&reset")
     page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=120_000)
@@ -216,6 +221,6 @@ def desk(shop: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[De
 
 
 @pytest.fixture(scope="module")
-def sheet(browser: Any, desk: Desk) -> Callable[[str, list[str]], AbstractContextManager[Sheet]]:
-    """``with sheet("name", [cell, …]) as opened:`` opens a notebook; see Sheet."""
-    return lambda name, cells: _sheet(browser, desk, f"{name}.ipynb", cells)
+def sheet(browser: Any, desk: Desk) -> Callable[..., AbstractContextManager[Sheet]]:
+    """``with sheet("name", [cell, …]) as opened:`` opens a notebook; see Sheet. ``script=`` runs first in its page."""
+    return lambda name, cells, script="": _sheet(browser, desk, f"{name}.ipynb", cells, script)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.browser
 
 LIST = """() => {
   window.opened = [];
-  window.model = { on(name, then) { model[name] = then; }, off() {}, send() {} };
+  window.model = { on(name, then) { model[name] = then; }, off() {}, set() {}, send() {} };
   window.frame = clFrame({ model, el: document.body, label: "Flows" });
   window.rows = {
     base: 0, end: 10000, strings: 0, get length() { return this.end - this.base; }, numbered: (row) => row,
@@ -82,7 +82,7 @@ AGAIN = """async ([comes, times]) => {
 LEFT = """() => {
   const area = document.body.appendChild(clNode("div", { class: "jp-Cell-outputArea" }));
   const open = () => {
-    const model = { on(name, then) { model[name] = then; }, off() {}, send() {} };
+    const model = { on(name, then) { model[name] = then; }, off() {}, set() {}, send() {} };
     return [clFrame({ model, el: area, label: "Left" }), model];
   };
   const [first, kernel] = open();
@@ -97,7 +97,7 @@ LEFT = """() => {
   return said;
 }"""
 TYPED = """() => {
-  const model = { on(name, then) { model[name] = then; }, off() {}, send() {} };
+  const model = { on(name, then) { model[name] = then; }, off() {}, set() {}, send() {} };
   const el = document.body.appendChild(clNode("div", {}));
   widget.render({ model, el });
   const input = el.querySelector(".cl-line"), shown = [];

@@ -62,6 +62,7 @@ export default {
     const root = clNode("div", { class: "cl-view cl-live cl-choice" });
     el.append(root);
     clKeepKeys(root);
+    clDirect(model);
     return clQuestion(model, root);
   },
 };

@@ -69,6 +69,23 @@ const CL_PRESSED = "button, summary, [role=button], [role=option], [role=row]";
 const CL_PRESS = 1_000;  // the pointer may be let go where nobody hears of it
 
 /**
+ * Take the kernel's messages without anywidget's part in it: that gives a module two seconds to load, and where the
+ * machine is slower it drops all messages for good (0.11). Whoever has a frame is loaded.
+ */
+function clDirect(model) {
+  let whole = null;  // the model behind the one that modules are given: an event tells
+  const meet = (found) => { whole = found; };
+  model.on("change:cl_self", meet);
+  model.set("cl_self", {});
+  model.off("change:cl_self", meet);
+  let plain = null;
+  for (let place = whole; place; place = Object.getPrototypeOf(place)) {
+    if (Object.hasOwn(place, "_handle_comm_msg")) plain = place._handle_comm_msg;  // the last is that of all widgets
+  }
+  if (plain && whole.comm) whole.comm.on_msg(plain.bind(whole));
+}
+
+/**
  * State line, problems, a region for screen readers, and messages.
  *   frame.body                      put your elements here
  *   frame.on(kind, (content, buffers) => …)   a message of the kernel's; buffers are DataViews
@@ -225,6 +242,7 @@ function clFrame({ model, el, label }) {
     frame.listen(window, name, () => { if (pressing) setTimeout(release); }, { capture: true });  // after the click
   }
   const beating = setInterval(() => frame.send("beat"), CL_BEAT);
+  clDirect(model);
   model.on("msg:custom", receive);
   model.on("comm_live_update", lost);
   model.on("comm:close", lost);
